@@ -1,0 +1,94 @@
+//! Instance types and their offerings: what can be bought, where, and for how much.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::price::Price;
+use super::resources::Resources;
+
+/// How capacity is bought.
+///
+/// The order is the order of preference when a launch could use several (spec: Karpenter launch path).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CapacityType {
+    /// Paid for already.
+    Reserved,
+    /// Cheap, and EC2 may take it back with two minutes' notice.
+    Spot,
+    /// At list price, kept as long as wanted.
+    OnDemand,
+}
+
+impl CapacityType {
+    /// All capacity types in order of preference.
+    pub const ALL: [Self; 3] = [Self::Reserved, Self::Spot, Self::OnDemand];
+
+    /// The value of the label `karpenter.sh/capacity-type`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Spot => "spot",
+            Self::OnDemand => "on-demand",
+        }
+    }
+
+    /// The capacity type with this label value.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|capacity_type| capacity_type.label() == label)
+    }
+}
+
+impl fmt::Display for CapacityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// An EC2 instance type as one EC2NodeClass would launch it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceType {
+    /// The EC2 name: `m6i.large`.
+    pub name: String,
+    /// The labels that a node of this type can carry, each with every value it may have: one for nearly all.
+    /// Zone, zone id and capacity type are not here, they are in the offerings. A well-known key that is not
+    /// here is a label that a node of this type never has.
+    pub labels: BTreeMap<String, Vec<String>>,
+    /// What the kubelet would report as the node's capacity.
+    pub capacity: Resources,
+    /// What the system keeps for itself: kube-reserved, system-reserved and the eviction threshold.
+    pub overhead: Resources,
+    /// Where and how it can be bought.
+    pub offerings: Vec<Offering>,
+}
+
+impl InstanceType {
+    /// What is left for pods.
+    #[must_use]
+    pub fn allocatable(&self) -> Resources {
+        self.capacity.minus(&self.overhead)
+    }
+}
+
+/// One way to buy an instance type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offering {
+    /// The zone's name.
+    pub zone: String,
+    /// The zone's account-independent id.
+    pub zone_id: String,
+    /// How it is bought.
+    pub capacity_type: CapacityType,
+    /// What it costs.
+    pub price: Price,
+    /// Whether the price is an estimate of ours rather than a published figure.
+    pub estimated: bool,
+    /// Whether EC2 is thought to have it now.
+    pub available: bool,
+}

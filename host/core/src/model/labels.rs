@@ -1,0 +1,78 @@
+//! The names of labels, annotations, taints and values that carry meaning.
+//!
+//! Sources: Kubernetes "Well-Known Labels, Annotations and Taints"; Karpenter's API reference.
+
+/// The zone a node is in.
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+/// The zone's account-independent id.
+pub const ZONE_ID: &str = "topology.k8s.aws/zone-id";
+/// The region a node is in.
+pub const REGION: &str = "topology.kubernetes.io/region";
+/// The node's own name.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+/// The EC2 instance type.
+pub const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// The processor architecture: `amd64` or `arm64`.
+pub const ARCH: &str = "kubernetes.io/arch";
+/// The operating system: `linux` or `windows`.
+pub const OS: &str = "kubernetes.io/os";
+/// How the capacity is bought: `spot`, `on-demand` or `reserved`.
+pub const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+/// The NodePool a node belongs to.
+pub const NODE_POOL: &str = "karpenter.sh/nodepool";
+/// The EC2NodeClass a node was made from.
+pub const NODE_CLASS: &str = "karpenter.k8s.aws/ec2nodeclass";
+/// Whether the instance is on shared or dedicated hardware.
+pub const TENANCY: &str = "karpenter.k8s.aws/instance-tenancy";
+/// Set once the node has joined and carries its labels and taints.
+pub const REGISTERED: &str = "karpenter.sh/registered";
+/// Set once the node is ready for its pods.
+pub const INITIALIZED: &str = "karpenter.sh/initialized";
+
+/// On a pod, Node or NodeClaim: leave me alone.
+pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
+/// On a pod: what its removal costs relative to its siblings.
+pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// The taint of a node that has not been registered yet.
+pub const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
+/// The taint of a node that is being taken away.
+pub const DISRUPTED_TAINT: &str = "karpenter.sh/disrupted";
+/// The taint that Kubernetes puts on a node that is not ready.
+pub const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";
+/// The taint that Kubernetes puts on a node that it cannot reach.
+pub const UNREACHABLE_TAINT: &str = "node.kubernetes.io/unreachable";
+/// The taint of a node that its cloud provider has not initialized yet.
+pub const UNINITIALIZED_TAINT: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+/// The prefix of taints that readiness gates put on a node.
+pub const READINESS_TAINT_PREFIX: &str = "readiness.k8s.io/";
+
+/// The name in force for a label key: older and provider-specific spellings are replaced by the stable one.
+#[must_use]
+pub fn normalized(key: &str) -> &str {
+    match key {
+        "failure-domain.beta.kubernetes.io/zone" | "topology.ebs.csi.aws.com/zone" => ZONE,
+        "failure-domain.beta.kubernetes.io/region" => REGION,
+        "beta.kubernetes.io/arch" => ARCH,
+        "beta.kubernetes.io/os" => OS,
+        "beta.kubernetes.io/instance-type" => INSTANCE_TYPE,
+        other => other,
+    }
+}
+
+/// Whether a label is one that every new node gets a value for, so that a pod may ask for it although no
+/// NodePool mentions it.
+#[must_use]
+pub fn is_well_known(key: &str) -> bool {
+    matches!(
+        key,
+        ZONE | ZONE_ID
+            | REGION
+            | INSTANCE_TYPE
+            | ARCH
+            | OS
+            | CAPACITY_TYPE
+            | NODE_POOL
+            | "node.kubernetes.io/windows-build"
+    ) || key.starts_with("karpenter.k8s.aws/")
+}

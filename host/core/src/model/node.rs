@@ -1,0 +1,99 @@
+//! Nodes and NodeClaims: what runs, and what was asked for.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::instance_type::CapacityType;
+use super::price::Price;
+use super::requirement::{Requirement, Taint};
+use super::resources::Resources;
+use super::time::{Duration, Timestamp};
+
+/// A Kubernetes Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The node's name.
+    pub name: String,
+    /// The instance behind it: `aws:///<zone>/<instance id>`.
+    pub provider_id: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints.
+    pub taints: Vec<Taint>,
+    /// What the kubelet reports as there.
+    pub capacity: Resources,
+    /// What the kubelet reports as left for pods.
+    pub allocatable: Resources,
+    /// Whether the kubelet reports the node as ready.
+    pub ready: bool,
+    /// Whether the node asks to be left alone.
+    pub do_not_disrupt: bool,
+    /// When the object was made.
+    pub created: Timestamp,
+    /// When its deletion was asked for.
+    pub deleting: Option<Timestamp>,
+}
+
+/// A NodeClaim: one node that we asked for, from the decision to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeClaim {
+    /// The claim's name: its identity.
+    pub name: String,
+    /// The NodePool it was made from.
+    pub node_pool: String,
+    /// The EC2NodeClass it is launched with.
+    pub node_class: String,
+    /// The labels that its node will carry.
+    pub labels: BTreeMap<String, String>,
+    /// What the instance must be like.
+    pub requirements: Vec<Requirement>,
+    /// The taints that its node will carry.
+    pub taints: Vec<Taint>,
+    /// Taints that its node starts with and that somebody else removes.
+    pub startup_taints: Vec<Taint>,
+    /// What the pods it was made for ask for.
+    pub requests: Resources,
+    /// The instance, once there is one.
+    pub instance: Option<Instance>,
+    /// The name of its Node, once it has joined.
+    pub node: Option<String>,
+    /// When the object was made.
+    pub created: Timestamp,
+    /// When its node joined and got its labels and taints.
+    pub registered: Option<Timestamp>,
+    /// When its node was ready for pods.
+    pub initialized: Option<Timestamp>,
+    /// When a pod was last bound to it, ended on it or began to leave it; DaemonSet pods do not count.
+    pub last_pod_event: Option<Timestamp>,
+    /// When its deletion was asked for.
+    pub deleting: Option<Timestamp>,
+    /// How long the node may live.
+    pub expire_after: Option<Duration>,
+    /// How long a drain may take.
+    pub termination_grace_period: Option<Duration>,
+    /// Whether the claim asks to be left alone.
+    pub do_not_disrupt: bool,
+}
+
+/// An EC2 instance that was launched for a NodeClaim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// `aws:///<zone>/<instance id>`.
+    pub provider_id: String,
+    /// The instance type.
+    pub instance_type: String,
+    /// The zone it runs in.
+    pub zone: String,
+    /// How it is bought.
+    pub capacity_type: CapacityType,
+    /// What it costs.
+    pub price: Price,
+    /// What the kubelet will report as there.
+    pub capacity: Resources,
+    /// What will be left for pods.
+    pub allocatable: Resources,
+    /// When it was launched.
+    pub launched: Timestamp,
+}
