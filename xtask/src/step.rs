@@ -1,0 +1,81 @@
+//! One program run as one step: announced, timed, its output passed through as it is.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, fmt};
+
+use anyhow::{Context as _, Result, bail};
+
+/// A call of cargo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// What the user calls it.
+    pub(crate) name: &'static str,
+    /// The arguments for cargo.
+    pub(crate) arguments: &'static [&'static str],
+    /// Environment variables set for it.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+}
+
+impl fmt::Display for Step {
+    /// The command as a user would type it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (key, value) in self.environment {
+            write!(f, "{key}='{value}' ")?;
+        }
+        write!(f, "cargo {}", self.arguments.join(" "))
+    }
+}
+
+/// Runs a step in `folder` and tells how long it took.
+///
+/// # Errors
+/// When cargo cannot be started, or says that the step failed.
+pub(crate) fn run(step: &Step, folder: &Path) -> Result<Duration> {
+    println!("\n── {}: {step}", step.name);
+    let start = Instant::now();
+    let status = Command::new(cargo())
+        .args(step.arguments)
+        .envs(step.environment.iter().copied())
+        .current_dir(folder)
+        .status()
+        .with_context(|| format!("cannot start `{step}`"))?;
+    let took = start.elapsed();
+    if !status.success() {
+        bail!("{} failed after {}: `{step}` ({status})", step.name, seconds(took));
+    }
+    println!("── {}: ok in {}", step.name, seconds(took));
+    Ok(took)
+}
+
+/// Whether cargo has the subcommand `name`.
+pub(crate) fn has_subcommand(name: &str) -> bool {
+    Command::new(cargo()).args([name, "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+/// The cargo that runs us, so that a step uses the same toolchain.
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// A duration for people.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_reads_as_the_command_a_user_would_type() {
+        let step = Step {
+            name: "doc",
+            arguments: &["doc", "--no-deps"],
+            environment: &[("RUSTDOCFLAGS", "-D warnings")],
+        };
+        assert_eq!(step.to_string(), "RUSTDOCFLAGS='-D warnings' cargo doc --no-deps");
+    }
+}
