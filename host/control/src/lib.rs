@@ -1,1 +1,12 @@
-//! Under construction.
+//! The loop around the core: what wakes it, when it decides, and how a plan is carried out.
+//!
+//! ```text
+//!  events ─► Controller { ClusterState, batch window, moves under validation } ─decide─► Plan ─execute─► Outcome
+//! ```
+//!
+//! Nothing here knows Kubernetes, AWS or a clock: they come in through `ports` and as arguments, so a simulator
+//! runs the very same code.
+
+pub mod controller;
+pub mod execute;
+pub mod ports;

@@ -22,6 +22,10 @@ pub struct Pod {
     pub volume_claims: Vec<String>,
     /// The node it is bound to.
     pub node: Option<String>,
+    /// Whether kube-scheduler has said that no node will do (condition `PodScheduled`, reason `Unschedulable`).
+    pub unschedulable: bool,
+    /// The node on which kube-scheduler is making room for it (`status.nominatedNodeName`).
+    pub nominated_node: Option<String>,
     /// How far it is.
     pub phase: PodPhase,
     /// Whether it is ready to serve.
@@ -35,6 +39,34 @@ pub struct Pod {
 }
 
 impl Pod {
+    /// Whether the pod is made for one given node, by a DaemonSet or by the kubelet, and so never needs a place.
+    #[must_use]
+    pub fn belongs_to_node(&self) -> bool {
+        let kind = self.spec.owner.as_ref().map(|owner| owner.kind.as_str());
+        matches!(kind, Some("DaemonSet" | "Node"))
+    }
+
+    /// Whether the pod waits for a place that a new node could be.
+    #[must_use]
+    pub fn is_provisionable(&self) -> bool {
+        self.node.is_none()
+            && self.unschedulable
+            && self.nominated_node.is_none()
+            && self.deleting.is_none()
+            && !self.phase.is_terminal()
+            && !self.belongs_to_node()
+    }
+
+    /// Whether the pod asks to be left alone at `now`.
+    #[must_use]
+    pub fn is_do_not_disrupt(&self, now: Timestamp) -> bool {
+        match self.spec.do_not_disrupt {
+            None => false,
+            Some(DoNotDisrupt::Always) => true,
+            Some(DoNotDisrupt::For(span)) => now < self.started.unwrap_or(self.created) + span,
+        }
+    }
+
     /// `namespace/name`, as people write it.
     #[must_use]
     pub fn full_name(&self) -> String {

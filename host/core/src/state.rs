@@ -1,0 +1,337 @@
+//! What is known about the cluster, kept up to date event by event.
+//!
+//! ```text
+//!  Event ──apply──► Snapshot { objects by name } ──► Index { groups, pods by node, waiting pods }
+//! ```
+//!
+//! `apply` does all work that can be done per event (a pod joins its group, a node's load is summed), so that a
+//! decision starts from sums. Nothing here decides.
+
+pub mod groups;
+mod index;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::event::{Event, Notice, ObjectKey};
+use crate::model::instance_type::CapacityType;
+use crate::model::node::{Node, NodeClaim};
+use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
+use crate::model::pod::Pod;
+use crate::model::resources::Resources;
+use crate::model::time::{Duration, Timestamp};
+use crate::plan::{LaunchOffering, Outcome};
+use crate::state::groups::{GroupId, Groups, PodGroup};
+use crate::state::index::Index;
+
+/// How long an offering that EC2 refused is not asked for again (Karpenter: unavailable offerings cache, 3 min).
+pub const UNAVAILABLE_FOR: Duration = Duration::from_secs(180);
+
+/// Everything that is known about a cluster at one moment. Decisions read it and never change it.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// NodePools by name.
+    pub node_pools: BTreeMap<String, NodePool>,
+    /// EC2NodeClasses by name.
+    pub node_classes: BTreeMap<String, NodeClass>,
+    /// NodeClaims by name.
+    pub claims: BTreeMap<String, NodeClaim>,
+    /// Nodes by name.
+    pub nodes: BTreeMap<String, Node>,
+    /// Pods by uid.
+    pub pods: BTreeMap<String, Pod>,
+    /// DaemonSets by namespace and name.
+    pub daemon_sets: BTreeMap<ObjectKey, DaemonSet>,
+    /// PodDisruptionBudgets by namespace and name.
+    pub disruption_budgets: BTreeMap<ObjectKey, PodDisruptionBudget>,
+    /// PersistentVolumeClaims by namespace and name.
+    pub volume_claims: BTreeMap<ObjectKey, VolumeClaim>,
+    /// Labels of namespaces.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// Notices by NodeClaim: instances that EC2 will take.
+    pub notices: BTreeMap<String, Notice>,
+    /// Offerings that EC2 has refused, and until when they are left alone.
+    pub unavailable: BTreeMap<OfferingKey, Timestamp>,
+    /// NodeClaims for which EC2 had no capacity at all.
+    pub refused: BTreeSet<String>,
+    /// Where waiting pods are expected: pod uid to NodeClaim (or Node without one), and until when this holds.
+    pub nominations: BTreeMap<String, (String, Timestamp)>,
+    index: Index,
+    groups: Groups,
+}
+
+/// An offering's identity: instance type, zone, capacity type.
+pub type OfferingKey = (String, String, CapacityType);
+
+impl Snapshot {
+    /// The pods bound to a node, by uid. Pods that have ended are not among them.
+    pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Pod> + use<'a> {
+        let uids = self.index.on_node(node).into_iter().flat_map(|load| load.pods.iter());
+        uids.filter_map(|uid| self.pods.get(uid))
+    }
+
+    /// What the pods bound to a node ask for together.
+    #[must_use]
+    pub fn used_on(&self, node: &str) -> Resources {
+        self.index.on_node(node).map(|load| load.requests.clone()).unwrap_or_default()
+    }
+
+    /// The waiting pods, group by group.
+    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, &BTreeSet<String>)> {
+        self.index.waiting().iter().map(|(group, uids)| (*group, uids))
+    }
+
+    /// Whether any pod waits for a place.
+    #[must_use]
+    pub fn is_anything_waiting(&self) -> bool {
+        !self.index.waiting().is_empty()
+    }
+
+    /// What the pods of a group have in common.
+    #[must_use]
+    pub fn group(&self, group: GroupId) -> &PodGroup {
+        self.groups.get(group)
+    }
+
+    /// The group of a pod.
+    #[must_use]
+    pub fn group_of(&self, pod_uid: &str) -> Option<GroupId> {
+        self.index.group_of(pod_uid)
+    }
+
+    /// The NodeClaim behind an instance.
+    #[must_use]
+    pub fn claim_of_instance(&self, provider_id: &str) -> Option<&NodeClaim> {
+        self.index.claim_of_instance(provider_id).and_then(|name| self.claims.get(name))
+    }
+
+    /// The Node behind an instance.
+    #[must_use]
+    pub fn node_of_instance(&self, provider_id: &str) -> Option<&Node> {
+        self.index.node_of_instance(provider_id).and_then(|name| self.nodes.get(name))
+    }
+
+    /// The Node of a NodeClaim, once it has joined.
+    #[must_use]
+    pub fn node_of_claim(&self, claim: &NodeClaim) -> Option<&Node> {
+        match &claim.node {
+            Some(name) => self.nodes.get(name),
+            None => self.node_of_instance(&claim.instance.as_ref()?.provider_id),
+        }
+    }
+
+    /// The NodeClaim of a Node; `None` for nodes that somebody else manages.
+    #[must_use]
+    pub fn claim_of_node(&self, node: &Node) -> Option<&NodeClaim> {
+        self.claim_of_instance(&node.provider_id)
+    }
+
+    /// Whether an offering is thought to be available at `now`.
+    #[must_use]
+    pub fn is_available(&self, key: &OfferingKey, now: Timestamp) -> bool {
+        self.unavailable.get(key).is_none_or(|until| *until <= now)
+    }
+
+    /// What the nodes of a pool have together, those on their way included, and how many they are.
+    #[must_use]
+    pub fn used_of_pool(&self, node_pool: &str) -> (Resources, u64) {
+        let claims = self.claims.values().filter(|claim| claim.node_pool == node_pool);
+        claims.fold((Resources::default(), 0), |(used, nodes), claim| {
+            let node = self.node_of_claim(claim).map(|node| &node.capacity).filter(|c| !c.is_zero());
+            let capacity = node.or(claim.instance.as_ref().map(|instance| &instance.capacity));
+            (capacity.map_or_else(|| used.clone(), |capacity| used.plus(capacity)), nodes + 1)
+        })
+    }
+}
+
+/// The state of the cluster: a snapshot that events change.
+///
+/// The snapshot is shared, not copied: it is copied only when an event arrives while somebody still reads the
+/// last one.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterState {
+    snapshot: Arc<Snapshot>,
+}
+
+impl ClusterState {
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// What is known now, to be kept while events go on arriving.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// Takes a change in. `now` is the time at which it arrived.
+    pub fn apply(&mut self, event: Event, now: Timestamp) {
+        Arc::make_mut(&mut self.snapshot).apply(event, now);
+    }
+
+    /// Remembers where waiting pods are expected, until the given time.
+    pub fn nominate(&mut self, pod_uid: &str, node: &str, until: Timestamp) {
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.nominations.insert(pod_uid.to_owned(), (node.to_owned(), until));
+    }
+
+    /// Forgets what has run out: refused offerings and nominations.
+    pub fn expire(&mut self, now: Timestamp) {
+        let stale = |until: &Timestamp| *until <= now;
+        let snapshot = &self.snapshot;
+        let nothing_to_do = !snapshot.unavailable.values().any(stale)
+            && !snapshot.nominations.values().any(|(_, until)| stale(until));
+        if nothing_to_do {
+            return;
+        }
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.unavailable.retain(|_, until| !stale(until));
+        snapshot.nominations.retain(|_, (_, until)| !stale(until));
+    }
+}
+
+impl Snapshot {
+    fn apply(&mut self, event: Event, now: Timestamp) {
+        match event {
+            Event::NodePool(pool) => drop(self.node_pools.insert(pool.name.clone(), *pool)),
+            Event::NodePoolGone(name) => drop(self.node_pools.remove(&name)),
+            Event::NodeClass(class) => drop(self.node_classes.insert(class.name.clone(), class)),
+            Event::NodeClassGone(name) => drop(self.node_classes.remove(&name)),
+            Event::NodeClaim(claim) => self.put_claim(*claim),
+            Event::NodeClaimGone(name) => self.remove_claim(&name),
+            Event::Node(node) => self.put_node(*node),
+            Event::NodeGone(name) => self.remove_node(&name),
+            Event::Pod(pod) => self.put_pod(pod, now),
+            Event::PodGone(uid) => self.remove_pod(&uid, now),
+            Event::DaemonSet(set) => {
+                self.daemon_sets.insert((set.namespace.clone(), set.name.clone()), set);
+            }
+            Event::DaemonSetGone(key) => drop(self.daemon_sets.remove(&key)),
+            Event::PodDisruptionBudget(budget) => {
+                let key = (budget.namespace.clone(), budget.name.clone());
+                self.disruption_budgets.insert(key, budget);
+            }
+            Event::PodDisruptionBudgetGone(key) => drop(self.disruption_budgets.remove(&key)),
+            Event::VolumeClaim(claim) => {
+                let key = (claim.namespace.clone(), claim.name.clone());
+                self.volume_claims.insert(key.clone(), claim);
+                self.regroup(&key);
+            }
+            Event::VolumeClaimGone(key) => {
+                self.volume_claims.remove(&key);
+                self.regroup(&key);
+            }
+            Event::Namespace(name, labels) => drop(self.namespaces.insert(name, labels)),
+            Event::Notice(notice) => self.put_notice(notice),
+            Event::Outcome(outcome) => self.put_outcome(outcome),
+        }
+    }
+
+    fn put_claim(&mut self, mut claim: NodeClaim) {
+        if let Some(known) = self.claims.get(&claim.name) {
+            // What this process has seen is at least as new as what it has read back.
+            claim.last_pod_event = claim.last_pod_event.max(known.last_pod_event);
+            claim.instance = claim.instance.or_else(|| known.instance.clone());
+        }
+        if let Some(instance) = &claim.instance {
+            self.index.put_claim_instance(&instance.provider_id, &claim.name);
+        }
+        self.claims.insert(claim.name.clone(), claim);
+    }
+
+    fn remove_claim(&mut self, name: &str) {
+        let instance = self.claims.remove(name).and_then(|claim| claim.instance);
+        if let Some(instance) = instance {
+            self.index.remove_claim_instance(&instance.provider_id);
+        }
+        self.notices.remove(name);
+        self.refused.remove(name);
+        self.nominations.retain(|_, (node, _)| node != name);
+    }
+
+    fn put_node(&mut self, node: Node) {
+        self.index.put_node_instance(&node.provider_id, &node.name);
+        self.nodes.insert(node.name.clone(), node);
+    }
+
+    fn remove_node(&mut self, name: &str) {
+        if let Some(node) = self.nodes.remove(name) {
+            self.index.remove_node_instance(&node.provider_id);
+        }
+        self.nominations.retain(|_, (node, _)| node != name);
+    }
+
+    fn put_pod(&mut self, pod: Pod, now: Timestamp) {
+        let known = self.pods.get(&pod.uid);
+        let bound = pod.node.is_some() && known.is_none_or(|known| known.node != pod.node);
+        let ended = pod.phase.is_terminal() && known.is_some_and(|known| !known.phase.is_terminal());
+        let leaving = pod.deleting.is_some() && known.is_some_and(|known| known.deleting.is_none());
+        if bound {
+            self.nominations.remove(&pod.uid);
+        }
+        if (bound || ended || leaving) && !pod.belongs_to_node() {
+            self.touch_claim_of(pod.node.as_deref(), now);
+        }
+        let group = self.groups.intern(&pod, &self.volume_claims);
+        let pod = Pod { spec: Arc::clone(&self.groups.get(group).spec), ..pod };
+        self.index.put_pod(&pod, group);
+        self.pods.insert(pod.uid.clone(), pod);
+    }
+
+    fn remove_pod(&mut self, uid: &str, now: Timestamp) {
+        let Some(pod) = self.pods.remove(uid) else { return };
+        self.index.remove_pod(&pod);
+        self.nominations.remove(uid);
+        let left_unannounced = pod.deleting.is_none() && !pod.phase.is_terminal();
+        if left_unannounced && !pod.belongs_to_node() {
+            self.touch_claim_of(pod.node.as_deref(), now);
+        }
+    }
+
+    /// A pod came to or left a node: the node's quiet time starts anew.
+    fn touch_claim_of(&mut self, node: Option<&str>, now: Timestamp) {
+        let claim = node
+            .and_then(|name| self.nodes.get(name))
+            .and_then(|node| self.index.claim_of_instance(&node.provider_id))
+            .and_then(|name| self.claims.get_mut(name));
+        if let Some(claim) = claim {
+            claim.last_pod_event = claim.last_pod_event.max(Some(now));
+        }
+    }
+
+    /// A volume has changed: the pods that mount it may belong to another group now.
+    fn regroup(&mut self, claim: &ObjectKey) {
+        for uid in self.index.mounting(claim) {
+            if let Some(pod) = self.pods.get(&uid) {
+                let group = self.groups.intern(pod, &self.volume_claims);
+                self.index.put_pod(pod, group);
+            }
+        }
+    }
+
+    fn put_notice(&mut self, notice: Notice) {
+        // An instance of somebody else's, or one that is gone already: nothing of ours will be lost.
+        let Some(claim) = self.index.claim_of_instance(&notice.provider_id) else { return };
+        self.notices.insert(claim.to_owned(), notice);
+    }
+
+    fn put_outcome(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Launched { claim, instance } => {
+                self.index.put_claim_instance(&instance.provider_id, &claim);
+                if let Some(known) = self.claims.get_mut(&claim) {
+                    known.instance = Some(instance);
+                }
+            }
+            Outcome::InsufficientCapacity { claim, offerings, at } => {
+                for LaunchOffering { instance_type, zone, capacity_type, .. } in offerings {
+                    self.unavailable.insert((instance_type, zone, capacity_type), at + UNAVAILABLE_FOR);
+                }
+                self.refused.insert(claim);
+            }
+            Outcome::Failed { .. } => {}
+        }
+    }
+}

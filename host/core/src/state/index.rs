@@ -1,0 +1,128 @@
+//! What is derived from the objects as they arrive: which pods wait, which are where, what they ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::event::ObjectKey;
+use crate::model::pod::Pod;
+use crate::model::resources::Resources;
+use crate::state::groups::GroupId;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    groups: BTreeMap<String, PodPlace>,
+    waiting: BTreeMap<GroupId, BTreeSet<String>>,
+    nodes: BTreeMap<String, NodeLoad>,
+    mounts: BTreeMap<ObjectKey, BTreeSet<String>>,
+    claims: BTreeMap<String, String>,
+    instances: BTreeMap<String, String>,
+}
+
+/// Where the index has put a pod, to take it out again without knowing how it has changed since.
+#[derive(Clone, Debug)]
+struct PodPlace {
+    group: GroupId,
+    node: Option<(String, Resources)>,
+    waiting: bool,
+}
+
+/// The pods on a node and what they ask for together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NodeLoad {
+    pub(super) pods: BTreeSet<String>,
+    pub(super) requests: Resources,
+}
+
+impl Index {
+    pub(super) fn on_node(&self, node: &str) -> Option<&NodeLoad> {
+        self.nodes.get(node)
+    }
+
+    pub(super) fn waiting(&self) -> &BTreeMap<GroupId, BTreeSet<String>> {
+        &self.waiting
+    }
+
+    pub(super) fn group_of(&self, uid: &str) -> Option<GroupId> {
+        self.groups.get(uid).map(|place| place.group)
+    }
+
+    pub(super) fn mounting(&self, claim: &ObjectKey) -> Vec<String> {
+        self.mounts.get(claim).map(|uids| uids.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn put_pod(&mut self, pod: &Pod, group: GroupId) {
+        self.take_out(&pod.uid);
+        let bound = pod.node.as_ref().filter(|_| !pod.phase.is_terminal());
+        let waiting = pod.is_provisionable();
+        let node = bound.map(|node| (node.clone(), pod.spec.requests.clone()));
+        if let Some((node, requests)) = &node {
+            let load = self.nodes.entry(node.clone()).or_default();
+            load.pods.insert(pod.uid.clone());
+            load.requests = load.requests.plus(requests);
+        }
+        if waiting {
+            self.waiting.entry(group).or_default().insert(pod.uid.clone());
+        }
+        for name in &pod.volume_claims {
+            let key = (pod.spec.namespace.clone(), name.clone());
+            self.mounts.entry(key).or_default().insert(pod.uid.clone());
+        }
+        self.groups.insert(pod.uid.clone(), PodPlace { group, node, waiting });
+    }
+
+    pub(super) fn remove_pod(&mut self, pod: &Pod) {
+        self.take_out(&pod.uid);
+        for name in &pod.volume_claims {
+            let key = (pod.spec.namespace.clone(), name.clone());
+            remove_from(&mut self.mounts, &key, &pod.uid);
+        }
+    }
+
+    fn take_out(&mut self, uid: &str) {
+        let Some(place) = self.groups.remove(uid) else { return };
+        if place.waiting {
+            remove_from(&mut self.waiting, &place.group, uid);
+        }
+        if let Some((node, requests)) = place.node
+            && let Some(load) = self.nodes.get_mut(&node)
+        {
+            load.pods.remove(uid);
+            load.requests = load.requests.minus(&requests);
+            if load.pods.is_empty() {
+                self.nodes.remove(&node);
+            }
+        }
+    }
+
+    pub(super) fn claim_of_instance(&self, provider_id: &str) -> Option<&str> {
+        self.claims.get(provider_id).map(String::as_str)
+    }
+
+    pub(super) fn put_claim_instance(&mut self, provider_id: &str, claim: &str) {
+        self.claims.insert(provider_id.to_owned(), claim.to_owned());
+    }
+
+    pub(super) fn remove_claim_instance(&mut self, provider_id: &str) {
+        self.claims.remove(provider_id);
+    }
+
+    pub(super) fn node_of_instance(&self, provider_id: &str) -> Option<&str> {
+        self.instances.get(provider_id).map(String::as_str)
+    }
+
+    pub(super) fn put_node_instance(&mut self, provider_id: &str, node: &str) {
+        self.instances.insert(provider_id.to_owned(), node.to_owned());
+    }
+
+    pub(super) fn remove_node_instance(&mut self, provider_id: &str) {
+        self.instances.remove(provider_id);
+    }
+}
+
+fn remove_from<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<String>>, key: &K, uid: &str) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(uid);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
