@@ -68,12 +68,7 @@ async fn carry_out(
 }
 
 /// The NodeClaim is written before the instance is asked for, so that an instance never lacks an owner.
-async fn launch_node(
-    launch: &Launch,
-    now: Timestamp,
-    cloud: &impl Cloud,
-    cluster: &impl Cluster,
-) -> Outcome {
+async fn launch_node(launch: &Launch, now: Timestamp, cloud: &impl Cloud, cluster: &impl Cluster) -> Outcome {
     let claim = claim_for(launch, now);
     if let Err(error) = cluster.create_claim(&claim).await {
         return failed(&claim.name, &error);

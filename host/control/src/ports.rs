@@ -80,8 +80,11 @@ pub trait Cluster: Sync {
     ///
     /// # Errors
     /// As `ClusterError` says.
-    fn finalize(&self, claim: &str, node: Option<&str>)
-    -> impl Future<Output = Result<(), ClusterError>> + Send;
+    fn finalize(
+        &self,
+        claim: &str,
+        node: Option<&str>,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
     /// Evicts a pod through the eviction API, so that PodDisruptionBudgets hold.
     ///

@@ -40,7 +40,7 @@ pub struct Report {
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// Make a NodeClaim and launch an instance for it.
-    Launch(Launch),
+    Launch(Box<Launch>),
     /// Expect a pending pod on a node that exists or is on its way.
     Nominate(Nomination),
     /// A node has joined: give it its labels and taints.

@@ -207,9 +207,9 @@ impl fmt::Display for Why {
 fn amount(resource: &str, amount: u64) -> String {
     const GIB: u64 = 1 << 30;
     match resource {
-        "cpu" if amount % 1_000 == 0 => format!("{}", amount / 1_000),
+        "cpu" if amount.is_multiple_of(1_000) => format!("{}", amount / 1_000),
         "cpu" => format!("{amount}m"),
-        "memory" | "ephemeral-storage" if amount % GIB == 0 => format!("{}Gi", amount / GIB),
+        "memory" | "ephemeral-storage" if amount.is_multiple_of(GIB) => format!("{}Gi", amount / GIB),
         "memory" | "ephemeral-storage" => format!("{}Mi", amount >> 20),
         _ => amount.to_string(),
     }
@@ -237,7 +237,9 @@ impl fmt::Display for Unplaced {
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NodeDoNotDisrupt => f.write_str("the node asks to be left alone (karpenter.sh/do-not-disrupt)"),
+            Self::NodeDoNotDisrupt => {
+                f.write_str("the node asks to be left alone (karpenter.sh/do-not-disrupt)")
+            }
             Self::PodDoNotDisrupt { pod } => {
                 write!(f, "pod {pod} asks to be left alone (karpenter.sh/do-not-disrupt)")
             }
