@@ -1,0 +1,102 @@
+//! The workspace as plain data, read from cargo and from disk. The only module here that does IO.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result, ensure};
+use cargo_metadata::MetadataCommand;
+
+/// Folders without sources of ours: what cargo builds and what `whittle` writes.
+const NOT_OURS: [&str; 2] = ["target", "out"];
+
+/// A crate of the workspace. Every path is relative to the workspace's root, with `/` between its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Crate {
+    pub(crate) name: String,
+    /// The folder of its manifest.
+    pub(crate) folder: String,
+    /// The names of all that its manifest depends on, whether to build, to run or to test.
+    pub(crate) dependencies: BTreeSet<String>,
+    /// The files its targets start from.
+    pub(crate) roots: Vec<String>,
+}
+
+/// Everything the checks look at.
+pub(crate) struct Workspace {
+    pub(crate) crates: Vec<Crate>,
+    /// The crates' manifests by path.
+    pub(crate) manifests: BTreeMap<String, String>,
+    /// All Rust files by path, also those that no crate knows.
+    pub(crate) sources: BTreeMap<String, String>,
+}
+
+impl Workspace {
+    pub(crate) fn read() -> Result<Self> {
+        let metadata = MetadataCommand::new().no_deps().exec()?;
+        let root = metadata.workspace_root.as_std_path();
+        let mut crates = Vec::new();
+        let mut manifests = BTreeMap::new();
+        for package in metadata.workspace_packages() {
+            let manifest = package.manifest_path.as_std_path();
+            manifests.insert(relative(manifest, root)?, read_text(manifest)?);
+            let folder = manifest.parent().context("a manifest has a folder")?;
+            let roots = package.targets.iter().map(|target| relative(target.src_path.as_std_path(), root));
+            crates.push(Crate {
+                name: package.name.to_string(),
+                folder: relative(folder, root)?,
+                dependencies: package.dependencies.iter().map(|dependency| dependency.name.clone()).collect(),
+                roots: roots.collect::<Result<_>>()?,
+            });
+        }
+        let mut sources = BTreeMap::new();
+        collect_sources(root, root, &mut sources)?;
+        Ok(Self { crates, manifests, sources })
+    }
+
+    /// The files that the targets of all crates start from.
+    pub(crate) fn roots(&self) -> Vec<String> {
+        self.crates.iter().flat_map(|package| package.roots.iter().cloned()).collect()
+    }
+
+    /// The names of all crates that `package` is built from, itself included, with every feature of its own on.
+    ///
+    /// Asked of `cargo tree` and not of `cargo metadata`, which turns on what any other crate of the workspace
+    /// wants: a client that only `host/kube` asks for would seem to be in `host/api` as well.
+    pub(crate) fn closure(&self, package: &str) -> Result<BTreeSet<String>> {
+        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["tree", "--package", package, "--edges", "normal", "--all-features"])
+            .args(["--prefix", "none", "--format", "{p}"])
+            .output()?;
+        ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout)?;
+        Ok(lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+    }
+}
+
+fn collect_sources(folder: &Path, root: &Path, sources: &mut BTreeMap<String, String>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if entry.file_type()?.is_dir() {
+            if !name.starts_with('.') && !NOT_OURS.contains(&&*name) {
+                collect_sources(&path, root, sources)?;
+            }
+        } else if name.ends_with(".rs") {
+            sources.insert(relative(&path, root)?, read_text(&path)?);
+        }
+    }
+    Ok(())
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+fn relative(path: &Path, root: &Path) -> Result<String> {
+    let parts = path.strip_prefix(root)?.components().map(|part| part.as_os_str().to_string_lossy());
+    Ok(parts.collect::<Vec<_>>().join("/"))
+}
