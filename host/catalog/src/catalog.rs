@@ -1,0 +1,236 @@
+//! The catalogue as a whole: what can be asked of it.
+
+use std::sync::Arc;
+
+use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
+use whittle_core::model::price::Price;
+
+use crate::capacity::capacity;
+use crate::labels::labels;
+use crate::on_demand::{self, Quote};
+use crate::overhead::overhead;
+use crate::price_book::PriceBook;
+use crate::settings::NodeClassSettings;
+use crate::specification::Specification;
+use crate::spot::{self, Pool, ReclaimRate};
+use crate::tables::{Region, TABLES, Tables};
+use crate::zone::Zone;
+
+/// Where and when specifications and zones were recorded.
+pub const SOURCE: &str =
+    "Instance types and zones: as EC2 describes them, recorded in moto 5.2.5, 2026-10-27.";
+
+/// Instance types and prices. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    tables: &'static Tables,
+    book: Arc<PriceBook>,
+}
+
+/// A region that the catalogue does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the catalogue has no region {region:?}, only {}", known.join(", "))]
+pub struct UnknownRegion {
+    /// What was asked for.
+    pub region: String,
+    /// The regions that there are.
+    pub known: Vec<&'static str>,
+}
+
+impl Catalog {
+    /// The catalogue of the embedded tables. The first call parses them.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self { tables: &TABLES, book: Arc::default() }
+    }
+
+    /// The catalogue with prices of the user's own; a later book goes before an earlier one.
+    #[must_use]
+    pub fn with_prices(self, book: PriceBook) -> Self {
+        let merged = Arc::unwrap_or_clone(self.book).overridden_by(book);
+        Self { book: Arc::new(merged), ..self }
+    }
+
+    /// How many prices are the user's own.
+    #[must_use]
+    pub fn own_prices(&self) -> usize {
+        self.book.len()
+    }
+
+    /// The names of the regions, in order.
+    pub fn regions(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.tables.regions.keys().copied()
+    }
+
+    /// The zones of a region by name.
+    ///
+    /// # Errors
+    ///
+    /// The region is not in the catalogue.
+    pub fn zones(&self, region: &str) -> Result<&'static [Zone], UnknownRegion> {
+        self.region(region).map(|(_, region)| region.zones.as_slice())
+    }
+
+    /// Every instance type as EC2 describes it, by name.
+    #[must_use]
+    pub fn specifications(&self) -> &'static [Specification] {
+        &self.tables.specifications
+    }
+
+    /// The instance type with this name as EC2 describes it.
+    #[must_use]
+    pub fn specification(&self, name: &str) -> Option<&'static Specification> {
+        self.tables.specification(name)
+    }
+
+    /// The instance types that a NodeClass with these settings can launch in a region, by name, each with an
+    /// offering per zone and way of buying. Types that no zone of the class has are left out; types without a price
+    /// stay, with offerings at [`Price::MAX`] that are not available.
+    ///
+    /// # Errors
+    ///
+    /// The region is not in the catalogue.
+    pub fn instance_types(
+        &self,
+        region: &str,
+        settings: &NodeClassSettings,
+    ) -> Result<Vec<InstanceType>, UnknownRegion> {
+        let (region_name, region) = self.region(region)?;
+        let offered = region.offered.keys().filter_map(|name| self.specification(name));
+        Ok(offered
+            .filter_map(|specification| self.instance_type_in(region_name, specification, settings))
+            .collect())
+    }
+
+    /// One instance type as [`Catalog::instance_types`] lists it; `None` if it would not. For classes whose settings
+    /// depend on the type.
+    ///
+    /// # Errors
+    ///
+    /// The region is not in the catalogue.
+    pub fn instance_type(
+        &self,
+        region: &str,
+        name: &str,
+        settings: &NodeClassSettings,
+    ) -> Result<Option<InstanceType>, UnknownRegion> {
+        let (region_name, _) = self.region(region)?;
+        let specification = self.specification(name);
+        Ok(specification.and_then(|found| self.instance_type_in(region_name, found, settings)))
+    }
+
+    /// The on-demand price of an instance type in a zone: the user's own, else by the tables. `None` if it is not
+    /// offered there or has no price.
+    #[must_use]
+    pub fn on_demand_price(&self, region: &str, instance_type: &str, zone: &str) -> Option<Quote> {
+        let pool = self.pool(region, instance_type, zone)?;
+        self.pool_price(&pool, CapacityType::OnDemand)
+    }
+
+    /// The spot price of an instance type in a zone: the user's own, else the model's. `None` as for on-demand.
+    #[must_use]
+    pub fn spot_price(&self, region: &str, instance_type: &str, zone: &str) -> Option<Quote> {
+        let pool = self.pool(region, instance_type, zone)?;
+        self.pool_price(&pool, CapacityType::Spot)
+    }
+
+    /// How often spot instances of a type are reclaimed in a zone; always an estimate. `None` if the type is not
+    /// offered there as spot capacity.
+    #[must_use]
+    pub fn reclaim_rate(&self, region: &str, instance_type: &str, zone: &str) -> Option<ReclaimRate> {
+        let pool = self.pool(region, instance_type, zone)?;
+        pool.specification.sold_as_spot.then(|| spot::reclaim_rate(self.tables, &pool))
+    }
+
+    fn region(&self, name: &str) -> Result<(&'static str, &'static Region), UnknownRegion> {
+        self.tables
+            .regions
+            .get_key_value(name)
+            .map(|(name, region)| (*name, region))
+            .ok_or_else(|| UnknownRegion { region: name.to_owned(), known: self.regions().collect() })
+    }
+
+    fn pool<'a>(&self, region: &str, instance_type: &str, zone: &'a str) -> Option<Pool<'a>> {
+        let (region_name, region) = self.region(region).ok()?;
+        let specification = self.specification(instance_type)?;
+        let offered = region.offered.get(specification.name)?;
+        let here = offered.iter().any(|position| region.zones[*position].name == zone);
+        here.then_some(Pool { region_name, region, specification, zone })
+    }
+
+    fn pool_price(&self, pool: &Pool<'_>, capacity_type: CapacityType) -> Option<Quote> {
+        let specification = pool.specification;
+        let key = (pool.region_name, specification.name, pool.zone);
+        let own = |capacity_type| {
+            self.book.price(key, capacity_type).map(|price| Quote { price, estimated: false })
+        };
+        let on_demand = || {
+            own(CapacityType::OnDemand)
+                .or_else(|| on_demand::on_demand_price(self.tables, pool.region_name, specification))
+        };
+        match capacity_type {
+            CapacityType::Reserved => None,
+            CapacityType::OnDemand if specification.sold_on_demand => on_demand(),
+            CapacityType::Spot if specification.sold_as_spot => own(CapacityType::Spot).or_else(|| {
+                let price = spot::spot_price(self.tables, pool, on_demand()?.price);
+                Some(Quote { price, estimated: true })
+            }),
+            CapacityType::OnDemand | CapacityType::Spot => None,
+        }
+    }
+
+    fn instance_type_in(
+        &self,
+        region: &str,
+        specification: &'static Specification,
+        settings: &NodeClassSettings,
+    ) -> Option<InstanceType> {
+        if !settings.can_launch(specification) {
+            return None;
+        }
+        let offerings = self.offerings(region, specification, settings);
+        if offerings.is_empty() {
+            return None;
+        }
+        let capacity = capacity(specification, settings);
+        let overhead = overhead(specification, settings, &capacity);
+        let labels = labels(specification, region, settings);
+        Some(InstanceType { name: specification.name.to_owned(), labels, capacity, overhead, offerings })
+    }
+
+    /// The offerings by zone, and within a zone spot before on-demand.
+    fn offerings(
+        &self,
+        region: &str,
+        specification: &'static Specification,
+        settings: &NodeClassSettings,
+    ) -> Vec<Offering> {
+        let Ok((region_name, region)) = self.region(region) else { return Vec::new() };
+        let offered = region.offered.get(specification.name).map_or(&[][..], Vec::as_slice);
+        let zones = offered.iter().map(|position| region.zones[*position]);
+        let in_class = zones.filter(|zone| {
+            settings.zones.as_ref().is_none_or(|zones| zones.iter().any(|name| name == zone.name))
+        });
+        let mut offerings = Vec::new();
+        for zone in in_class {
+            let pool = Pool { region_name, region, specification, zone: zone.name };
+            let zone_id = settings.zone_ids.get(zone.name).map_or(zone.id, String::as_str);
+            let sold = [
+                (CapacityType::Spot, specification.sold_as_spot),
+                (CapacityType::OnDemand, specification.sold_on_demand),
+            ];
+            for (capacity_type, _) in sold.into_iter().filter(|(_, sold)| *sold) {
+                let quote = self.pool_price(&pool, capacity_type);
+                offerings.push(Offering {
+                    zone: zone.name.to_owned(),
+                    zone_id: zone_id.to_owned(),
+                    capacity_type,
+                    price: quote.map_or(Price::MAX, |quote| quote.price),
+                    estimated: quote.is_some_and(|quote| quote.estimated),
+                    available: quote.is_some(),
+                });
+            }
+        }
+        offerings
+    }
+}
