@@ -1,5 +1,5 @@
 //! The shape of the workspace, held by tests: which crate may see which, what a crate's dependencies may never
-//! bring in, that the compiler reads every source file, and the conventions that no lint knows.
+//! bring in, that the compiler reads every source file, that documents speak of what exists, and the conventions that no lint knows.
 //!
 //! Every check is a function from plain data to a list of findings, and is shown bad data in its own module. Here
 //! they are shown the workspace itself. What is allowed stands in tables: a change of plan is a change of a table,
@@ -7,6 +7,7 @@
 
 mod arrows;
 mod conventions;
+mod documents;
 mod manifests;
 mod modules;
 mod walls;
@@ -35,10 +36,8 @@ fn every_crate_is_named_after_its_folder() {
 #[test]
 fn the_dependencies_of_a_crate_stay_behind_its_wall() {
     let workspace = Workspace::read().unwrap();
-    for wall in walls::WALLS {
-        let closure = workspace.closure(wall.package).unwrap();
-        assert_nothing_found(&walls::breaches(wall, &closure));
-    }
+    let breaches = |wall| walls::breaches(wall, &workspace.closure(wall.package).unwrap());
+    assert_nothing_found(&walls::WALLS.iter().flat_map(breaches).collect::<Vec<_>>());
 }
 
 #[test]
@@ -50,9 +49,9 @@ fn every_source_file_is_reached_by_a_mod() {
 #[test]
 fn every_crate_inherits_the_lints_and_the_dependencies_of_the_workspace() {
     let workspace = Workspace::read().unwrap();
-    for (path, manifest) in &workspace.manifests {
-        assert_nothing_found(&manifests::not_inherited(path, manifest));
-    }
+    let manifests = workspace.manifests.iter();
+    let findings = manifests.flat_map(|(path, manifest)| manifests::not_inherited(path, manifest));
+    assert_nothing_found(&findings.collect::<Vec<_>>());
 }
 
 #[test]
@@ -64,7 +63,17 @@ fn every_source_file_can_be_read_in_one_sitting() {
 #[test]
 fn every_source_file_keeps_the_conventions() {
     let workspace = Workspace::read().unwrap();
-    for (path, source) in &workspace.sources {
-        assert_nothing_found(&conventions::broken(path, source));
+    let findings = workspace.sources.iter().flat_map(|(path, source)| conventions::broken(path, source));
+    assert_nothing_found(&findings.collect::<Vec<_>>());
+}
+
+#[test]
+fn every_document_speaks_of_what_exists() {
+    let workspace = Workspace::read().unwrap();
+    let mut findings = Vec::new();
+    for (path, text) in &workspace.documents {
+        findings.extend(documents::dangling_links(path, text, |target| workspace.exists(target)));
+        findings.extend(documents::missing_tests(path, text, &workspace.sources));
     }
+    assert_nothing_found(&findings);
 }

@@ -1,7 +1,7 @@
 //! The workspace as plain data, read from cargo and from disk. The only module here that does IO.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -25,11 +25,14 @@ pub(crate) struct Crate {
 
 /// Everything the checks look at.
 pub(crate) struct Workspace {
+    root: PathBuf,
     pub(crate) crates: Vec<Crate>,
     /// The crates' manifests by path.
     pub(crate) manifests: BTreeMap<String, String>,
     /// All Rust files by path, also those that no crate knows.
     pub(crate) sources: BTreeMap<String, String>,
+    /// All Markdown files by path.
+    pub(crate) documents: BTreeMap<String, String>,
 }
 
 impl Workspace {
@@ -50,9 +53,14 @@ impl Workspace {
                 roots: roots.collect::<Result<_>>()?,
             });
         }
-        let mut sources = BTreeMap::new();
-        collect_sources(root, root, &mut sources)?;
-        Ok(Self { crates, manifests, sources })
+        let sources = read_all(root, ".rs")?;
+        let documents = read_all(root, ".md")?;
+        Ok(Self { root: root.to_owned(), crates, manifests, sources, documents })
+    }
+
+    /// Whether there is a file or folder at this path, seen from the workspace's root.
+    pub(crate) fn exists(&self, path: &str) -> bool {
+        self.root.join(path.trim_start_matches('/')).exists()
     }
 
     /// The files that the targets of all crates start from.
@@ -75,21 +83,26 @@ impl Workspace {
     }
 }
 
-fn collect_sources(folder: &Path, root: &Path, sources: &mut BTreeMap<String, String>) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
-        let entry = entry?;
-        let path = entry.path();
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if entry.file_type()?.is_dir() {
-            if !name.starts_with('.') && !NOT_OURS.contains(&&*name) {
-                collect_sources(&path, root, sources)?;
+/// All files below `root` whose name ends so, by path.
+fn read_all(root: &Path, ending: &str) -> Result<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    let mut ahead = vec![root.to_owned()];
+    while let Some(folder) = ahead.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let entry = entry?;
+            let path = entry.path();
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if entry.file_type()?.is_dir() {
+                if !name.starts_with('.') && !NOT_OURS.contains(&&*name) {
+                    ahead.push(path);
+                }
+            } else if name.ends_with(ending) {
+                texts.insert(relative(&path, root)?, read_text(&path)?);
             }
-        } else if name.ends_with(".rs") {
-            sources.insert(relative(&path, root)?, read_text(&path)?);
         }
     }
-    Ok(())
+    Ok(texts)
 }
 
 fn read_text(path: &Path) -> Result<String> {
