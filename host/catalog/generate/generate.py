@@ -55,13 +55,16 @@ def label(text):
 
 
 def network_mbps(network):
-    """The baseline bandwidth of all network cards, at most the published total of the instance type."""
+    """The baseline bandwidth of all network cards, at most the published total of the instance type.
+
+    Empty where EC2 publishes words ("Moderate") instead of a figure.
+    """
+    count, _, each = network["NetworkPerformance"].removeprefix("Up to ").rpartition("x ")
+    gigabits, _, unit = each.partition(" ")
+    if unit != "Gigabit":
+        return ""
     cards = sum(card["BaselineBandwidthInGbps"] for card in network["NetworkCards"])
-    count, _, each = network["NetworkPerformance"].rpartition("x ")
-    words = each.split()
-    if len(words) == 2 and words[1] == "Gigabit":
-        cards = min(cards, float(words[0]) * int(count or 1))
-    return round(cards * 1000)
+    return round(min(cards, float(gigabits) * int(count or 1)) * 1000)
 
 
 def row(info):

@@ -68,7 +68,7 @@ impl Catalog {
     ///
     /// The region is not in the catalogue.
     pub fn zones(&self, region: &str) -> Result<&'static [Zone], UnknownRegion> {
-        self.region(region).map(|(_, region)| region.zones.as_slice())
+        self.region(region).map(|region| region.zones.as_slice())
     }
 
     /// Every instance type as EC2 describes it, by name.
@@ -95,10 +95,10 @@ impl Catalog {
         region: &str,
         settings: &NodeClassSettings,
     ) -> Result<Vec<InstanceType>, UnknownRegion> {
-        let (region_name, region) = self.region(region)?;
+        let region = self.region(region)?;
         let offered = region.offered.keys().filter_map(|name| self.specification(name));
         Ok(offered
-            .filter_map(|specification| self.instance_type_in(region_name, specification, settings))
+            .filter_map(|specification| self.instance_type_in(region, specification, settings))
             .collect())
     }
 
@@ -114,9 +114,9 @@ impl Catalog {
         name: &str,
         settings: &NodeClassSettings,
     ) -> Result<Option<InstanceType>, UnknownRegion> {
-        let (region_name, _) = self.region(region)?;
+        let region = self.region(region)?;
         let specification = self.specification(name);
-        Ok(specification.and_then(|found| self.instance_type_in(region_name, found, settings)))
+        Ok(specification.and_then(|found| self.instance_type_in(region, found, settings)))
     }
 
     /// The on-demand price of an instance type in a zone: the user's own, else by the tables. `None` if it is not
@@ -142,31 +142,27 @@ impl Catalog {
         pool.specification.sold_as_spot.then(|| spot::reclaim_rate(self.tables, &pool))
     }
 
-    fn region(&self, name: &str) -> Result<(&'static str, &'static Region), UnknownRegion> {
-        self.tables
-            .regions
-            .get_key_value(name)
-            .map(|(name, region)| (*name, region))
-            .ok_or_else(|| UnknownRegion { region: name.to_owned(), known: self.regions().collect() })
+    fn region(&self, name: &str) -> Result<&'static Region, UnknownRegion> {
+        let unknown = || UnknownRegion { region: name.to_owned(), known: self.regions().collect() };
+        self.tables.regions.get(name).ok_or_else(unknown)
     }
 
     fn pool<'a>(&self, region: &str, instance_type: &str, zone: &'a str) -> Option<Pool<'a>> {
-        let (region_name, region) = self.region(region).ok()?;
+        let region = self.region(region).ok()?;
         let specification = self.specification(instance_type)?;
-        let offered = region.offered.get(specification.name)?;
-        let here = offered.iter().any(|position| region.zones[*position].name == zone);
-        here.then_some(Pool { region_name, region, specification, zone })
+        let here = region.zones_with(specification.name).any(|found| found.name == zone);
+        here.then_some(Pool { region, specification, zone })
     }
 
     fn pool_price(&self, pool: &Pool<'_>, capacity_type: CapacityType) -> Option<Quote> {
         let specification = pool.specification;
-        let key = (pool.region_name, specification.name, pool.zone);
+        let key = (pool.region.name, specification.name, pool.zone);
         let own = |capacity_type| {
             self.book.price(key, capacity_type).map(|price| Quote { price, estimated: false })
         };
         let on_demand = || {
             own(CapacityType::OnDemand)
-                .or_else(|| on_demand::on_demand_price(self.tables, pool.region_name, specification))
+                .or_else(|| on_demand::on_demand_price(self.tables, pool.region.name, specification))
         };
         match capacity_type {
             CapacityType::Reserved => None,
@@ -181,7 +177,7 @@ impl Catalog {
 
     fn instance_type_in(
         &self,
-        region: &str,
+        region: &Region,
         specification: &'static Specification,
         settings: &NodeClassSettings,
     ) -> Option<InstanceType> {
@@ -194,26 +190,23 @@ impl Catalog {
         }
         let capacity = capacity(specification, settings);
         let overhead = overhead(specification, settings, &capacity);
-        let labels = labels(specification, region, settings);
+        let labels = labels(specification, region.name, settings);
         Some(InstanceType { name: specification.name.to_owned(), labels, capacity, overhead, offerings })
     }
 
     /// The offerings by zone, and within a zone spot before on-demand.
     fn offerings(
         &self,
-        region: &str,
+        region: &Region,
         specification: &'static Specification,
         settings: &NodeClassSettings,
     ) -> Vec<Offering> {
-        let Ok((region_name, region)) = self.region(region) else { return Vec::new() };
-        let offered = region.offered.get(specification.name).map_or(&[][..], Vec::as_slice);
-        let zones = offered.iter().map(|position| region.zones[*position]);
-        let in_class = zones.filter(|zone| {
+        let in_class = |zone: &Zone| {
             settings.zones.as_ref().is_none_or(|zones| zones.iter().any(|name| name == zone.name))
-        });
+        };
         let mut offerings = Vec::new();
-        for zone in in_class {
-            let pool = Pool { region_name, region, specification, zone: zone.name };
+        for zone in region.zones_with(specification.name).filter(in_class) {
+            let pool = Pool { region, specification, zone: zone.name };
             let zone_id = settings.zone_ids.get(zone.name).map_or(zone.id, String::as_str);
             let sold = [
                 (CapacityType::Spot, specification.sold_as_spot),

@@ -18,7 +18,8 @@ const INSTANCE_PREFIX: &str = "karpenter.k8s.aws/instance-";
 /// Every label of a node of this type in this region, each with the values it may have. All but the tenancy have
 /// exactly one. A label that does not apply, such as the GPU's name where there is none, is not in the map.
 ///
-/// Bare metal carries `instance-hypervisor` with an empty value, as EC2 states none and Karpenter keeps the label.
+/// Two labels are there without a value of EC2's, as with Karpenter, whose users may rely on it: bare metal carries
+/// `instance-hypervisor` with an empty value, and types without a stated clock speed carry a speed of 0.
 #[must_use]
 pub fn labels(
     specification: &Specification,
@@ -67,11 +68,11 @@ fn numbers(specification: &Specification) -> Vec<(&'static str, Option<String>)>
     let (gpu, accelerator) = (specification.gpu.as_ref(), specification.accelerator.as_ref());
     let numbers = [
         ("cpu", Some(specification.vcpus)),
-        ("cpu-sustained-clock-speed-mhz", specification.clock_mhz),
+        ("cpu-sustained-clock-speed-mhz", Some(specification.clock_mhz.unwrap_or(0))),
         ("memory", Some(specification.memory_mib)),
         ("local-nvme", specification.nvme_gb),
         ("ebs-bandwidth", specification.ebs_mbps),
-        ("network-bandwidth", Some(specification.network_mbps)),
+        ("network-bandwidth", specification.network_mbps),
         ("gpu-count", gpu.map(|gpu| gpu.count)),
         ("gpu-memory", gpu.map(|gpu| gpu.memory_mib)),
         ("accelerator-count", accelerator.map(|accelerator| accelerator.count)),

@@ -186,6 +186,14 @@ pub fn list(
 }
 
 impl Listing {
+    /// The listing as indented JSON that ends with a line feed. Prices are whole millionths of a US dollar per hour,
+    /// each with whether it is an estimate.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string_pretty(self);
+        json.expect("a listing holds text, numbers and maps keyed by text") + "\n"
+    }
+
     /// The list as a table of aligned columns with a note below that says where the figures are from. Estimates are
     /// marked with `~`; columns in which no row has anything are left out. Ends with a line feed.
     #[must_use]

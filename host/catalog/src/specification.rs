@@ -28,8 +28,8 @@ pub struct Specification {
     pub network_cards: u64,
     /// Elastic Fabric Adapters at most.
     pub efa_interfaces: u64,
-    /// Baseline network bandwidth in Mbps over all cards.
-    pub network_mbps: u64,
+    /// Baseline network bandwidth in Mbps over all cards, where EC2 publishes a figure.
+    pub network_mbps: Option<u64>,
     /// Highest EBS bandwidth in Mbps, where the type is EBS-optimized without asking.
     pub ebs_mbps: Option<u64>,
     /// Whether traffic between instances of this kind is encrypted by the hardware.

@@ -67,8 +67,6 @@ pub(crate) fn reclaim_rate(tables: &Tables, pool: &Pool<'_>) -> ReclaimRate {
 
 /// A spot pool: one instance type in one zone.
 pub(crate) struct Pool<'a> {
-    /// The region's name.
-    pub(crate) region_name: &'a str,
     /// The region.
     pub(crate) region: &'a Region,
     /// The instance type.
@@ -80,14 +78,13 @@ pub(crate) struct Pool<'a> {
 fn figures(tables: &Tables, pool: &Pool<'_>) -> Option<SpotFigures> {
     let family = pool.specification.family();
     let of = |region| tables.spot.get(&(region, family)).copied();
-    of(pool.region_name).or_else(|| of("us-east-1"))
+    of(pool.region.name).or_else(|| of("us-east-1"))
 }
 
 /// How much dearer than the middle this zone is, in millionths.
 fn zone_factor_ppm(pool: &Pool<'_>) -> u64 {
     let name = pool.specification.name;
-    let offered = pool.region.offered.get(name).map_or(&[][..], Vec::as_slice);
-    let draws = || offered.iter().map(|zone| hash(&[name, pool.region.zones[*zone].name]));
+    let draws = || pool.region.zones_with(name).map(|zone| hash(&[name, zone.name]));
     let (Some(low), Some(high)) = (draws().min(), draws().max()) else { return ONE_PPM };
     if low == high {
         return ONE_PPM;
@@ -95,7 +92,7 @@ fn zone_factor_ppm(pool: &Pool<'_>) -> u64 {
     // Kept in 32 bits, so that the products below stay in 64.
     let place = hash(&[name, pool.zone]).clamp(low, high) - low;
     let place_ppm = place * ONE_PPM / (high - low);
-    let spread = spread_ppm(hash(&[name, pool.region_name]) % ONE_PPM);
+    let spread = spread_ppm(hash(&[name, pool.region.name]) % ONE_PPM);
     2 * ONE_PPM * (ONE_PPM + (spread - ONE_PPM) * place_ppm / ONE_PPM) / (ONE_PPM + spread)
 }
 

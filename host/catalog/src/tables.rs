@@ -36,8 +36,10 @@ pub(crate) struct Tables {
 }
 
 /// A region with its zones and what they offer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Region {
+    /// The region's name.
+    pub(crate) name: &'static str,
     /// The zones, by name.
     pub(crate) zones: Vec<Zone>,
     /// By instance type, the positions in `zones` of those that offer it, in order.
@@ -98,6 +100,14 @@ impl Row {
 fn rows(table: &'static str, text: &'static str) -> impl Iterator<Item = Row> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#') && !line.is_empty());
     lines.skip(1).map(move |(index, line)| Row { table, line: index + 1, cells: line.split(',').collect() })
+}
+
+impl Region {
+    /// The zones that offer an instance type, by name.
+    pub(crate) fn zones_with(&self, instance_type: &str) -> impl Iterator<Item = Zone> {
+        let positions = self.offered.get(instance_type).map_or(&[][..], Vec::as_slice);
+        positions.iter().map(|position| self.zones[*position])
+    }
 }
 
 impl Tables {
@@ -170,7 +180,7 @@ fn parse_specification(row: &Row) -> Result<Specification, TableError> {
         ipv4_per_eni: row.number(8)?,
         network_cards: row.number(9)?,
         efa_interfaces: row.optional(10)?.unwrap_or(0),
-        network_mbps: row.number(11)?,
+        network_mbps: row.optional(11)?,
         ebs_mbps: row.optional(12)?,
         encryption_in_transit: row.number(13)? == 1,
         nested_virtualization: row.number(14)? == 1,
@@ -187,8 +197,9 @@ fn parse_regions(specifications: &[Specification]) -> Result<BTreeMap<&'static s
     let mut regions = BTreeMap::<&'static str, Region>::new();
     for row in rows("zones.csv", include_str!("../data/zones.csv")) {
         let zone = Zone { name: row.text(0)?, id: row.text(1)? };
-        let region = zone.name.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
-        regions.entry(region).or_default().zones.push(zone);
+        let name = zone.name.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+        let empty = || Region { name, zones: Vec::new(), offered: BTreeMap::new() };
+        regions.entry(name).or_insert_with(empty).zones.push(zone);
     }
     let mut families = BTreeMap::<&'static str, Vec<(&'static str, &'static str)>>::new();
     for specification in specifications {

@@ -89,9 +89,11 @@ impl Reader<'_> {
     fn take(&mut self, place: &str, entry: Entry) {
         let before = self.errors.len();
         self.check_place_and_type(place, &entry);
-        let capacity_type = CapacityType::from_label(&entry.capacity_type);
+        // What is reserved is paid for already and has no price of its own.
+        let capacity_type = CapacityType::from_label(&entry.capacity_type)
+            .filter(|capacity_type| *capacity_type != CapacityType::Reserved);
         if capacity_type.is_none() {
-            let expected = "spot, on-demand or reserved";
+            let expected = "spot or on-demand";
             self.wrong(format!("{place}, capacity_type"), quoted(&entry.capacity_type), expected);
         }
         let price = dollars(&entry.usd_per_hour);
