@@ -13,7 +13,10 @@ use whittle_core::model::price::Price;
 fn regions() -> impl Iterator<Item = (&'static str, Vec<InstanceType>)> {
     let settings = NodeClassSettings { ami_family: AmiFamily::Custom, ..NodeClassSettings::default() };
     let catalog = Catalog::embedded();
-    catalog.clone().regions().map(move |region| (region, catalog.instance_types(region, &settings).unwrap()))
+    catalog
+        .clone()
+        .regions()
+        .map(move |region| (region, catalog.instance_types(region, &settings).expect("a region")))
 }
 
 #[test]

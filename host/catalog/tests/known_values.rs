@@ -15,7 +15,11 @@ use whittle_core::model::resources::Resources;
 fn instance_type(name: &str) -> InstanceType {
     let ami_family = if name.starts_with("a1.") { AmiFamily::Al2 } else { AmiFamily::Al2023 };
     let settings = NodeClassSettings { ami_family, ..NodeClassSettings::default() };
-    Catalog::embedded().instance_type("us-east-1", name, &settings).unwrap().unwrap()
+    Catalog::embedded()
+        .instance_type("us-east-1", name, &settings)
+        .ok()
+        .flatten()
+        .expect("a type of us-east-1")
 }
 
 /// The labels that describe an instance, without their prefix, as `key=value`.
