@@ -156,9 +156,8 @@ impl Catalog {
 
     fn pool_price(&self, pool: &Pool<'_>, capacity_type: CapacityType) -> Option<Quote> {
         let specification = pool.specification;
-        let key = (pool.region.name, specification.name, pool.zone);
         let own = |capacity_type| {
-            self.book.price(key, capacity_type).map(|price| Quote { price, estimated: false })
+            self.book.price(pool, capacity_type).map(|price| Quote { price, estimated: false })
         };
         let on_demand = || {
             own(CapacityType::OnDemand)

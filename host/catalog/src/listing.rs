@@ -139,7 +139,9 @@ pub struct ZoneRow {
 }
 
 /// Lists the instance types that a NodeClass with these settings can launch and the filter lets through. Zones of
-/// the settings narrow the list as those of the filter do.
+/// the settings narrow the list as those of the filter do. [`AmiFamily::Custom`] can launch everything.
+///
+/// [`AmiFamily::Custom`]: crate::settings::AmiFamily::Custom
 ///
 /// # Errors
 ///

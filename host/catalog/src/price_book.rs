@@ -26,6 +26,7 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::price::Price;
 
 use crate::catalog::Catalog;
+use crate::spot::Pool;
 
 mod entry;
 mod pricing_api;
@@ -83,6 +84,8 @@ impl PriceBook {
     /// Everything that is wrong with the file: syntax, an unknown region, zone, instance type or capacity type, a
     /// price that is none, an entry given twice.
     pub fn parse(file: &str, text: &str, catalog: &Catalog) -> Result<Self, PriceFileErrors> {
+        // Spreadsheets write a byte order mark before the first column.
+        let text = text.trim_start_matches('\u{feff}');
         match text.trim_start().chars().next() {
             Some('{') => pricing_api::parse(file, text, catalog),
             Some('[') => entry::parse_json(file, text, catalog),
@@ -110,16 +113,15 @@ impl PriceBook {
     }
 
     /// The price of an instance type bought like this in this zone, if the book has one.
-    pub(crate) fn price(&self, pool: (&str, &str, &str), capacity_type: CapacityType) -> Option<Price> {
+    pub(crate) fn price(&self, pool: &Pool<'_>, capacity_type: CapacityType) -> Option<Price> {
         if self.prices.is_empty() {
             return None;
         }
-        let (region, instance_type, zone) = pool;
         let mut key = Key {
-            region: region.to_owned(),
-            instance_type: instance_type.to_owned(),
+            region: pool.region.name.to_owned(),
+            instance_type: pool.specification.name.to_owned(),
             capacity_type,
-            zone: Some(zone.to_owned()),
+            zone: Some(pool.zone.to_owned()),
         };
         self.prices.get(&key).copied().or_else(|| {
             key.zone = None;

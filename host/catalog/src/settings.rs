@@ -36,7 +36,8 @@ pub struct NodeClassSettings {
     pub instance_store_raid0: bool,
     /// The share of a virtual machine's memory that the hypervisor keeps, in thousandths.
     pub vm_memory_overhead_per_mille: u64,
-    /// The zones of the class's subnets by name; `None` is every zone of the region.
+    /// The zones of the class's subnets by name; `None` is every zone of the region. A zone that the catalogue does
+    /// not have (a local zone) offers nothing.
     pub zones: Option<Vec<String>>,
     /// Zone ids by zone name, where the account pairs them otherwise than `data/zones.csv`.
     pub zone_ids: BTreeMap<String, String>,

@@ -226,7 +226,20 @@ fn parse_regions(specifications: &[Specification]) -> Result<BTreeMap<&'static s
 
 #[cfg(test)]
 mod tests {
-    use super::Tables;
+    use super::{Tables, rows};
+
+    #[test]
+    fn a_cell_that_is_not_what_its_column_holds_is_named_with_its_place() {
+        let row = rows("some.csv", "# remark\nname,number\nm5.large,many\n").next().unwrap();
+        let shown = [row.number(1), row.number(2), row.optional(0).map(|_| 0)];
+        let shown = shown.map(|cell| cell.map_err(|error| error.to_string()));
+        let expected = [
+            "some.csv, line 3, column 2: found \"many\", expected a whole number",
+            "some.csv, line 3, column 3: found \"\", expected a value",
+            "some.csv, line 3, column 1: found \"m5.large\", expected a whole number",
+        ];
+        assert_eq!(shown, expected.map(|error| Err(error.to_owned())));
+    }
 
     #[test]
     fn every_embedded_table_is_well_formed() {

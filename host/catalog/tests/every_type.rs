@@ -1,6 +1,7 @@
 //! What holds of every instance type in every region.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use whittle_catalog::catalog::Catalog;
 use whittle_catalog::settings::{AmiFamily, NodeClassSettings};
@@ -10,18 +11,16 @@ use whittle_core::model::labels::is_well_known;
 use whittle_core::model::price::Price;
 
 /// Every region with all it offers to any Linux image.
-fn regions() -> impl Iterator<Item = (&'static str, Vec<InstanceType>)> {
+static REGIONS: LazyLock<Vec<(&str, Vec<InstanceType>)>> = LazyLock::new(|| {
     let settings = NodeClassSettings { ami_family: AmiFamily::Custom, ..NodeClassSettings::default() };
     let catalog = Catalog::embedded();
-    catalog
-        .clone()
-        .regions()
-        .map(move |region| (region, catalog.instance_types(region, &settings).expect("a region")))
-}
+    let types = |region| catalog.instance_types(region, &settings).expect("a region of the catalogue");
+    catalog.regions().map(|region| (region, types(region))).collect()
+});
 
 #[test]
 fn something_is_left_for_pods_on_every_type() {
-    for (_, types) in regions() {
+    for (_, types) in &*REGIONS {
         for instance_type in types {
             let left = instance_type.allocatable();
             let all = left.cpu_millis > 0 && left.memory_bytes > 0 && left.ephemeral_storage_bytes > 0;
@@ -33,7 +32,7 @@ fn something_is_left_for_pods_on_every_type() {
 #[test]
 fn types_are_in_order_of_name_and_every_offering_is_in_a_zone_of_the_region() {
     let catalog = Catalog::embedded();
-    for (region, types) in regions() {
+    for (region, types) in &*REGIONS {
         assert!(types.is_sorted_by(|one, next| one.name < next.name));
         let zones = catalog.zones(region).unwrap();
         let zones: BTreeSet<_> = zones.iter().map(|zone| (zone.name, zone.id)).collect();
@@ -49,7 +48,7 @@ fn types_are_in_order_of_name_and_every_offering_is_in_a_zone_of_the_region() {
 
 #[test]
 fn every_label_is_well_known_and_has_a_value() {
-    for (_, types) in regions() {
+    for (_, types) in &*REGIONS {
         for instance_type in types {
             for (key, values) in &instance_type.labels {
                 assert!(is_well_known(key), "{key}");
@@ -73,7 +72,7 @@ fn every_type_has_a_category_and_a_generation() {
 
 #[test]
 fn spot_is_an_estimate_above_nothing_and_never_dearer_than_on_demand() {
-    for (region, types) in regions() {
+    for (region, types) in &*REGIONS {
         for instance_type in types {
             for spot in instance_type.offerings.iter().filter(|one| one.capacity_type == CapacityType::Spot) {
                 let on_demand = instance_type
@@ -85,7 +84,7 @@ fn spot_is_an_estimate_above_nothing_and_never_dearer_than_on_demand() {
                 assert!(spot.price <= on_demand.price && spot.price > Price::ZERO, "{place}");
                 assert_eq!(spot.available, spot.price < Price::MAX, "{place}");
                 assert_eq!(spot.estimated, spot.available, "{place}");
-                let listed = region == "us-east-1" || !on_demand.available;
+                let listed = *region == "us-east-1" || !on_demand.available;
                 assert_eq!(on_demand.estimated, !listed, "{place}");
             }
         }
@@ -116,7 +115,7 @@ fn within_a_family_more_of_everything_is_never_cheaper() {
             && amounts(one).into_iter().zip(amounts(other)).all(|(one, other)| one <= other)
     };
     let catalog = Catalog::embedded();
-    let (_, types) = regions().find(|(region, _)| *region == "us-east-1").unwrap();
+    let (_, types) = REGIONS.iter().find(|(region, _)| *region == "us-east-1").unwrap();
     let priced: Vec<_> = types
         .iter()
         .filter_map(|instance_type| {
@@ -145,7 +144,7 @@ fn within_a_family_more_of_everything_is_never_cheaper() {
 #[test]
 fn zones_differ_in_spot_prices_as_much_as_observed() {
     let mut spreads: Vec<u64> = Vec::new();
-    for (_, types) in regions() {
+    for (_, types) in &*REGIONS {
         for instance_type in types {
             let spot = instance_type.offerings.iter().filter(|one| one.capacity_type == CapacityType::Spot);
             let prices: Vec<_> = spot.filter(|one| one.available).map(|one| one.price.micros()).collect();
@@ -165,9 +164,9 @@ fn zones_differ_in_spot_prices_as_much_as_observed() {
 #[test]
 fn reclaim_rates_are_near_the_published_bucket() {
     let catalog = Catalog::embedded();
-    for (region, types) in regions() {
+    for (region, types) in &*REGIONS {
         for instance_type in types {
-            for offering in instance_type.offerings {
+            for offering in &instance_type.offerings {
                 let rate = catalog.reclaim_rate(region, &instance_type.name, &offering.zone);
                 let sold = catalog.specification(&instance_type.name).unwrap().sold_as_spot;
                 assert_eq!(rate.is_some(), sold);

@@ -128,6 +128,12 @@ fn errors_of_a_json_file_name_the_entry() {
     assert!(errors("[\n{,}]")[0].starts_with("prices, line 2: found "));
 }
 
+#[test]
+fn a_file_that_a_spreadsheet_wrote_is_read() {
+    let text = "\u{feff}region,zone,type,capacity_type,usd_per_hour\r\nus-east-1,,m6i.large,spot,0.03\r\n";
+    assert_eq!(read(text).unwrap().own_prices(), 1);
+}
+
 /// A product as the Pricing API files it, with one attribute changed.
 fn product(changed: (&str, &str)) -> String {
     let mut attributes = vec![
@@ -156,6 +162,14 @@ fn the_answer_of_the_pricing_api_gives_on_demand_prices() {
     let text = serde_json::json!({"FormatVersion": "aws_v1", "PriceList": [product(("tenancy", "Shared"))]});
     let catalog = read(&text.to_string()).unwrap();
     assert_eq!(m6i_large(&catalog)[..2], [own(118_000), own(118_000)]);
+}
+
+#[test]
+fn bare_metal_is_filed_as_dedicated() {
+    let metal = product(("instanceType", "m6i.metal")).replace("Shared", "Dedicated");
+    let metal = metal.replace("Compute Instance", "Compute Instance (bare metal)");
+    let catalog = read(&serde_json::json!({"PriceList": [metal]}).to_string()).unwrap();
+    assert_eq!(catalog.on_demand_price("ap-northeast-2", "m6i.metal", ZONE_A), own(118_000));
 }
 
 #[test]
