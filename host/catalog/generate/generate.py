@@ -6,7 +6,7 @@
 
 The argument is the wheel, or a folder that it was unpacked into. Written are, next to this folder in `data/`:
 `instance-types.csv`, `offerings.csv` and `zones.csv`. The other tables there are kept by hand. Commit what changes,
-and correct `data/NOTICE` when the version changes. Only the standard library is used.
+and correct VERSION and DATE here, `data/NOTICE` and `SOURCE` in `src/catalog.rs` when the version changes. Only the standard library is used.
 """
 
 import gzip
