@@ -3,10 +3,18 @@
 //! A state machine without IO. Whoever drives it hands in events and the time, asks when it wants to be woken,
 //! and carries out the plans it gives.
 
+use whittle_core::disrupt::{Move, disrupt};
 use whittle_core::event::Event;
+use whittle_core::interruption::interruption;
+use whittle_core::lifecycle::lifecycle;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::Plan;
+use whittle_core::plan::{Action, Delete, DeleteReason, Outcome, Plan};
+use whittle_core::provision::problem::Cache;
+use whittle_core::provision::provision;
 use whittle_core::state::{ClusterState, Snapshot};
+use whittle_core::why::{MoveBlocked, Unplaced};
+
+use crate::batch::BatchWindow;
 
 /// How the loop behaves. The defaults are Karpenter's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +23,8 @@ pub struct Settings {
     pub batch_idle: Duration,
     /// A batch of waiting pods is closed at the latest after this long.
     pub batch_max: Duration,
+    /// How often pods that wait are looked at again.
+    pub retry_interval: Duration,
     /// How often nodes are looked at for disruption.
     pub disruption_interval: Duration,
     /// How long a consolidation waits before it is looked at again and carried out.
@@ -28,6 +38,7 @@ impl Default for Settings {
         Self {
             batch_idle: Duration::from_secs(1),
             batch_max: Duration::from_secs(10),
+            retry_interval: Duration::from_secs(10),
             disruption_interval: Duration::from_secs(10),
             validation_delay: Duration::from_secs(15),
             seed: 0,
@@ -35,18 +46,65 @@ impl Default for Settings {
     }
 }
 
-/// The loop's state.
-#[derive(Clone, Debug)]
+/// The loop's state. Besides what is known about the cluster it holds only what may be lost: a batch that is being
+/// collected, and moves that have not been carried out.
+#[derive(Debug)]
 pub struct Controller {
     settings: Settings,
     state: ClusterState,
+    cache: Cache,
+    batch: BatchWindow,
+    /// Whether instances that EC2 takes back are to be looked after at once.
+    urgent: bool,
+    retry: Option<Retry>,
+    pending: Option<PendingMoves>,
+    next_round: Timestamp,
+    /// The state's version when the last round found nothing, and when the next look is worth it all the same.
+    seen: Option<(u64, Option<Timestamp>)>,
+    next_step: Option<Timestamp>,
+    unplaced: Vec<Unplaced>,
+    blocked: Vec<MoveBlocked>,
 }
+
+/// Pods that wait, to be looked at again when something has changed.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    at: Timestamp,
+    /// The state's version when they were last looked at.
+    version: u64,
+    /// When an offering that EC2 refused may be asked for again, or a pod is no longer expected where it was.
+    expiry: Option<Timestamp>,
+}
+
+/// Moves that wait for their second look.
+#[derive(Clone, Debug)]
+struct PendingMoves {
+    moves: Vec<Move>,
+    at: Timestamp,
+}
+
+/// A round of disruption is worth it at the latest after this long, whatever has changed (Karpenter: 5 min).
+const ROUND_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 
 impl Controller {
     /// A loop that knows nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, state: ClusterState::default() }
+        let batch = BatchWindow::new(settings.batch_idle, settings.batch_max);
+        Self {
+            settings,
+            batch,
+            state: ClusterState::default(),
+            cache: Cache::default(),
+            urgent: false,
+            retry: None,
+            pending: None,
+            next_round: Timestamp::EPOCH,
+            seen: None,
+            next_step: Some(Timestamp::EPOCH),
+            unplaced: Vec::new(),
+            blocked: Vec::new(),
+        }
     }
 
     /// What is known now.
@@ -55,20 +113,145 @@ impl Controller {
         self.state.snapshot()
     }
 
-    /// Takes an event in.
-    pub fn handle(&mut self, event: Event, now: Timestamp) {
-        self.state.apply(event, now);
+    /// The pods for which the last decision about pods found no place.
+    #[must_use]
+    pub fn unplaced(&self) -> &[Unplaced] {
+        &self.unplaced
     }
 
-    /// When `decide` wants to be called next, if nothing else happens. `None`: not before the next event.
+    /// The quiet nodes that stayed in the last disruption round, and what kept them.
+    #[must_use]
+    pub fn blocked(&self) -> &[MoveBlocked] {
+        &self.blocked
+    }
+
+    /// Takes an event in.
+    pub fn handle(&mut self, event: Event, now: Timestamp) {
+        match &event {
+            Event::Pod(pod) if pod.is_provisionable() => self.batch.trigger(&pod.uid, now),
+            Event::NodeClaim(claim) if claim.deleting.is_some() => self.batch.trigger(&claim.name, now),
+            Event::Outcome(Outcome::InsufficientCapacity { claim, .. }) => self.batch.trigger(claim, now),
+            Event::Notice(_) => self.urgent = true,
+            _ => {}
+        }
+        if let Event::PodGone(uid) | Event::NodeClaimGone(uid) = &event {
+            self.batch.forget(uid);
+        }
+        self.state.apply(event, now);
+        // What is due next may have come closer.
+        self.next_step = Some(self.next_step.map_or(now, |at| at.min(now)));
+    }
+
+    /// When `decide` wants to be called next if nothing else happens; `None`: not before the next event.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
-        self.snapshot().is_anything_waiting().then_some(Timestamp::EPOCH + self.settings.batch_idle)
+        let retry = self.retry.and_then(|retry| {
+            let changed = retry.version != self.snapshot().version;
+            if changed { Some(retry.at) } else { retry.expiry.map(|expiry| expiry.max(retry.at)) }
+        });
+        let round = match (&self.pending, self.seen) {
+            (Some(pending), _) => Some(pending.at),
+            (None, Some((version, at))) if version == self.snapshot().version => {
+                at.map(|at| at.max(self.next_round))
+            }
+            (None, _) => (!self.snapshot().claims.is_empty()).then_some(self.next_round),
+        };
+        let wakes = [self.next_step, self.batch.closes_at(), retry, round];
+        wakes.into_iter().flatten().min()
     }
 
     /// Decides whatever is due at `now`.
     pub fn decide(&mut self, now: Timestamp) -> Plan {
         self.state.expire(now);
-        Plan::default()
+        let mut plan = Plan::default();
+        if self.is_provisioning_due(now) {
+            let provisioned = self.provision(now);
+            self.state.expect(&provisioned, now);
+            plan.actions.extend(provisioned.actions);
+        }
+        // After provisioning, because a replacement is launched before the node it replaces is cordoned.
+        let mut due = interruption(self.snapshot(), now);
+        due.extend(lifecycle(self.snapshot(), now));
+        plan.actions.extend(due.actions);
+        self.next_step = due.next;
+        plan.actions.extend(self.disrupt(now));
+        plan.report.unplaced.clone_from(&self.unplaced);
+        plan.report.blocked.clone_from(&self.blocked);
+        plan
+    }
+
+    fn is_provisioning_due(&self, now: Timestamp) -> bool {
+        let closed = self.batch.closes_at().is_some_and(|at| at <= now);
+        let version = self.snapshot().version;
+        let retry = self.retry.is_some_and(|retry| retry.at <= now && retry.version != version);
+        self.urgent || closed || retry
+    }
+
+    fn provision(&mut self, now: Timestamp) -> Plan {
+        self.urgent = false;
+        self.batch.close();
+        let snapshot = self.state.snapshot();
+        let mut plan = provision(snapshot, &mut self.cache, now, self.settings.seed);
+        self.unplaced = std::mem::take(&mut plan.report.unplaced);
+        self.retry = snapshot.is_anything_waiting().then(|| Retry {
+            at: now + self.settings.retry_interval,
+            version: snapshot.version,
+            expiry: snapshot.next_expiry(now),
+        });
+        plan
+    }
+
+    /// A disruption round, or the second look at the moves of the last one.
+    fn disrupt(&mut self, now: Timestamp) -> Vec<Action> {
+        if let Some(pending) = self.pending.take_if(|pending| pending.at <= now) {
+            let snapshot = self.state.snapshot();
+            let round = disrupt(snapshot, &mut self.cache, now, Some(&pending.moves));
+            let still = round.moves.into_iter().filter(|found| pending.moves.contains(found));
+            // Whatever was found to hold is carried out; the rest has its next chance in the next round.
+            self.seen = None;
+            return still.map(delete).collect();
+        }
+        if self.pending.is_some() || now < self.next_round || self.is_round_pointless(now) {
+            return Vec::new();
+        }
+        self.next_round = now + self.settings.disruption_interval;
+        let round = disrupt(self.state.snapshot(), &mut self.cache, now, None);
+        self.blocked = round.blocked;
+        if round.moves.is_empty() {
+            let again = now + ROUND_AT_LEAST_EVERY;
+            let next = round.next.map_or(again, |next| next.min(again));
+            let anything = !self.snapshot().claims.is_empty();
+            self.seen = Some((self.snapshot().version, anything.then_some(next)));
+        } else {
+            let at = now + self.settings.validation_delay;
+            self.pending = Some(PendingMoves { moves: round.moves, at });
+        }
+        Vec::new()
+    }
+
+    fn is_round_pointless(&self, now: Timestamp) -> bool {
+        self.seen.is_some_and(|(version, next)| {
+            version == self.snapshot().version && next.is_none_or(|next| now < next)
+        })
+    }
+}
+
+fn delete(found: Move) -> Action {
+    Action::Delete(Delete { claim: found.claim, reason: DeleteReason::Disrupted(found.reason) })
+}
+
+#[cfg(test)]
+mod tests {
+    use whittle_core::model::time::{Duration, Timestamp};
+
+    use super::{Controller, Settings};
+
+    #[test]
+    fn an_empty_cluster_asks_for_one_look_and_then_for_none() {
+        let mut controller = Controller::new(Settings::default());
+        assert_eq!(controller.next_wake(), Some(Timestamp::EPOCH));
+        let now = Timestamp::EPOCH + Duration::from_secs(60);
+        assert_eq!(controller.decide(now).actions, Vec::new());
+        assert_eq!(controller.next_wake(), None);
     }
 }

@@ -16,9 +16,7 @@ pub async fn execute(
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for action in &plan.actions {
-        if let Err(outcome) = carry_out(action, now, cloud, cluster, &mut outcomes).await {
-            outcomes.push(outcome);
-        }
+        outcomes.extend(carry_out(action, now, cloud, cluster).await);
     }
     outcomes
 }
@@ -28,26 +26,22 @@ async fn carry_out(
     now: Timestamp,
     cloud: &impl Cloud,
     cluster: &impl Cluster,
-    outcomes: &mut Vec<Outcome>,
-) -> Result<(), Outcome> {
+) -> Option<Outcome> {
     match action {
-        Action::Launch(launch) => {
-            outcomes.push(launch_node(launch, now, cloud, cluster).await);
-            Ok(())
-        }
+        Action::Launch(launch) => Some(launch_node(launch, now, cloud, cluster).await),
         Action::Nominate(nomination) => settled(&nomination.node, cluster.nominate(nomination).await),
         Action::Register(NodeRef { claim, node }) => match node {
             Some(node) => settled(claim, cluster.register(claim, node).await),
-            None => Ok(()),
+            None => None,
         },
         Action::Initialize(NodeRef { claim, node }) => match node {
             Some(node) => settled(claim, cluster.initialize(claim, node).await),
-            None => Ok(()),
+            None => None,
         },
         Action::Cordon(cordon) => settled(&cordon.claim, cluster.cordon(&cordon.node).await),
         Action::Uncordon(NodeRef { claim, node }) => match node {
             Some(node) => settled(claim, cluster.uncordon(node).await),
-            None => Ok(()),
+            None => None,
         },
         Action::Delete(delete) => settled(&delete.claim, cluster.delete_claim(&delete.claim).await),
         Action::Evict(eviction) => {
@@ -58,8 +52,11 @@ async fn carry_out(
             settled(&eviction.claim, result)
         }
         Action::Terminate(termination) => {
-            let result = cloud.terminate(&termination.provider_id).await;
-            result.map_err(|error| failed(&termination.claim, &error))
+            let claim = termination.claim.clone();
+            Some(match cloud.terminate(&termination.provider_id).await {
+                Ok(()) => Outcome::Terminated { claim },
+                Err(error) => failed(&claim, &error),
+            })
         }
         Action::Finalize(NodeRef { claim, node }) => {
             settled(claim, cluster.finalize(claim, node.as_deref()).await)
@@ -112,10 +109,10 @@ pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
 }
 
 /// An object that is gone needs nothing more, and a blocked eviction is tried again by the next plan.
-fn settled(claim: &str, result: Result<(), ClusterError>) -> Result<(), Outcome> {
+fn settled(claim: &str, result: Result<(), ClusterError>) -> Option<Outcome> {
     match result {
-        Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Blocked { .. }) => Ok(()),
-        Err(error @ ClusterError::Transport { .. }) => Err(failed(claim, &error)),
+        Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Blocked { .. }) => None,
+        Err(error @ ClusterError::Transport { .. }) => Some(failed(claim, &error)),
     }
 }
 

@@ -3,8 +3,15 @@
 //! Nothing here awaits, reads a clock, a file, the environment or a random source, or logs. Time, seeds and ids
 //! come in as arguments, so the same input always gives the same bytes.
 
+pub mod check;
+pub mod disrupt;
 pub mod event;
+pub mod interruption;
+pub mod lifecycle;
 pub mod model;
+mod names;
+mod pdb;
 pub mod plan;
+pub mod provision;
 pub mod state;
 pub mod why;

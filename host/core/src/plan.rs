@@ -173,6 +173,10 @@ pub enum DeleteReason {
     NeverJoined,
     /// Its instance is gone.
     InstanceGone,
+    /// Somebody deleted its Node.
+    NodeDeleted,
+    /// Its deletion has been asked for already: it is drained.
+    Requested,
 }
 
 /// A pod to ask to leave.
@@ -216,6 +220,11 @@ pub enum Outcome {
         offerings: Vec<LaunchOffering>,
         /// When it was refused.
         at: Timestamp,
+    },
+    /// The instance of a NodeClaim is gone.
+    Terminated {
+        /// The NodeClaim's name.
+        claim: String,
     },
     /// An action failed and may be tried again.
     Failed {

@@ -13,19 +13,22 @@ mod index;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::event::{Event, Notice, ObjectKey};
+use crate::event::{Event, Notice, NoticeKind, ObjectKey};
 use crate::model::instance_type::CapacityType;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
 use crate::model::pod::Pod;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
-use crate::plan::{LaunchOffering, Outcome};
+use crate::plan::{Action, LaunchOffering, Nomination, Outcome, Plan};
 use crate::state::groups::{GroupId, Groups, PodGroup};
 use crate::state::index::Index;
 
 /// How long an offering that EC2 refused is not asked for again (Karpenter: unavailable offerings cache, 3 min).
 pub const UNAVAILABLE_FOR: Duration = Duration::from_secs(180);
+
+/// How long a pod is expected on a node that is ready (Karpenter: twice the longest batch, 20 s).
+pub const NOMINATED_FOR: Duration = Duration::from_secs(20);
 
 /// Everything that is known about a cluster at one moment. Decisions read it and never change it.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +59,10 @@ pub struct Snapshot {
     pub refused: BTreeSet<String>,
     /// Where waiting pods are expected: pod uid to NodeClaim (or Node without one), and until when this holds.
     pub nominations: BTreeMap<String, (String, Timestamp)>,
+    /// NodeClaims whose instance the cloud has ended.
+    pub terminated: BTreeSet<String>,
+    /// Grows with every event: two snapshots with the same version are the same.
+    pub version: u64,
     index: Index,
     groups: Groups,
 }
@@ -68,6 +75,13 @@ impl Snapshot {
     pub fn pods_on<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Pod> + use<'a> {
         let uids = self.index.on_node(node).into_iter().flat_map(|load| load.pods.iter());
         uids.filter_map(|uid| self.pods.get(uid))
+    }
+
+    /// The groups of the pods bound to a node, with how many there are of each. Pods that are leaving are not
+    /// counted.
+    pub fn groups_on(&self, node: &str) -> impl Iterator<Item = (GroupId, u32)> + use<'_> {
+        let groups = self.index.on_node(node).into_iter().flat_map(|load| load.groups.iter());
+        groups.map(|(group, pods)| (*group, *pods))
     }
 
     /// What the pods bound to a node ask for together.
@@ -126,6 +140,32 @@ impl Snapshot {
         self.claim_of_instance(&node.provider_id)
     }
 
+    /// Whether a NodeClaim is on its way out, so that its pods need another place: it is being deleted, EC2 takes
+    /// its instance back, or EC2 never had one for it.
+    #[must_use]
+    pub fn is_leaving(&self, claim: &NodeClaim) -> bool {
+        let reclaimed =
+            self.notices.get(&claim.name).is_some_and(|notice| notice.kind == NoticeKind::Reclaim);
+        claim.deleting.is_some() || reclaimed || self.refused.contains(&claim.name)
+    }
+
+    /// When the next thing runs out that `ClusterState::expire` forgets.
+    #[must_use]
+    pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        let nominations = self.nominations.values().map(|(_, until)| *until);
+        let expiries = self.unavailable.values().copied().chain(nominations);
+        expiries.filter(|until| *until > now && *until < Timestamp::MAX).min()
+    }
+
+    /// Whether pods can still be expected on a NodeClaim, or on a Node that has none.
+    #[must_use]
+    pub fn is_expected(&self, place: &str) -> bool {
+        match self.claims.get(place) {
+            Some(claim) => !self.is_leaving(claim),
+            None => self.nodes.get(place).is_some_and(|node| node.deleting.is_none()),
+        }
+    }
+
     /// Whether an offering is thought to be available at `now`.
     #[must_use]
     pub fn is_available(&self, key: &OfferingKey, now: Timestamp) -> bool {
@@ -171,8 +211,33 @@ impl ClusterState {
         Arc::make_mut(&mut self.snapshot).apply(event, now);
     }
 
-    /// Remembers where waiting pods are expected, until the given time.
-    pub fn nominate(&mut self, pod_uid: &str, node: &str, until: Timestamp) {
+    /// Remembers where a plan expects waiting pods: on nodes that are ready for a little while, on others until
+    /// they are.
+    pub fn expect(&mut self, plan: &Plan, now: Timestamp) {
+        for action in &plan.actions {
+            match action {
+                Action::Launch(launch) => {
+                    launch.pods.iter().for_each(|pod| self.expect_one(pod, &launch.claim, Timestamp::MAX));
+                }
+                Action::Nominate(Nomination { pod, node }) => {
+                    let claim = self.snapshot.claims.get(node);
+                    let on_its_way = claim.is_some_and(|claim| claim.initialized.is_none());
+                    let until = if on_its_way { Timestamp::MAX } else { now + NOMINATED_FOR };
+                    self.expect_one(pod, node, until);
+                }
+                Action::Register(_)
+                | Action::Initialize(_)
+                | Action::Cordon(_)
+                | Action::Uncordon(_)
+                | Action::Delete(_)
+                | Action::Evict(_)
+                | Action::Terminate(_)
+                | Action::Finalize(_) => {}
+            }
+        }
+    }
+
+    fn expect_one(&mut self, pod_uid: &str, node: &str, until: Timestamp) {
         let snapshot = Arc::make_mut(&mut self.snapshot);
         snapshot.nominations.insert(pod_uid.to_owned(), (node.to_owned(), until));
     }
@@ -187,6 +252,7 @@ impl ClusterState {
             return;
         }
         let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.version += 1;
         snapshot.unavailable.retain(|_, until| !stale(until));
         snapshot.nominations.retain(|_, (_, until)| !stale(until));
     }
@@ -194,12 +260,13 @@ impl ClusterState {
 
 impl Snapshot {
     fn apply(&mut self, event: Event, now: Timestamp) {
+        self.version += 1;
         match event {
             Event::NodePool(pool) => drop(self.node_pools.insert(pool.name.clone(), *pool)),
             Event::NodePoolGone(name) => drop(self.node_pools.remove(&name)),
             Event::NodeClass(class) => drop(self.node_classes.insert(class.name.clone(), class)),
             Event::NodeClassGone(name) => drop(self.node_classes.remove(&name)),
-            Event::NodeClaim(claim) => self.put_claim(*claim),
+            Event::NodeClaim(claim) => self.put_claim(*claim, now),
             Event::NodeClaimGone(name) => self.remove_claim(&name),
             Event::Node(node) => self.put_node(*node),
             Event::NodeGone(name) => self.remove_node(&name),
@@ -229,16 +296,26 @@ impl Snapshot {
         }
     }
 
-    fn put_claim(&mut self, mut claim: NodeClaim) {
+    fn put_claim(&mut self, mut claim: NodeClaim, now: Timestamp) {
         if let Some(known) = self.claims.get(&claim.name) {
             // What this process has seen is at least as new as what it has read back.
             claim.last_pod_event = claim.last_pod_event.max(known.last_pod_event);
             claim.instance = claim.instance.or_else(|| known.instance.clone());
+            if claim.initialized.is_some() && known.initialized.is_none() {
+                self.end_expectations(&claim.name, now);
+            }
         }
         if let Some(instance) = &claim.instance {
             self.index.put_claim_instance(&instance.provider_id, &claim.name);
         }
         self.claims.insert(claim.name.clone(), claim);
+    }
+
+    /// A node is ready: kube-scheduler gets a little time to bind the pods that are expected there, then they
+    /// are looked at anew, because it may have put others in their room.
+    fn end_expectations(&mut self, claim: &str, now: Timestamp) {
+        let expected = self.nominations.values_mut().filter(|(node, _)| node == claim);
+        expected.for_each(|(_, until)| *until = (*until).min(now + NOMINATED_FOR));
     }
 
     fn remove_claim(&mut self, name: &str) {
@@ -248,6 +325,7 @@ impl Snapshot {
         }
         self.notices.remove(name);
         self.refused.remove(name);
+        self.terminated.remove(name);
         self.nominations.retain(|_, (node, _)| node != name);
     }
 
@@ -331,6 +409,7 @@ impl Snapshot {
                 }
                 self.refused.insert(claim);
             }
+            Outcome::Terminated { claim } => drop(self.terminated.insert(claim)),
             Outcome::Failed { .. } => {}
         }
     }

@@ -23,6 +23,7 @@ struct PodPlace {
     group: GroupId,
     node: Option<(String, Resources)>,
     waiting: bool,
+    leaving: bool,
 }
 
 /// The pods on a node and what they ask for together.
@@ -30,6 +31,8 @@ struct PodPlace {
 pub(super) struct NodeLoad {
     pub(super) pods: BTreeSet<String>,
     pub(super) requests: Resources,
+    /// Pods by group, those that are leaving not counted.
+    pub(super) groups: BTreeMap<GroupId, u32>,
 }
 
 impl Index {
@@ -53,11 +56,15 @@ impl Index {
         self.take_out(&pod.uid);
         let bound = pod.node.as_ref().filter(|_| !pod.phase.is_terminal());
         let waiting = pod.is_provisionable();
+        let leaving = pod.deleting.is_some();
         let node = bound.map(|node| (node.clone(), pod.spec.requests.clone()));
         if let Some((node, requests)) = &node {
             let load = self.nodes.entry(node.clone()).or_default();
             load.pods.insert(pod.uid.clone());
             load.requests = load.requests.plus(requests);
+            if !leaving {
+                *load.groups.entry(group).or_default() += 1;
+            }
         }
         if waiting {
             self.waiting.entry(group).or_default().insert(pod.uid.clone());
@@ -66,7 +73,7 @@ impl Index {
             let key = (pod.spec.namespace.clone(), name.clone());
             self.mounts.entry(key).or_default().insert(pod.uid.clone());
         }
-        self.groups.insert(pod.uid.clone(), PodPlace { group, node, waiting });
+        self.groups.insert(pod.uid.clone(), PodPlace { group, node, waiting, leaving });
     }
 
     pub(super) fn remove_pod(&mut self, pod: &Pod) {
@@ -87,6 +94,14 @@ impl Index {
         {
             load.pods.remove(uid);
             load.requests = load.requests.minus(&requests);
+            if !place.leaving
+                && let Some(pods) = load.groups.get_mut(&place.group)
+            {
+                *pods -= 1;
+                if *pods == 0 {
+                    load.groups.remove(&place.group);
+                }
+            }
             if load.pods.is_empty() {
                 self.nodes.remove(&node);
             }

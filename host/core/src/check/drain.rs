@@ -1,0 +1,126 @@
+//! May this pod be asked to leave, this instance be ended, this NodeClaim be let go of?
+
+use crate::check::disruption::tolerates_disruption;
+use crate::check::world::World;
+use crate::check::{Rule, Violation, broken};
+use crate::model::node::NodeClaim;
+use crate::model::pod::Pod;
+use crate::model::time::{Duration, Timestamp};
+use crate::plan::{Action, Eviction, NodeRef, Termination};
+
+/// How long a pod may take to stop before its node is ended all the same (Karpenter: stuck terminating).
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
+/// Judges the steps of drains.
+pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for action in &world.plan.actions {
+        match action {
+            Action::Evict(eviction) => violations.extend(evict(world, eviction)),
+            Action::Terminate(termination) => violations.extend(terminate(world, termination)),
+            Action::Finalize(node) => violations.extend(finalize(world, node)),
+            Action::Launch(_)
+            | Action::Nominate(_)
+            | Action::Register(_)
+            | Action::Initialize(_)
+            | Action::Cordon(_)
+            | Action::Uncordon(_)
+            | Action::Delete(_) => {}
+        }
+    }
+    violations
+}
+
+/// When the deletion of a NodeClaim was asked for: at the latest now, by the plan itself.
+fn deleting_since(world: &World<'_>, claim: &NodeClaim) -> Option<Timestamp> {
+    let by_plan = world.plan.actions.iter().any(|action| match action {
+        Action::Delete(delete) => delete.claim == claim.name,
+        _ => false,
+    });
+    let node = world.snapshot.node_of_claim(claim).and_then(|node| node.deleting);
+    claim.deleting.or(node).or(by_plan.then_some(world.now))
+}
+
+/// When the drain of a node must be over; `None` when it may take as long as it takes.
+fn deadline(world: &World<'_>, claim: &NodeClaim) -> Option<Timestamp> {
+    let by_notice = world.snapshot.notices.get(&claim.name).map(|notice| notice.deadline);
+    let grace = claim.termination_grace_period;
+    let by_grace = deleting_since(world, claim).zip(grace).map(|(since, grace)| since + grace);
+    by_notice.into_iter().chain(by_grace).min()
+}
+
+fn evict(world: &World<'_>, eviction: &Eviction) -> Option<Violation> {
+    let violation = |found: &str, expected: &str| {
+        Some(broken(Rule::Evict, world.pod_name(&eviction.pod), found, expected))
+    };
+    let Some(pod) = world.snapshot.pods.get(&eviction.pod) else {
+        return violation("no such pod", "one that exists");
+    };
+    let Some(claim) = world.snapshot.claims.get(&eviction.claim) else {
+        return violation("a NodeClaim that does not exist", "the one that the pod is on");
+    };
+    let node = world.snapshot.node_of_claim(claim).map(|node| &node.name);
+    if node.is_none() || pod.node.as_ref() != node {
+        return violation("a pod that is not on this node", "one that is");
+    }
+    let has_notice = world.snapshot.notices.contains_key(&claim.name);
+    if deleting_since(world, claim).is_none() && !has_notice {
+        return violation("a node that stays", "one that goes");
+    }
+    if pod.belongs_to_node() {
+        return violation("a pod that belongs to the node", "one that can be elsewhere");
+    }
+    let Some(deadline) = deadline(world, claim) else {
+        return match eviction.forced {
+            Some(_) => violation("force on a node without a deadline", "an eviction"),
+            None => do_not_disrupt(world, pod),
+        };
+    };
+    match eviction.forced {
+        None => do_not_disrupt(world, pod),
+        Some(_) if !has_notice && world.now + pod.spec.termination_grace_period < deadline => {
+            violation("force before the time is up", "an eviction")
+        }
+        Some(_) => None,
+    }
+}
+
+fn do_not_disrupt(world: &World<'_>, pod: &Pod) -> Option<Violation> {
+    let found = "a pod that asks to be left alone";
+    let asks = pod.is_do_not_disrupt(world.now);
+    asks.then(|| broken(Rule::Evict, pod.full_name(), found, "one that does not, or force once time is up"))
+}
+
+fn terminate(world: &World<'_>, termination: &Termination) -> Option<Violation> {
+    let violation =
+        |found: &str, expected: &str| Some(broken(Rule::Terminate, &termination.claim, found, expected));
+    let Some(claim) = world.snapshot.claims.get(&termination.claim) else {
+        return violation("no such NodeClaim", "one that exists");
+    };
+    if claim.instance.as_ref().map(|instance| &instance.provider_id) != Some(&termination.provider_id) {
+        return violation("another instance", "the NodeClaim's");
+    }
+    if deleting_since(world, claim).is_none() {
+        return violation("a NodeClaim that is not being deleted", "one that is");
+    }
+    if deadline(world, claim).is_some_and(|deadline| deadline <= world.now) {
+        return None;
+    }
+    let node = world.snapshot.node_of_claim(claim)?;
+    let is_stuck = |pod: &Pod| pod.deleting.is_some_and(|since| since + STUCK_AFTER < world.now);
+    let leaves = |pod: &&Pod| !pod.belongs_to_node() && !tolerates_disruption(pod) && !is_stuck(pod);
+    let pod = world.snapshot.pods_on(&node.name).find(leaves)?;
+    violation(&format!("pod {} still on it", pod.full_name()), "a drained node, or one whose time is up")
+}
+
+/// Whether the instance is really gone is seen on EC2's side only.
+fn finalize(world: &World<'_>, node: &NodeRef) -> Option<Violation> {
+    let violation = |found: &str, expected: &str| Some(broken(Rule::Finalize, &node.claim, found, expected));
+    let Some(claim) = world.snapshot.claims.get(&node.claim) else {
+        return violation("no such NodeClaim", "one that exists");
+    };
+    if deleting_since(world, claim).is_none() && !world.snapshot.refused.contains(&claim.name) {
+        return violation("a NodeClaim that stays", "one that is being deleted or was refused");
+    }
+    None
+}

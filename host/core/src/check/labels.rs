@@ -1,0 +1,212 @@
+//! What labels a node has or may come to have, and whether they fulfil a requirement.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::instance_type::{CapacityType, InstanceType, Offering};
+use crate::model::labels::{
+    CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODE_CLASS, NODE_POOL, ZONE, ZONE_ID, normalized,
+};
+use crate::model::pod::LabelSelector;
+use crate::model::requirement::{Operator, Requirement};
+use crate::model::resources::Resources;
+
+/// The values that a label may have on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Values<'a> {
+    /// The node does not have the label.
+    Absent,
+    /// The label has this value. Empty when there will be a value and nobody knows which.
+    One(&'a str),
+    /// The label will have one of these values.
+    OneOf(Vec<&'a str>),
+}
+
+impl<'a> Values<'a> {
+    fn of(mut values: Vec<&'a str>) -> Self {
+        match values.len() {
+            0 => Self::Absent,
+            1 => Self::One(values.swap_remove(0)),
+            _ => Self::OneOf(values),
+        }
+    }
+
+    /// All the values there may be.
+    pub(super) fn all(&self) -> &[&'a str] {
+        match self {
+            Self::Absent => &[],
+            Self::One(value) => std::slice::from_ref(value),
+            Self::OneOf(values) => values,
+        }
+    }
+}
+
+/// One form that a node has or may come to have: a Node has one, a launch one for each offering.
+#[derive(Clone, Debug)]
+pub(super) struct Shape<'a> {
+    /// The labels that are fixed.
+    pub(super) labels: Arc<BTreeMap<String, String>>,
+    /// What is asked of the labels that are not.
+    pub(super) asked: &'a [Requirement],
+    /// The offering, when there is no Node and no instance yet.
+    pub(super) bought: Option<(&'a InstanceType, &'a Offering)>,
+    /// What there is for pods, unless the offering says it.
+    pub(super) allocatable: Resources,
+}
+
+impl<'a> Shape<'a> {
+    /// What there is for pods, those that are there included.
+    pub(super) fn allocatable(&self) -> Resources {
+        match self.bought {
+            Some((instance_type, _)) => instance_type.allocatable(),
+            None => self.allocatable.clone(),
+        }
+    }
+
+    /// The values that a label may have.
+    pub(super) fn values(&self, key: &str) -> Values<'_> {
+        let key = normalized(key);
+        if let Some((instance_type, offering)) = self.bought {
+            match key {
+                ZONE => return Values::One(&offering.zone),
+                ZONE_ID => return Values::One(&offering.zone_id),
+                CAPACITY_TYPE => return Values::One(offering.capacity_type.label()),
+                INSTANCE_TYPE => return Values::One(&instance_type.name),
+                _ => {}
+            }
+            match instance_type.labels.get(key).map(Vec::as_slice) {
+                None | Some([]) => {}
+                Some([value]) => return Values::One(value),
+                Some(values) => return Values::of(self.narrowed(key, values)),
+            }
+        }
+        match self.labels.get(key) {
+            Some(value) => Values::One(value),
+            None => self.asked_for(key),
+        }
+    }
+
+    /// Those of an instance type's values that the launch leaves open.
+    fn narrowed<'v>(&self, key: &str, values: &'v [String]) -> Vec<&'v str> {
+        let asked = self.asked.iter().filter(|requirement| normalized(&requirement.key) == key);
+        let asked: Vec<Condition<'_>> = asked.map(Condition::new).collect();
+        let values = values.iter().map(String::as_str);
+        values.filter(|value| asked.iter().all(|condition| condition.accepts(Some(value)))).collect()
+    }
+
+    /// A label that only the requirements speak of: the node will get a value that fulfils them.
+    fn asked_for(&self, key: &str) -> Values<'_> {
+        // A key that describes instances comes from the instance or not at all.
+        let described = key.starts_with("karpenter.k8s.aws/") || matches!(key, HOSTNAME | NODE_POOL | NODE_CLASS);
+        let mut asked =
+            self.asked.iter().filter(|requirement| !described && normalized(&requirement.key) == key).peekable();
+        let listed = asked.clone().find(|requirement| requirement.operator == Operator::In);
+        match listed {
+            Some(listed) => Values::of(self.narrowed(key, &listed.values)),
+            None if asked.peek().is_none() => Values::Absent,
+            None if asked.any(|requirement| {
+                matches!(requirement.operator, Operator::DoesNotExist | Operator::NotIn)
+            }) =>
+            {
+                Values::Absent
+            }
+            None => Values::One(""),
+        }
+    }
+
+    /// Whether the node fulfils one of the alternatives, whatever its open labels turn out to be. No alternative
+    /// at all asks for nothing.
+    pub(super) fn fulfils_one_of(&self, alternatives: &[Vec<Requirement>]) -> bool {
+        alternatives.is_empty()
+            || alternatives.iter().any(|all| all.iter().all(|one| Condition::new(one).holds(self)))
+    }
+
+    /// Whether the node may come to fulfil one of the alternatives. Host names are left out: no node that is not
+    /// there yet has one.
+    pub(super) fn may_fulfil_one_of(&self, alternatives: &[Vec<Requirement>]) -> bool {
+        let may_hold = |one: &Requirement| one.key == HOSTNAME || Condition::new(one).may_hold(self);
+        alternatives.is_empty() || alternatives.iter().any(|all| all.iter().all(may_hold))
+    }
+}
+
+/// A requirement, made ready to be asked often.
+#[derive(Clone, Debug)]
+pub(super) struct Condition<'a> {
+    /// The requirement.
+    pub(super) requirement: &'a Requirement,
+    values: BTreeSet<&'a str>,
+}
+
+impl<'a> Condition<'a> {
+    pub(super) fn new(requirement: &'a Requirement) -> Self {
+        Self { requirement, values: requirement.values.iter().map(String::as_str).collect() }
+    }
+
+    /// Whether a node's label fulfils the requirement, whichever of its possible values it gets.
+    pub(super) fn holds(&self, shape: &Shape<'_>) -> bool {
+        match shape.values(&self.requirement.key) {
+            Values::Absent => self.accepts(None),
+            Values::One(value) => self.accepts(Some(value)),
+            Values::OneOf(values) => values.into_iter().all(|value| self.accepts(Some(value))),
+        }
+    }
+
+    /// Whether a node's label may come to fulfil the requirement.
+    fn may_hold(&self, shape: &Shape<'_>) -> bool {
+        match shape.values(&self.requirement.key) {
+            Values::OneOf(values) => values.into_iter().any(|value| self.accepts(Some(value))),
+            Values::Absent | Values::One(_) => self.holds(shape),
+        }
+    }
+
+    /// Whether a label with this value, or without one, fulfils the requirement (Kubernetes: node selector
+    /// requirements; Karpenter adds `Gte` and `Lte`).
+    pub(super) fn accepts(&self, value: Option<&str>) -> bool {
+        let compared = || {
+            let value: i64 = value?.parse().ok()?;
+            let bound: i64 = self.requirement.values.first()?.parse().ok()?;
+            Some(value.cmp(&bound))
+        };
+        match self.requirement.operator {
+            Operator::In => value.is_some_and(|value| self.values.contains(value)),
+            Operator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
+            Operator::Exists => value.is_some(),
+            Operator::DoesNotExist => value.is_none(),
+            Operator::Gt => compared().is_some_and(|order| order.is_gt()),
+            Operator::Lt => compared().is_some_and(|order| order.is_lt()),
+            Operator::Gte => compared().is_some_and(|order| order.is_ge()),
+            Operator::Lte => compared().is_some_and(|order| order.is_le()),
+        }
+    }
+}
+
+/// Whether a selector selects an object with these labels. No selector selects nothing, an empty one everything.
+pub(super) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String, String>) -> bool {
+    selector.is_some_and(|selector| {
+        selector.requirements.iter().all(|requirement| {
+            Condition::new(requirement).accepts(labels.get(&requirement.key).map(String::as_str))
+        })
+    })
+}
+
+/// The labels that an instance adds to its node, as far as they are decided.
+pub(super) fn of_instance(
+    instance_type: Option<&InstanceType>,
+    name: &str,
+    zone: &str,
+    capacity_type: CapacityType,
+) -> BTreeMap<String, String> {
+    let described = instance_type.into_iter().flat_map(|instance_type| &instance_type.labels);
+    let decided = described.filter_map(|(key, values)| match values.as_slice() {
+        [value] => Some((key.clone(), value.clone())),
+        _ => None,
+    });
+    let mut labels: BTreeMap<String, String> = decided.collect();
+    let offerings = instance_type.into_iter().flat_map(|instance_type| &instance_type.offerings);
+    let zone_id = offerings.filter(|offering| offering.zone == zone).map(|offering| &offering.zone_id).next();
+    labels.extend(zone_id.map(|zone_id| (ZONE_ID.to_owned(), zone_id.clone())));
+    labels.insert(INSTANCE_TYPE.to_owned(), name.to_owned());
+    labels.insert(ZONE.to_owned(), zone.to_owned());
+    labels.insert(CAPACITY_TYPE.to_owned(), capacity_type.label().to_owned());
+    labels
+}

@@ -1,0 +1,215 @@
+//! Topology spread with `DoNotSchedule`.
+//!
+//! A pod may be put in a domain when, counting it, the domain holds at most `maxSkew` pods more than the emptiest
+//! domain that it could use (Kubernetes: PodTopologySpread). A domain is one of a node that stays, or one that a
+//! NodePool could make a node in (Karpenter: domain universe).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::check::labels::{Condition, Shape};
+use crate::check::topology::{Crowd, Namespaces, Selection, with_own};
+use crate::check::world::{Place, labels_of_pool, shape_of_offering};
+use crate::check::{Rule, Violation, broken};
+use crate::model::labels::{HOSTNAME, normalized};
+use crate::model::node_pool::NodePool;
+use crate::model::pod::{InclusionPolicy, PodSpec, TopologySpread, WhenUnsatisfiable};
+use crate::model::requirement::{Operator, Requirement, Toleration, untolerated};
+use crate::state::groups::GroupId;
+
+/// A spread rule as one kind of pod means it. Pods that mean the same share one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Spread {
+    key: String,
+    selection: Selection,
+    max_skew: u32,
+    min_domains: Option<u32>,
+    /// What the pods ask of nodes, when only such nodes are counted.
+    affinity: Option<Vec<Vec<Requirement>>>,
+    /// What the pods tolerate, when only such nodes are counted.
+    tolerations: Option<Vec<Toleration>>,
+}
+
+/// What all NodePools together could launch.
+struct Universe<'a> {
+    shapes: Vec<(&'a NodePool, Shape<'a>)>,
+}
+
+pub(super) fn check(crowd: &Crowd<'_, '_>) -> Vec<Violation> {
+    let mut rules: BTreeMap<Spread, BTreeSet<GroupId>> = BTreeMap::new();
+    for group in crowd.coming() {
+        let spec = crowd.spec(group);
+        let hard = |spread: &&TopologySpread| spread.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule;
+        for spread in spec.topology_spread.iter().filter(hard) {
+            rules.entry(meant(spec, spread)).or_default().insert(group);
+        }
+    }
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let universe = universe(crowd);
+    rules.iter().flat_map(|(rule, carriers)| judge(crowd, &universe, rule, carriers)).collect()
+}
+
+fn meant(spec: &PodSpec, spread: &TopologySpread) -> Spread {
+    let selector = with_own(spread.selector.as_ref(), spec, (&spread.match_label_keys, Operator::In));
+    let namespaces = Namespaces::Only(BTreeSet::from([spec.namespace.clone()]));
+    let honored = |policy| policy == InclusionPolicy::Honor;
+    Spread {
+        key: normalized(&spread.key).to_owned(),
+        selection: Selection { namespaces, selector },
+        max_skew: spread.max_skew,
+        min_domains: spread.min_domains,
+        affinity: honored(spread.node_affinity_policy).then(|| spec.node_affinity.clone()),
+        tolerations: honored(spread.node_taints_policy).then(|| spec.tolerations.clone()),
+    }
+}
+
+/// Judges one rule, for all pods that carry it.
+fn judge(crowd: &Crowd<'_, '_>, universe: &Universe<'_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> Vec<Violation> {
+    let tally = tally(crowd, rule, carriers);
+    let domains = crowd.domains(&rule.key);
+    let least = least(crowd, universe, (rule, carriers), &tally);
+    let mut violations = Vec::new();
+    let mut told = BTreeSet::new();
+    for (_, place, count) in crowd.counts(carriers) {
+        if count.added == 0 {
+            continue;
+        }
+        let name = || crowd.pod_name(carriers, place);
+        let possible = domains.get(place);
+        if possible.is_none_or(BTreeSet::is_empty) && told.insert((place, "")) {
+            let found = format!("{place} without the label {}", rule.key);
+            violations.push(broken(Rule::Spread, name(), found, "a place that has it"));
+        }
+        for domain in possible.into_iter().flatten() {
+            let fullest = tally.judged.get(domain).copied().unwrap_or(0);
+            let first = told.insert(("", domain.as_str()));
+            if first && fullest > least + u64::from(rule.max_skew) {
+                let found = format!("{fullest} pods in {domain} ({}), {least} in the emptiest", rule.key);
+                let expected = format!("a difference of at most {}", rule.max_skew);
+                violations.push(broken(Rule::Spread, name(), found, &expected));
+            }
+        }
+    }
+    violations
+}
+
+/// Pods that a rule counts, domain by domain.
+#[derive(Default)]
+struct Tally {
+    /// For the fullest: those that are there, and of those that come the ones that carry the rule. Others may have
+    /// come later, and nothing stops those. A pod whose domain is not decided counts in each.
+    judged: BTreeMap<String, u64>,
+    /// For the emptiest: all whose domain is certain, those on places that go included.
+    certain: BTreeMap<String, u64>,
+    /// The domains of nodes that stay and count.
+    domains: BTreeSet<String>,
+}
+
+fn tally(crowd: &Crowd<'_, '_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> Tally {
+    let domains = crowd.domains(&rule.key);
+    let counted: BTreeSet<&str> = crowd
+        .world
+        .places
+        .iter()
+        .filter(|(_, place)| counts(rule, place))
+        .map(|(name, _)| *name)
+        .collect();
+    let mut tally = Tally::default();
+    for name in &counted {
+        let stays = crowd.world.places.get(name).is_some_and(|place| place.leaving.is_none());
+        if let Some(possible) = domains.get(name).filter(|possible| stays && possible.len() == 1) {
+            tally.domains.extend(possible.iter().cloned());
+        }
+    }
+    for (group, place, count) in crowd.counts(&crowd.selected(&rule.selection)) {
+        let Some(possible) = domains.get(place).filter(|_| counted.contains(place)) else { continue };
+        let carried = if carriers.contains(&group) { count.added } else { 0 };
+        for domain in possible {
+            let certain = possible.len() == 1;
+            let before = if certain { count.before } else { 0 };
+            *tally.judged.entry(domain.clone()).or_default() += before + carried;
+            if certain {
+                let all = count.before + count.lingering + count.added;
+                *tally.certain.entry(domain.clone()).or_default() += all;
+            }
+        }
+    }
+    tally
+}
+
+/// Whether the pods on a place are counted.
+fn counts(rule: &Spread, place: &Place<'_>) -> bool {
+    let affinity = rule.affinity.as_ref().is_none_or(|affinity| place.fulfils_one_of(affinity));
+    let tolerated = |tolerations: &Vec<Toleration>| untolerated(&place.taints, tolerations).is_none();
+    affinity && rule.tolerations.as_ref().is_none_or(tolerated)
+}
+
+/// How many pods are in the emptiest domain that the carriers could use.
+fn least(
+    crowd: &Crowd<'_, '_>,
+    universe: &Universe<'_>,
+    (rule, carriers): (&Spread, &BTreeSet<GroupId>),
+    tally: &Tally,
+) -> u64 {
+    // There can always be one more host.
+    if rule.key == HOSTNAME {
+        return 0;
+    }
+    let Some(carrier) = carriers.first().map(|group| crowd.spec(*group)) else { return 0 };
+    let asked = rule.affinity.clone().unwrap_or_default();
+    let within = |domain: &String| allows(&asked, &rule.key, domain);
+    let mut usable: BTreeSet<String> = tally.domains.iter().filter(|domain| within(domain)).cloned().collect();
+    let mut known = usable.clone();
+    for (pool, shape) in &universe.shapes {
+        for domain in shape.values(&rule.key).all() {
+            if usable.contains(*domain) || !shape.may_fulfil_one_of(&asked) || domain.is_empty() {
+                continue;
+            }
+            known.insert((*domain).to_owned());
+            // A domain counts as empty only when the pod could be the one to open it.
+            let opens = untolerated(&pool.taints, &carrier.tolerations).is_none()
+                && shape.may_fulfil_one_of(&carrier.node_affinity)
+                && carrier.requests.fits_in(&shape.allocatable());
+            if opens {
+                usable.insert((*domain).to_owned());
+            }
+        }
+    }
+    if rule.min_domains.is_some_and(|wanted| (known.len() as u64) < u64::from(wanted)) {
+        return 0;
+    }
+    usable.iter().map(|domain| tally.certain.get(domain).copied().unwrap_or(0)).min().unwrap_or(0)
+}
+
+/// Whether what is asked of a label, by any alternative, allows this value.
+fn allows(alternatives: &[Vec<Requirement>], key: &str, value: &str) -> bool {
+    let allows = |one: &Requirement| normalized(&one.key) != key || Condition::new(one).accepts(Some(value));
+    alternatives.is_empty() || alternatives.iter().any(|all| all.iter().all(allows))
+}
+
+/// What the NodePools that follow their pods could launch now.
+fn universe<'a>(crowd: &Crowd<'_, 'a>) -> Universe<'a> {
+    let world = crowd.world;
+    let mut shapes = Vec::new();
+    let usable = |pool: &&NodePool| pool.ready && !pool.deleting && pool.replicas.is_none();
+    for pool in world.snapshot.node_pools.values().filter(usable) {
+        let labels = Arc::new(labels_of_pool(pool));
+        let conditions: Vec<Condition<'_>> = pool.requirements.iter().map(Condition::new).collect();
+        let types = world.instance_types.get(pool.node_class.as_str()).into_iter().flat_map(|t| t.values());
+        for instance_type in types {
+            for offering in &instance_type.offerings {
+                let key = (instance_type.name.clone(), offering.zone.clone(), offering.capacity_type);
+                if !offering.available || !world.snapshot.is_available(&key, world.now) {
+                    continue;
+                }
+                let shape = shape_of_offering(&labels, &pool.requirements, (instance_type, offering));
+                if conditions.iter().all(|condition| condition.holds(&shape)) {
+                    shapes.push((pool, shape));
+                }
+            }
+        }
+    }
+    Universe { shapes }
+}

@@ -1,0 +1,277 @@
+//! From waiting pods to launches and nominations.
+//!
+//! ```text
+//!  waiting pods ─► groups ─► demand ─┐
+//!  nodes, in flight ─► existing ─────┼─► schedule ─► drafts ─► launches
+//!  NodePools × catalogue ─► templates┘            └► nominations, reasons
+//! ```
+//!
+//! The phases, in `provision/`: `problem` turns a snapshot into dense ids, `schedule` puts pods on places,
+//! `finish` turns new nodes into launches, `explain` says why a pod has none. Nothing here is random, and nothing
+//! is remembered from one call to the next but indexes (`Cache`).
+
+pub(crate) mod amounts;
+pub(crate) mod bits;
+pub(crate) mod draft;
+pub(crate) mod existing;
+mod explain;
+mod finish;
+pub(crate) mod intern;
+pub mod problem;
+pub(crate) mod requirements;
+pub(crate) mod schedule;
+pub(crate) mod selector;
+pub(crate) mod template;
+pub(crate) mod topology;
+pub(crate) mod universe;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::disrupt::candidates::is_reschedulable;
+use crate::model::pod::Pod;
+use crate::model::time::Timestamp;
+use crate::names::claim_name;
+use crate::plan::{Action, Nomination, Plan, Report};
+use crate::provision::problem::{Cache, Problem};
+use crate::provision::schedule::Schedule;
+use crate::provision::topology::Place;
+use crate::state::Snapshot;
+use crate::state::groups::GroupId;
+use crate::why::{Unplaced, Why};
+
+/// How often the pods that found no place are tried again, because others that they want to be near to, or the
+/// room that was given back under a limit, have come since. A chain of affinities longer than this waits for the
+/// next decision.
+const PASSES_MAX: usize = 32;
+
+/// Decides which nodes to launch for the pods that wait, and where those go that fit on nodes that are there or
+/// on their way. Pods on nodes that are on their way out are looked after too.
+///
+/// `seed` goes into the names of new NodeClaims and into nothing else.
+#[must_use]
+pub fn provision(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, seed: u64) -> Plan {
+    let mut work = collect_work(snapshot, now);
+    if work.wanted.is_empty() {
+        return Plan {
+            report: Report { unplaced: impossible(snapshot, &work), ..Default::default() },
+            ..Plan::default()
+        };
+    }
+    let mut problem = Problem::new(snapshot, cache, now);
+    for group in work.wanted.keys().chain(work.kept.keys()) {
+        problem.demand(*group, snapshot.group(*group));
+    }
+    problem.add_rules(snapshot);
+    let mut schedule = Schedule::new(&mut problem);
+    let overdue = keep_nominated(&mut schedule, &work);
+    for (group, uid) in overdue {
+        work.wanted.entry(group).or_default().push(uid);
+    }
+    let mut left = in_order(snapshot, &schedule, work.wanted.clone());
+    let placed = place_all(&mut schedule, &mut left);
+    finish(snapshot, schedule, &work, (placed, left), (now, seed))
+}
+
+/// The pods that a decision is about, by group.
+#[derive(Debug, Default)]
+struct Work {
+    /// Pods that need a place.
+    wanted: BTreeMap<GroupId, Vec<String>>,
+    /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
+    kept: BTreeMap<GroupId, Vec<(String, String)>>,
+    /// Pods that can be nowhere, whatever is launched.
+    impossible: Vec<String>,
+}
+
+fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work {
+    let mut work = Work::default();
+    for (group, uids) in snapshot.waiting() {
+        for uid in uids {
+            sort_in(snapshot, &mut work, (group, uid), now);
+        }
+    }
+    for claim in snapshot.claims.values().filter(|claim| snapshot.is_leaving(claim)) {
+        let node = snapshot.node_of_claim(claim);
+        let pods = node.into_iter().flat_map(|node| snapshot.pods_on(&node.name));
+        for pod in pods.filter(|pod| is_reschedulable(pod) && !pod.is_do_not_disrupt(now)) {
+            if let Some(group) = snapshot.group_of(&pod.uid) {
+                sort_in(snapshot, &mut work, (group, &pod.uid), now);
+            }
+        }
+    }
+    work
+}
+
+fn sort_in(snapshot: &Snapshot, work: &mut Work, (group, uid): (GroupId, &String), now: Timestamp) {
+    if snapshot.group(group).impossible.is_some() {
+        work.impossible.push(uid.clone());
+        return;
+    }
+    match snapshot.nominations.get(uid) {
+        Some((place, until)) if *until > now && snapshot.is_expected(place) => {
+            work.kept.entry(group).or_default().push((uid.clone(), place.clone()));
+        }
+        Some(_) | None => work.wanted.entry(group).or_default().push(uid.clone()),
+    }
+}
+
+/// Keeps the room of pods that are expected on a node. Those for which there is no room any more come back.
+fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Vec<(GroupId, String)> {
+    let places: BTreeMap<String, Place> = (schedule.problem.existing.iter().enumerate())
+        .map(|(place, existing)| (existing.name.clone(), place))
+        .collect();
+    let mut overdue = Vec::new();
+    for (group, pods) in &work.kept {
+        let demand = schedule.problem.by_group[group];
+        for (uid, name) in pods {
+            // A node that is asked for and not launched yet has no room to keep: what it will be is not known.
+            let Some(place) = places.get(name).copied() else { continue };
+            if schedule.may_run(place, &schedule.problem.demands[demand]) {
+                schedule.take(place, demand);
+            } else {
+                overdue.push((*group, uid.clone()));
+            }
+        }
+    }
+    overdue
+}
+
+/// A group's pods that need a place, oldest first.
+#[derive(Debug)]
+struct Waiting {
+    demand: usize,
+    pods: Vec<String>,
+}
+
+/// The largest first: by CPU, by memory, then the one that waits longest (Karpenter's queue).
+fn in_order(
+    snapshot: &Snapshot,
+    schedule: &Schedule<'_, '_>,
+    wanted: BTreeMap<GroupId, Vec<String>>,
+) -> Vec<Waiting> {
+    let age = |uid: &String| (snapshot.pods.get(uid).map(|pod| pod.created), uid.clone());
+    let mut left: Vec<_> = wanted
+        .into_iter()
+        .map(|(group, mut pods)| {
+            pods.sort_by_cached_key(age);
+            Waiting { demand: schedule.problem.by_group[&group], pods }
+        })
+        .collect();
+    left.sort_by_cached_key(|waiting| {
+        let spec = &schedule.problem.demands[waiting.demand].group.spec;
+        let size = (spec.requests.cpu_millis, spec.requests.memory_bytes);
+        (Reverse(size), waiting.pods.first().map(age))
+    });
+    left
+}
+
+/// Pods with the places they got.
+type Placed = Vec<(String, Place)>;
+
+fn place_all(schedule: &mut Schedule<'_, '_>, left: &mut Vec<Waiting>) -> Placed {
+    let mut placed = Placed::new();
+    for _ in 0..PASSES_MAX {
+        let before = placed.len();
+        for waiting in left.iter_mut() {
+            let places = schedule.place(waiting.demand, waiting.pods.len());
+            let rest = waiting.pods.split_off(places.len());
+            let done = std::mem::replace(&mut waiting.pods, rest);
+            placed.extend(done.into_iter().zip(places));
+        }
+        left.retain(|waiting| !waiting.pods.is_empty());
+        let progress = placed.len() > before;
+        if left.is_empty() || !(schedule.settle_charges() || progress) {
+            break;
+        }
+    }
+    placed
+}
+
+impl Schedule<'_, '_> {
+    /// Charges new nodes to their NodePools' limits as what they can really turn out to be: the types that their
+    /// launches will list. Says whether that made room.
+    fn settle_charges(&mut self) -> bool {
+        let mut made_room = false;
+        for draft in &mut self.drafts {
+            let template = &self.problem.templates[draft.template];
+            if template.pool.limits.is_empty() {
+                continue;
+            }
+            let (listed, _) = self.problem.listed(template, &draft.shape);
+            let charged = self.problem.universes[template.universe].largest(&listed);
+            if charged != draft.charged {
+                let room = &mut self.problem.templates[draft.template].room;
+                room.give_back(&draft.charged, &charged);
+                draft.charged = charged;
+                draft.shape.types = listed;
+                made_room = true;
+            }
+        }
+        made_room
+    }
+}
+
+fn finish(
+    snapshot: &Snapshot,
+    schedule: Schedule<'_, '_>,
+    work: &Work,
+    (placed, left): (Placed, Vec<Waiting>),
+    (now, seed): (Timestamp, u64),
+) -> Plan {
+    let Schedule { problem, drafts } = schedule;
+    let existing = problem.existing.len();
+    let mut pods_of: Vec<Vec<String>> = vec![Vec::new(); drafts.len()];
+    let mut nominations = Vec::new();
+    for (uid, place) in placed {
+        let waits = snapshot.pods.get(&uid).is_some_and(|pod| pod.node.is_none());
+        match place.checked_sub(existing) {
+            Some(draft) => pods_of[draft].push(uid),
+            None if waits => {
+                let node = problem.existing[place].name.clone();
+                nominations.push(Action::Nominate(Nomination { pod: uid, node }));
+            }
+            // Its successor will be another pod, so there is nothing to nominate yet; its room is kept meanwhile.
+            None => {}
+        }
+    }
+    let mut names: BTreeSet<String> = snapshot.claims.keys().cloned().collect();
+    let mut actions = Vec::with_capacity(drafts.len() + nominations.len());
+    for (draft, pods) in drafts.iter().zip(pods_of) {
+        let pool = &problem.templates[draft.template].pool.name;
+        let claim = claim_name(pool, (now, seed), &mut names);
+        actions.push(Action::Launch(Box::new(problem.launch(draft, claim, pods))));
+    }
+    actions.extend(nominations);
+    let mut unplaced = impossible(snapshot, work);
+    for Waiting { demand, pods } in left {
+        let node_pools = problem.explain(demand, existing + drafts.len());
+        unplaced.extend(pods.into_iter().map(|uid| Unplaced {
+            name: name_of(snapshot, &uid),
+            pod: uid,
+            node_pools: node_pools.clone(),
+            itself: None,
+        }));
+    }
+    unplaced.sort_by(|left, right| (&left.name, &left.pod).cmp(&(&right.name, &right.pod)));
+    Plan { actions, report: Report { unplaced, ..Default::default() } }
+}
+
+fn impossible(snapshot: &Snapshot, work: &Work) -> Vec<Unplaced> {
+    let unplaced = work.impossible.iter().filter_map(|uid| {
+        let group = snapshot.group_of(uid)?;
+        let message = snapshot.group(group).impossible.clone()?;
+        let name = name_of(snapshot, uid);
+        Some(Unplaced {
+            pod: uid.clone(),
+            name,
+            node_pools: Vec::new(),
+            itself: Some(Why::Volume { message }),
+        })
+    });
+    unplaced.collect()
+}
+
+fn name_of(snapshot: &Snapshot, uid: &str) -> String {
+    snapshot.pods.get(uid).map_or_else(|| uid.to_owned(), Pod::full_name)
+}

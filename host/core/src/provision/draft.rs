@@ -1,0 +1,250 @@
+//! A new node in the making: what it may still become, given the pods that are on it.
+
+use crate::model::pod::HostPort;
+use crate::model::requirement::untolerated;
+use crate::provision::amounts::{self, Amounts};
+use crate::provision::bits::Bits;
+use crate::provision::intern::Sym;
+use crate::provision::problem::{Alternative, Demand, Problem};
+use crate::provision::requirements::Values;
+use crate::provision::template::{Shape, Template};
+use crate::provision::topology::{Concern, Domain, Place};
+use crate::why::TopologyRule;
+
+/// A new node in the making.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) template: usize,
+    pub(crate) shape: Shape,
+    /// What its pods ask for, DaemonSet pods not included.
+    pub(crate) requests: Amounts,
+    pub(crate) pods: u32,
+    pub(crate) host_ports: Vec<HostPort>,
+    /// What it has been charged to its NodePool's limits.
+    pub(crate) charged: Amounts,
+}
+
+/// The first rule by which a pod is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Taint,
+    HostPort,
+    Labels,
+    InstanceTypes,
+    MinValues { key: Sym, wanted: u32, left: u32 },
+    Limit,
+    Topology { rule: usize },
+}
+
+/// A pod's way onto a new node.
+pub(crate) struct Candidate<'a> {
+    pub(crate) template: &'a Template,
+    pub(crate) shape: &'a Shape,
+    pub(crate) requests: &'a [u64],
+    pub(crate) host_ports: &'a [HostPort],
+    pub(crate) place: Place,
+}
+
+impl Problem<'_> {
+    /// What a new node can still become once a pod of `demand` joins it.
+    pub(crate) fn join(&self, onto: &Candidate<'_>, demand: &Demand) -> Result<Shape, Refused> {
+        let mut first = None;
+        for alternative in &demand.alternatives {
+            match self.join_as(onto, demand, alternative) {
+                Ok(shape) => return Ok(shape),
+                Err(refused) => first = first.or(Some(refused)),
+            }
+        }
+        Err(first.unwrap_or(Refused::Labels))
+    }
+
+    fn join_as(
+        &self,
+        onto: &Candidate<'_>,
+        demand: &Demand,
+        alternative: &Alternative,
+    ) -> Result<Shape, Refused> {
+        let template = onto.template;
+        let universe = &self.universes[template.universe];
+        let mask = &alternative.masks[template.universe];
+        if collide(&demand.group.spec.host_ports, onto.host_ports) {
+            return Err(Refused::HostPort);
+        }
+        let zones = onto.shape.zones & mask.zones;
+        let capacity_types = onto.shape.capacity_types & mask.capacity_types;
+        let mut types = onto.shape.types.clone();
+        types.intersect(&mask.types);
+        if zones == 0 || capacity_types == 0 || types.is_empty() {
+            return Err(Refused::Labels);
+        }
+        let custom = if mask.is_plain() {
+            onto.shape.custom.clone()
+        } else {
+            mask.join(&onto.shape.custom, self.interner).ok_or(Refused::Labels)?
+        };
+        let mut requests = onto.requests.to_vec();
+        amounts::add(&mut requests, &demand.requests);
+        self.keep_holding(&mut types, template, &requests, &demand.group.spec.host_ports);
+        universe.keep_offered(&mut types, zones, capacity_types);
+        if types.is_empty() {
+            return Err(Refused::InstanceTypes);
+        }
+        let mut shape = Shape { types, zones, capacity_types, custom };
+        if !demand.concern.is_free() {
+            self.settle(&mut shape, template, onto.place, &demand.concern)?;
+        }
+        self.check_min_values(template, &shape)?;
+        Ok(shape)
+    }
+
+    /// Drops the types that cannot hold so much besides the DaemonSet pods that they will run.
+    fn keep_holding(&self, types: &mut Bits, template: &Template, requests: &[u64], ports: &[HostPort]) {
+        let universe = &self.universes[template.universe];
+        let mut holding = Bits::none(universe.len());
+        for overhead in &template.overheads {
+            let mut part = types.clone();
+            part.intersect(&overhead.types);
+            if part.is_empty() || collide(ports, &overhead.host_ports) {
+                continue;
+            }
+            let mut wanted = requests.to_vec();
+            amounts::add(&mut wanted, &overhead.requests);
+            universe.keep_fitting(&mut part, &wanted);
+            holding.unite(&part);
+        }
+        *types = holding;
+    }
+
+    fn check_min_values(&self, template: &Template, shape: &Shape) -> Result<(), Refused> {
+        let universe = &self.universes[template.universe];
+        for (key, wanted) in &template.min_values {
+            let left = shape.domains(*key, universe).map_or(0, |values| values.len());
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
+            if left < *wanted {
+                return Err(Refused::MinValues { key: *key, wanted: *wanted, left });
+            }
+        }
+        Ok(())
+    }
+
+    /// Narrows a new node to a domain of each label that a rule is about.
+    ///
+    /// A node that a rule counts is bound to one domain at once. Karpenter leaves it open and then takes every
+    /// domain as occupied, so that zonal anti-affinity needs several rounds; bound, one round does.
+    fn settle(
+        &self,
+        shape: &mut Shape,
+        template: &Template,
+        place: Place,
+        concern: &Concern,
+    ) -> Result<(), Refused> {
+        if let Some(rule) = self.refusing(concern, None, Domain::Host(place)) {
+            return Err(Refused::Topology { rule });
+        }
+        for label in self.labels_of_rules(concern) {
+            self.settle_label(shape, template, concern, label)?;
+        }
+        Ok(())
+    }
+
+    /// The labels that rules are about, in the order of their names.
+    fn labels_of_rules(&self, concern: &Concern) -> Vec<Sym> {
+        let rules = concern.own.iter().chain(&concern.meant);
+        let mut labels: Vec<_> = rules.filter_map(|rule| self.rules[*rule].label).collect();
+        labels.sort_by_key(|label| self.interner.text(*label));
+        labels.dedup();
+        labels
+    }
+
+    fn settle_label(
+        &self,
+        shape: &mut Shape,
+        template: &Template,
+        concern: &Concern,
+        label: Sym,
+    ) -> Result<(), Refused> {
+        let universe = &self.universes[template.universe];
+        let own = concern.own.iter().find(|rule| self.rules[**rule].label == Some(label)).copied();
+        let values = shape.domains(label, universe).unwrap_or_default();
+        let mut refusing = own;
+        let mut open: Vec<Sym> = Vec::new();
+        for value in values {
+            match self.refusing(concern, Some(label), Domain::Label(value)) {
+                Some(rule) => refusing = Some(rule),
+                None => open.push(value),
+            }
+        }
+        let mut choices: Vec<_> = open
+            .into_iter()
+            .filter_map(|value| {
+                let mut chosen = shape.clone();
+                chosen.restrict(label, &Values::of([value]), universe, self.interner).ok()?;
+                universe.keep_offered(&mut chosen.types, chosen.zones, chosen.capacity_types);
+                (!chosen.types.is_empty()).then_some((value, chosen))
+            })
+            .collect();
+        if choices.len() > 1 {
+            choices.sort_by_cached_key(|(value, chosen)| {
+                let pods = self.pods_in(concern, label, *value);
+                (pods, universe.cheapest_of(chosen), self.interner.text(*value).to_owned())
+            });
+        }
+        match (choices.into_iter().next(), refusing) {
+            (Some((_, chosen)), _) => *shape = chosen,
+            (None, Some(rule)) => return Err(Refused::Topology { rule }),
+            // Rules of others count these pods over a label that the node will not have: nothing to count.
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// The first rule over `label` (`None`: the hostname) that does not let a pod into a domain.
+    pub(crate) fn refusing(&self, concern: &Concern, label: Option<Sym>, domain: Domain) -> Option<usize> {
+        let about = |rule: &&usize| self.rules[**rule].label == label;
+        let refuses =
+            |rule: &&usize| !self.rules[**rule].allows(domain, concern.meant.binary_search(rule).is_ok());
+        let own = concern.own.iter().filter(about).find(refuses);
+        let intolerant = |rule: &&usize| !self.rules[**rule].tolerates(domain);
+        own.or_else(|| concern.repelled.iter().filter(about).find(intolerant)).copied()
+    }
+
+    fn pods_in(&self, concern: &Concern, label: Sym, value: Sym) -> u32 {
+        let spreads = concern.own.iter().map(|rule| &self.rules[*rule]);
+        let spreads = spreads.filter(|r| r.label == Some(label) && r.what.rule == TopologyRule::Spread);
+        spreads.map(|rule| rule.pods_in(Domain::Label(value))).max().unwrap_or(0)
+    }
+
+    /// A new node of a NodePool for a pod of `demand`.
+    pub(crate) fn open(&self, template: usize, demand: &Demand, place: Place) -> Result<Draft, Refused> {
+        let at = template;
+        let template = &self.templates[at];
+        if untolerated(&template.pool.taints, &demand.group.spec.tolerations).is_some() {
+            return Err(Refused::Taint);
+        }
+        let onto = Candidate { template, shape: &template.shape, requests: &[], host_ports: &[], place };
+        let full = self.join(&onto, demand)?;
+        let universe = &self.universes[template.universe];
+        let mut within = template.shape.clone();
+        template.room.keep_within(&mut within.types, universe);
+        if !within.types.intersects(&full.types) {
+            return Err(Refused::Limit);
+        }
+        // Joined anew, because the cheapest domain among the types within limits may be another.
+        let onto = Candidate { shape: &within, ..onto };
+        let shape = self.join(&onto, demand)?;
+        let charged = universe.largest(&shape.types);
+        let host_ports = demand.group.spec.host_ports.clone();
+        Ok(Draft { template: at, shape, requests: demand.requests.clone(), pods: 1, host_ports, charged })
+    }
+}
+
+/// Whether two lists of host ports take the same port on the same address.
+pub(crate) fn collide(left: &[HostPort], right: &[HostPort]) -> bool {
+    const EVERYWHERE: [&str; 3] = ["", "0.0.0.0", "::"];
+    left.iter().any(|port| {
+        right.iter().any(|other| {
+            let everywhere = [&port.ip, &other.ip].iter().any(|ip| EVERYWHERE.contains(&ip.as_str()));
+            port.port == other.port && port.protocol == other.protocol && (everywhere || port.ip == other.ip)
+        })
+    })
+}

@@ -1,0 +1,204 @@
+//! Where pods are relative to one another: spread, affinity and anti-affinity as counters over domains.
+//!
+//! A rule is shared by all groups that state it. Each counts the pods that its selector means, by domain: by the
+//! value of a node label, or by node when the label is the hostname.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::labels;
+use crate::model::pod::{InclusionPolicy, PodSpec, WhenUnsatisfiable};
+use crate::model::requirement::{Requirement, Toleration};
+use crate::provision::intern::Sym;
+use crate::provision::selector::{Meant, Namespaces};
+use crate::why::TopologyRule;
+
+/// A place where pods can be: an existing node or a new one, by position among both.
+pub(crate) type Place = usize;
+
+/// What makes two rules the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RuleKey {
+    pub(crate) rule: TopologyRule,
+    pub(crate) key: String,
+    meant: Meant,
+    pub(crate) max_skew: u32,
+    pub(crate) min_domains: Option<u32>,
+    /// Only nodes that fulfil one of these are counted; empty for all.
+    pub(crate) affinity: Vec<Vec<Requirement>>,
+    /// Only nodes whose taints these tolerate are counted; `None` for all.
+    pub(crate) tolerations: Option<Vec<Toleration>>,
+}
+
+/// A rule with its counters.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) what: RuleKey,
+    /// The node label, `None` for the hostname.
+    pub(crate) label: Option<Sym>,
+    /// Pods that the selector means, by domain.
+    matching: Counter,
+    /// Pods that state this rule, by domain. Only anti-affinity works both ways.
+    owners: Counter,
+    /// The domains that there are or could be, for a spread.
+    pub(crate) domains: BTreeSet<Sym>,
+}
+
+/// A domain of a rule: the value of a label, or a place of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Domain {
+    Label(Sym),
+    Host(Place),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Counter {
+    labels: BTreeMap<Sym, u32>,
+    hosts: Vec<u32>,
+    total: u32,
+}
+
+impl Counter {
+    fn at(&self, domain: Domain) -> u32 {
+        match domain {
+            Domain::Label(value) => self.labels.get(&value).copied().unwrap_or(0),
+            Domain::Host(place) => self.hosts.get(place).copied().unwrap_or(0),
+        }
+    }
+
+    fn cell(&mut self, domain: Domain) -> &mut u32 {
+        match domain {
+            Domain::Label(value) => self.labels.entry(value).or_default(),
+            Domain::Host(place) => {
+                if self.hosts.len() <= place {
+                    self.hosts.resize(place + 1, 0);
+                }
+                &mut self.hosts[place]
+            }
+        }
+    }
+
+    fn add(&mut self, domain: Domain, pods: u32) {
+        *self.cell(domain) += pods;
+        self.total += pods;
+    }
+
+    fn remove(&mut self, domain: Domain, pods: u32) {
+        let cell = self.cell(domain);
+        *cell = cell.saturating_sub(pods);
+        self.total = self.total.saturating_sub(pods);
+    }
+}
+
+/// How a group of pods is concerned by rules.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Concern {
+    /// The rules that its pods state.
+    pub(crate) own: Vec<usize>,
+    /// The rules whose selector means its pods.
+    pub(crate) meant: Vec<usize>,
+    /// Anti-affinity rules of any pods whose selector means its pods.
+    pub(crate) repelled: Vec<usize>,
+}
+
+impl Concern {
+    /// Whether no rule has anything to do with these pods.
+    pub(crate) fn is_free(&self) -> bool {
+        self.own.is_empty() && self.meant.is_empty() && self.repelled.is_empty()
+    }
+}
+
+impl Rule {
+    /// Whether a pod may join a domain. `counts_itself`: whether the rule's selector means the pod.
+    pub(crate) fn allows(&self, domain: Domain, counts_itself: bool) -> bool {
+        match self.what.rule {
+            TopologyRule::Spread => {
+                let after = self.matching.at(domain) + u32::from(counts_itself);
+                after.saturating_sub(self.emptiest(domain)) <= self.what.max_skew
+            }
+            TopologyRule::Affinity => {
+                self.matching.at(domain) > 0 || (self.matching.total == 0 && counts_itself)
+            }
+            TopologyRule::AntiAffinity => self.matching.at(domain) == 0,
+        }
+    }
+
+    /// Whether a pod that the rule means may join a domain, as far as the pods that state the rule care.
+    pub(crate) fn tolerates(&self, domain: Domain) -> bool {
+        self.owners.at(domain) == 0
+    }
+
+    pub(crate) fn pods_in(&self, domain: Domain) -> u32 {
+        self.matching.at(domain)
+    }
+
+    fn emptiest(&self, domain: Domain) -> u32 {
+        let Domain::Label(_) = domain else {
+            // There could always be one more node, and it would be empty.
+            return 0;
+        };
+        let too_few = self.what.min_domains.is_some_and(|wanted| self.domains.len() < wanted as usize);
+        if too_few {
+            return 0;
+        }
+        self.domains.iter().map(|value| self.matching.at(Domain::Label(*value))).min().unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, domain: Domain, pods: u32) {
+        self.matching.add(domain, pods);
+    }
+
+    pub(crate) fn remove(&mut self, domain: Domain, pods: u32) {
+        self.matching.remove(domain, pods);
+    }
+
+    pub(crate) fn add_owner(&mut self, domain: Domain, pods: u32) {
+        self.owners.add(domain, pods);
+    }
+
+    pub(crate) fn remove_owner(&mut self, domain: Domain, pods: u32) {
+        self.owners.remove(domain, pods);
+    }
+
+    /// Whether the rule's selector means pods like these.
+    pub(crate) fn means(&self, spec: &PodSpec, namespaces: &Namespaces) -> bool {
+        self.what.meant.means(spec, namespaces)
+    }
+
+    pub(crate) fn new(what: RuleKey, label: Option<Sym>) -> Self {
+        let (matching, owners) = (Counter::default(), Counter::default());
+        Self { what, label, matching, owners, domains: BTreeSet::new() }
+    }
+}
+
+/// The rules that pods like these state: what must hold. Wishes are not among them.
+pub(crate) fn rules_of(spec: &PodSpec) -> Vec<RuleKey> {
+    let hard =
+        spec.topology_spread.iter().filter(|s| s.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule);
+    let spreads = hard.map(|spread| RuleKey {
+        rule: TopologyRule::Spread,
+        key: labels::normalized(&spread.key).to_owned(),
+        meant: Meant::by_spread(spread, spec),
+        max_skew: spread.max_skew,
+        min_domains: spread.min_domains,
+        affinity: match spread.node_affinity_policy {
+            InclusionPolicy::Honor => spec.node_affinity.clone(),
+            InclusionPolicy::Ignore => Vec::new(),
+        },
+        tolerations: match spread.node_taints_policy {
+            InclusionPolicy::Honor => Some(spec.tolerations.clone()),
+            InclusionPolicy::Ignore => None,
+        },
+    });
+    let affinity = spec.pod_affinity.iter().map(|term| (TopologyRule::Affinity, term));
+    let anti = spec.pod_anti_affinity.iter().map(|term| (TopologyRule::AntiAffinity, term));
+    let terms = affinity.chain(anti).map(|(rule, term)| RuleKey {
+        rule,
+        key: labels::normalized(&term.key).to_owned(),
+        meant: Meant::by_term(term, spec),
+        max_skew: 0,
+        min_domains: None,
+        affinity: Vec::new(),
+        tolerations: None,
+    });
+    spreads.chain(terms).collect()
+}

@@ -1,0 +1,375 @@
+//! Everything an EC2NodeClass can launch, laid out so that a question about instance types is a few bitwise
+//! ANDs: for each label value, each resource level and each way to buy, the set of instance types that have it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::instance_type::{CapacityType, InstanceType};
+use crate::model::labels;
+use crate::model::price::Price;
+use crate::provision::amounts::{self, Amounts, Axes};
+use crate::provision::bits::Bits;
+use crate::provision::intern::{Interner, Sym};
+use crate::provision::requirements::Values;
+use crate::provision::template::Shape;
+
+/// A set of zones by position in `Universe::zones`.
+pub(crate) type ZoneMask = u64;
+/// A set of capacity types by position in `CapacityType::ALL`.
+pub(crate) type CapacityMask = u8;
+
+/// The most zones a universe can have. AWS's largest region has 6 zones, and 20-odd local ones.
+const ZONES_MAX: usize = 64;
+
+/// What a label key is to instance types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Axis {
+    /// The zone, by name.
+    Zone,
+    /// The zone, by id.
+    ZoneId,
+    /// How it is bought.
+    CapacityType,
+    /// The node's own name.
+    Hostname,
+    /// A label of the instance type, of which a node has exactly one possible value.
+    Single,
+    /// A label of the instance type, of which a node may have one of several values.
+    Several,
+    /// Nothing: a label that a NodePool defines, or nobody.
+    Custom,
+}
+
+/// The instance types of an EC2NodeClass, indexed.
+#[derive(Clone, Debug)]
+pub(crate) struct Universe {
+    pub(crate) types: Arc<[InstanceType]>,
+    /// Zone names, sorted.
+    pub(crate) zones: Vec<Sym>,
+    zone_ids: Vec<Sym>,
+    keys: BTreeMap<Sym, KeyIndex>,
+    /// What is left for pods, by type.
+    allocatable: Vec<Amounts>,
+    /// What is there, by type: what NodePool limits count.
+    pub(crate) capacity: Vec<Amounts>,
+    levels: Vec<Levels>,
+    /// Price by type, zone and capacity type; `None` where it cannot be bought.
+    prices: Vec<Option<Price>>,
+    offered: Vec<Bits>,
+    known: WellKnown,
+}
+
+/// The keys with a meaning of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WellKnown {
+    pub(crate) zone: Sym,
+    pub(crate) zone_id: Sym,
+    pub(crate) capacity_type: Sym,
+    pub(crate) hostname: Sym,
+    pub(crate) capacity_types: [Sym; 3],
+}
+
+impl WellKnown {
+    pub(crate) fn new(interner: &mut Interner) -> Self {
+        Self {
+            zone: interner.intern(labels::ZONE),
+            zone_id: interner.intern(labels::ZONE_ID),
+            capacity_type: interner.intern(labels::CAPACITY_TYPE),
+            hostname: interner.intern(labels::HOSTNAME),
+            capacity_types: CapacityType::ALL.map(|capacity_type| interner.intern(capacity_type.label())),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct KeyIndex {
+    values: BTreeMap<Sym, Bits>,
+    present: Bits,
+    several: bool,
+}
+
+/// For one resource: the distinct amounts that types have, and the types that have at least so much.
+#[derive(Clone, Debug, Default)]
+struct Levels {
+    amounts: Vec<u64>,
+    at_least: Vec<Bits>,
+}
+
+impl Universe {
+    /// Builds the index. Types beyond those that fit into 64 zones are not there.
+    pub(crate) fn new(types: Arc<[InstanceType]>, axes: &mut Axes, interner: &mut Interner) -> Self {
+        let known = WellKnown::new(interner);
+        let (zones, zone_ids) = zones_of(&types, interner);
+        let capacity: Vec<_> = types.iter().map(|it| axes.row(&it.capacity)).collect();
+        let allocatable: Vec<_> = types.iter().map(|it| axes.row(&it.allocatable())).collect();
+        let mut universe = Self {
+            keys: keys_of(&types, interner),
+            levels: levels_of(&allocatable),
+            prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
+            offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
+            types,
+            zones,
+            zone_ids,
+            allocatable,
+            capacity,
+            known,
+        };
+        universe.index_offerings(interner);
+        universe
+    }
+
+    fn index_offerings(&mut self, interner: &Interner) {
+        let types = Arc::clone(&self.types);
+        for (at, instance_type) in types.iter().enumerate() {
+            for offering in instance_type.offerings.iter().filter(|offering| offering.available) {
+                let zone = interner.find(&offering.zone);
+                let Some(zone) = self.zones.iter().position(|known| Some(*known) == zone) else { continue };
+                let way = self.way(zone, offering.capacity_type as usize);
+                self.offered[way].insert(at);
+                let price = &mut self.prices[at * self.offered.len() + way];
+                *price = Some(price.map_or(offering.price, |known| known.min(offering.price)));
+            }
+        }
+    }
+
+    /// Takes an offering away that EC2 is thought not to have now.
+    pub(crate) fn withdraw(&mut self, instance_type: usize, zone: usize, capacity_type: CapacityType) {
+        let way = self.way(zone, capacity_type as usize);
+        self.offered[way].remove(instance_type);
+        self.prices[instance_type * self.offered.len() + way] = None;
+    }
+
+    const fn way(&self, zone: usize, capacity_type: usize) -> usize {
+        zone * CapacityType::ALL.len() + capacity_type
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.types.len()
+    }
+
+    pub(crate) fn all_zones(&self) -> ZoneMask {
+        (0..self.zones.len()).fold(0, |mask, zone| mask | 1 << zone)
+    }
+
+    pub(crate) fn axis(&self, key: Sym) -> Axis {
+        let known = &self.known;
+        match key {
+            _ if key == known.zone => Axis::Zone,
+            _ if key == known.zone_id => Axis::ZoneId,
+            _ if key == known.capacity_type => Axis::CapacityType,
+            _ if key == known.hostname => Axis::Hostname,
+            _ => match self.keys.get(&key) {
+                Some(index) if index.several => Axis::Several,
+                Some(_) => Axis::Single,
+                None => Axis::Custom,
+            },
+        }
+    }
+
+    pub(crate) fn zone_mask(&self, values: &Values, interner: &Interner) -> ZoneMask {
+        mask_of(&self.zones, values, interner)
+    }
+
+    pub(crate) fn zone_id_mask(&self, values: &Values, interner: &Interner) -> ZoneMask {
+        mask_of(&self.zone_ids, values, interner)
+    }
+
+    pub(crate) fn capacity_mask(&self, values: &Values, interner: &Interner) -> CapacityMask {
+        u8::try_from(mask_of(&self.known.capacity_types, values, interner)).unwrap_or(0)
+    }
+
+    /// The types that can have one of `values` for the label.
+    pub(crate) fn matching(&self, key: Sym, values: &Values, interner: &Interner) -> Bits {
+        let mut matching = Bits::none(self.len());
+        let Some(index) = self.keys.get(&key) else {
+            return if values.admits_absence() { Bits::all(self.len()) } else { matching };
+        };
+        for (value, types) in &index.values {
+            if values.admits(*value, interner) {
+                matching.unite(types);
+            }
+        }
+        if values.admits_absence() {
+            let mut absent = Bits::all(self.len());
+            absent.subtract(&index.present);
+            matching.unite(&absent);
+        }
+        matching
+    }
+
+    /// The values of a type label that are left among `types`.
+    pub(crate) fn values_among(&self, key: Sym, types: &Bits) -> Vec<Sym> {
+        let index = self.keys.get(&key);
+        let values = index.into_iter().flat_map(|index| index.values.iter());
+        values.filter(|(_, having)| having.intersects(types)).map(|(value, _)| *value).collect()
+    }
+
+    /// The types that have at least so much of everything left for pods.
+    pub(crate) fn fitting(&self, wanted: &[u64]) -> Bits {
+        let mut fitting = Bits::all(self.len());
+        self.keep_fitting(&mut fitting, wanted);
+        fitting
+    }
+
+    /// Drops the types that have less of something than wanted.
+    pub(crate) fn keep_fitting(&self, types: &mut Bits, wanted: &[u64]) {
+        for (axis, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| **wanted > 0) {
+            let levels = self.levels.get(axis);
+            let enough = levels.and_then(|levels| {
+                let level = levels.amounts.partition_point(|amount| amount < wanted);
+                levels.at_least.get(level)
+            });
+            match enough {
+                Some(enough) => types.intersect(enough),
+                None => types.clear(),
+            }
+        }
+    }
+
+    /// Drops the types that cannot be bought in any of these zones in any of these ways.
+    pub(crate) fn keep_offered(&self, types: &mut Bits, zones: ZoneMask, capacity_types: CapacityMask) {
+        let mut offered = Bits::none(self.len());
+        for way in self.ways(zones, capacity_types) {
+            offered.unite(&self.offered[way]);
+        }
+        types.intersect(&offered);
+    }
+
+    /// Whether any of `types` can be bought in one of these zones in one of these ways.
+    pub(crate) fn is_offered(&self, types: &Bits, zones: ZoneMask, capacity_types: CapacityMask) -> bool {
+        self.ways(zones, capacity_types).any(|way| self.offered[way].intersects(types))
+    }
+
+    fn ways(&self, zones: ZoneMask, capacity_types: CapacityMask) -> impl Iterator<Item = usize> + '_ {
+        let zones = (0..self.zones.len()).filter(move |zone| zones & (1 << zone) != 0);
+        zones.flat_map(move |zone| {
+            let ways = 0..CapacityType::ALL.len();
+            ways.filter(move |way| capacity_types & (1 << way) != 0).map(move |way| self.way(zone, way))
+        })
+    }
+
+    /// Every way to buy a type in these zones in these ways: zone, capacity type and price.
+    pub(crate) fn offerings(
+        &self,
+        instance_type: usize,
+        zones: ZoneMask,
+        capacity_types: CapacityMask,
+    ) -> impl Iterator<Item = (usize, CapacityType, Price)> + '_ {
+        self.ways(zones, capacity_types).filter_map(move |way| {
+            let price = self.prices[instance_type * self.offered.len() + way]?;
+            let capacity_type = CapacityType::ALL[way % CapacityType::ALL.len()];
+            Some((way / CapacityType::ALL.len(), capacity_type, price))
+        })
+    }
+
+    /// The cheapest way to buy a type.
+    pub(crate) fn cheapest(
+        &self,
+        instance_type: usize,
+        zones: ZoneMask,
+        capacity_types: CapacityMask,
+    ) -> Option<Price> {
+        self.offerings(instance_type, zones, capacity_types).map(|(_, _, price)| price).min()
+    }
+
+    /// The cheapest way to buy any type that a node of this shape can have.
+    pub(crate) fn cheapest_of(&self, shape: &Shape) -> Price {
+        let prices = shape.types.iter().filter_map(|at| self.cheapest(at, shape.zones, shape.capacity_types));
+        prices.min().unwrap_or(Price::MAX)
+    }
+
+    /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.
+    pub(crate) fn largest(&self, types: &Bits) -> Amounts {
+        let mut largest = Amounts::new();
+        for at in types.iter() {
+            let capacity = &self.capacity[at];
+            largest.resize(largest.len().max(capacity.len()), 0);
+            for (amount, other) in largest.iter_mut().zip(capacity) {
+                *amount = (*amount).max(*other);
+            }
+        }
+        largest
+    }
+
+    pub(crate) fn zones_in(&self, mask: ZoneMask) -> Vec<Sym> {
+        named(&self.zones, mask)
+    }
+
+    pub(crate) fn zone_ids_in(&self, mask: ZoneMask) -> Vec<Sym> {
+        named(&self.zone_ids, mask)
+    }
+
+    pub(crate) fn capacity_types_in(&self, mask: CapacityMask) -> Vec<Sym> {
+        named(&self.known.capacity_types, mask.into())
+    }
+
+    /// How many of `types` lack enough of each resource.
+    pub(crate) fn lacking(&self, types: &Bits, wanted: &[u64]) -> Vec<(usize, usize)> {
+        let axes = (0..wanted.len()).filter(|axis| wanted[*axis] > 0);
+        let counted = axes.map(|axis| {
+            let lacks = |at: &usize| amounts::at(&self.allocatable[*at], axis) < wanted[axis];
+            (axis, types.iter().filter(lacks).count())
+        });
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+fn named(names: &[Sym], mask: u64) -> Vec<Sym> {
+    let chosen = names.iter().enumerate().filter(|(at, _)| mask & (1 << at) != 0);
+    chosen.map(|(_, name)| *name).collect()
+}
+
+fn mask_of(names: &[Sym], values: &Values, interner: &Interner) -> u64 {
+    let admitted = names.iter().enumerate().filter(|(_, name)| values.admits(**name, interner));
+    admitted.fold(0, |mask, (at, _)| mask | 1 << at)
+}
+
+fn zones_of(types: &[InstanceType], interner: &mut Interner) -> (Vec<Sym>, Vec<Sym>) {
+    let offerings = types.iter().flat_map(|instance_type| &instance_type.offerings);
+    let zones: BTreeMap<_, _> =
+        offerings.map(|offering| (offering.zone.as_str(), offering.zone_id.as_str())).collect();
+    zones.iter().take(ZONES_MAX).map(|(zone, id)| (interner.intern(zone), interner.intern(id))).unzip()
+}
+
+fn keys_of(types: &[InstanceType], interner: &mut Interner) -> BTreeMap<Sym, KeyIndex> {
+    let mut keys: BTreeMap<Sym, KeyIndex> = BTreeMap::new();
+    for (at, instance_type) in types.iter().enumerate() {
+        for (key, values) in &instance_type.labels {
+            let index = keys
+                .entry(interner.intern(key))
+                .or_insert_with(|| KeyIndex { present: Bits::none(types.len()), ..KeyIndex::default() });
+            index.present.insert(at);
+            index.several |= values.len() > 1;
+            for value in values {
+                let having = index.values.entry(interner.intern(value));
+                having.or_insert_with(|| Bits::none(types.len())).insert(at);
+            }
+        }
+    }
+    keys
+}
+
+fn levels_of(allocatable: &[Amounts]) -> Vec<Levels> {
+    let axes = allocatable.iter().map(Vec::len).max().unwrap_or(0);
+    (0..axes)
+        .map(|axis| {
+            let mut by_amount: Vec<_> =
+                allocatable.iter().enumerate().map(|(at, row)| (amounts::at(row, axis), at)).collect();
+            by_amount.sort_unstable();
+            let mut levels = Levels::default();
+            let mut having = Bits::none(allocatable.len());
+            for (amount, at) in by_amount.into_iter().rev() {
+                having.insert(at);
+                if levels.amounts.last() == Some(&amount) {
+                    levels.at_least.pop();
+                    levels.amounts.pop();
+                }
+                levels.amounts.push(amount);
+                levels.at_least.push(having.clone());
+            }
+            levels.amounts.reverse();
+            levels.at_least.reverse();
+            levels
+        })
+        .collect()
+}
