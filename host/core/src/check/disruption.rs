@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::check::labels::selects;
 use crate::check::placement::{free, is_reschedulable, requests_of};
 use crate::check::world::{Place, World, launches};
 use crate::check::{Rule, Violation, broken};
-use crate::check::labels::selects;
 use crate::model::labels::DISRUPTED_TAINT;
 use crate::model::node::NodeClaim;
 use crate::model::node_pool::{
@@ -97,14 +97,25 @@ fn other_reason(world: &World<'_>, claim: &NodeClaim, reason: DeleteReason) -> O
         DeleteReason::NeverJoined if claim.registered.is_some() => {
             violation("a node that has joined", "one that has not")
         }
+        DeleteReason::NodeDeleted
+            if world.snapshot.node_of_claim(claim).is_some_and(|node| node.deleting.is_none()) =>
+        {
+            violation("a Node that nobody deleted", "one that somebody did")
+        }
+        DeleteReason::Requested
+            if claim.deleting.is_none()
+                && world.snapshot.node_of_claim(claim).is_none_or(|node| node.deleting.is_none()) =>
+        {
+            violation("a node whose deletion nobody asked for", "one that is being deleted")
+        }
         // That an instance is gone is seen on EC2's side only.
         DeleteReason::InstanceGone
-        | DeleteReason::NodeDeleted
         | DeleteReason::Requested
         | DeleteReason::Expired
         | DeleteReason::Interrupted
         | DeleteReason::InsufficientCapacity
         | DeleteReason::NeverJoined
+        | DeleteReason::NodeDeleted
         | DeleteReason::Disrupted(_) => None,
     }
 }
@@ -119,7 +130,12 @@ fn candidate(world: &World<'_>, decision: &Decision<'_, '_>) -> Vec<Violation> {
     let expected = place.there.iter().find(|pod| pod.node.is_none());
     if let Some(pod) = expected {
         let found = format!("pod {} expected on it", pod.full_name());
-        violations.push(broken(Rule::Candidate, &claim.name, found, "a node that no waiting pod is expected on"));
+        violations.push(broken(
+            Rule::Candidate,
+            &claim.name,
+            found,
+            "a node that no waiting pod is expected on",
+        ));
     }
     if claim.do_not_disrupt || place.node.is_some_and(|node| node.do_not_disrupt) {
         let found = "a node that asks to be left alone";
@@ -171,7 +187,10 @@ fn disruption_budgets(world: &World<'_>, claim: &NodeClaim, pod: &Pod) -> Option
         let exempt = budget.always_allow_unready && !pod.ready;
         (budget.disruptions_allowed == 0 || budget.blocks_always) && !exempt
     })?;
-    let found = format!("PodDisruptionBudget {}/{} of pod {pod_name} allowing none", blocking.namespace, blocking.name);
+    let found = format!(
+        "PodDisruptionBudget {}/{} of pod {pod_name} allowing none",
+        blocking.namespace, blocking.name
+    );
     Some(broken(Rule::PodDisruptionBudget, &claim.name, found, "one that allows a disruption"))
 }
 

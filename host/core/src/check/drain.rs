@@ -113,7 +113,6 @@ fn terminate(world: &World<'_>, termination: &Termination) -> Option<Violation> 
     violation(&format!("pod {} still on it", pod.full_name()), "a drained node, or one whose time is up")
 }
 
-/// Whether the instance is really gone is seen on EC2's side only.
 fn finalize(world: &World<'_>, node: &NodeRef) -> Option<Violation> {
     let violation = |found: &str, expected: &str| Some(broken(Rule::Finalize, &node.claim, found, expected));
     let Some(claim) = world.snapshot.claims.get(&node.claim) else {
@@ -121,6 +120,9 @@ fn finalize(world: &World<'_>, node: &NodeRef) -> Option<Violation> {
     };
     if deleting_since(world, claim).is_none() && !world.snapshot.refused.contains(&claim.name) {
         return violation("a NodeClaim that stays", "one that is being deleted or was refused");
+    }
+    if claim.instance.is_some() && !world.snapshot.terminated.contains(&claim.name) {
+        return violation("an instance that may still run", "one that is gone");
     }
     None
 }

@@ -97,9 +97,13 @@ impl<'a> Shape<'a> {
     /// A label that only the requirements speak of: the node will get a value that fulfils them.
     fn asked_for(&self, key: &str) -> Values<'_> {
         // A key that describes instances comes from the instance or not at all.
-        let described = key.starts_with("karpenter.k8s.aws/") || matches!(key, HOSTNAME | NODE_POOL | NODE_CLASS);
-        let mut asked =
-            self.asked.iter().filter(|requirement| !described && normalized(&requirement.key) == key).peekable();
+        let described =
+            key.starts_with("karpenter.k8s.aws/") || matches!(key, HOSTNAME | NODE_POOL | NODE_CLASS);
+        let mut asked = self
+            .asked
+            .iter()
+            .filter(|requirement| !described && normalized(&requirement.key) == key)
+            .peekable();
         let listed = asked.clone().find(|requirement| requirement.operator == Operator::In);
         match listed {
             Some(listed) => Values::of(self.narrowed(key, &listed.values)),

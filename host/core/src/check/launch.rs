@@ -8,7 +8,8 @@ use crate::check::labels::{Condition, Shape};
 use crate::check::placement::{requests_of, runs_on};
 use crate::check::world::{Place, World, labels_of_pool, launches};
 use crate::check::{Rule, Violation, broken};
-use crate::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE, ZONE_ID, normalized};
+use crate::model::instance_type::InstanceType;
+use crate::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_CLASS, ZONE, ZONE_ID, normalized};
 use crate::model::node_pool::{NODES, NodePool};
 use crate::model::requirement::Requirement;
 use crate::model::resources::Resources;
@@ -22,6 +23,7 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
         let taken = world.snapshot.claims.contains_key(&launch.claim);
         if taken || !names.insert(launch.claim.as_str()) {
             violations.push(broken(Rule::Name, &launch.claim, "a NodeClaim of this name", "a new name"));
+            continue;
         }
         violations.extend(offerings(world, launch));
         match world.snapshot.node_pools.get(&launch.node_pool) {
@@ -137,7 +139,7 @@ fn template(launch: &Launch, pool: &NodePool) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut labels = labels_of_pool(pool);
     // The class's label is written at launch; a launch need not repeat its own `node_class`.
-    labels.remove(crate::model::labels::NODE_CLASS);
+    labels.remove(NODE_CLASS);
     for (key, value) in labels {
         if launch.labels.get(&key) != Some(&value) {
             let found = format!("the label {key} {:?}", launch.labels.get(&key));
@@ -159,10 +161,10 @@ fn limits(world: &World<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     for launch in launches(world.plan) {
         let Some(pool) = world.snapshot.node_pools.get(&launch.node_pool) else { continue };
-        let (used, nodes) =
-            used.entry(&pool.name).or_insert_with(|| world.snapshot.used_of_pool(&pool.name));
+        let (used, nodes) = used.entry(&pool.name).or_insert_with(|| world.snapshot.used_of_pool(&pool.name));
         let listed = types_of(world, launch);
-        let largest = listed.values().fold(Resources::default(), |most, one| Resources::max(&most, &one.capacity));
+        let largest =
+            listed.values().fold(Resources::default(), |most, one| Resources::max(&most, &one.capacity));
         *used = used.plus(&largest);
         *nodes += 1;
         for (resource, limit) in &pool.limits {
@@ -179,10 +181,7 @@ fn limits(world: &World<'_>) -> Vec<Violation> {
     violations
 }
 
-fn types_of<'a>(
-    world: &World<'a>,
-    launch: &'a Launch,
-) -> BTreeMap<&'a str, &'a crate::model::instance_type::InstanceType> {
+fn types_of<'a>(world: &World<'a>, launch: &'a Launch) -> BTreeMap<&'a str, &'a InstanceType> {
     let types = world.instance_types.get(launch.node_class.as_str());
     let names = launch.offerings.iter().map(|offering| offering.instance_type.as_str());
     names.filter_map(|name| Some((name, *types?.get(name)?))).collect()

@@ -21,7 +21,12 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
             continue;
         }
         if let Some(why) = &place.leaving {
-            violations.push(broken(Rule::Place, *name, format!("pods for it although {why}"), "a place that stays"));
+            violations.push(broken(
+                Rule::Place,
+                *name,
+                format!("pods for it although {why}"),
+                "a place that stays",
+            ));
         }
         if place.shapes.is_empty() && place.launch.is_none() {
             let found = "a NodeClaim that nothing is known of yet";
@@ -87,10 +92,15 @@ fn one_pod(
     group: GroupId,
     pod: &Pod,
 ) -> Vec<Violation> {
-    let violation = |rule: Rule, found: String, expected: &str| broken(rule, pod.full_name(), found, expected);
+    let violation =
+        |rule: Rule, found: String, expected: &str| broken(rule, pod.full_name(), found, expected);
     let mut violations = Vec::new();
     if let Some(taint) = untolerated(&place.taints, &pod.spec.tolerations) {
-        violations.push(violation(Rule::Taints, format!("the taint {taint} on {name}"), "a toleration for it"));
+        violations.push(violation(
+            Rule::Taints,
+            format!("the taint {taint} on {name}"),
+            "a toleration for it",
+        ));
     }
     if !place.fulfils_one_of(&pod.spec.node_affinity) {
         let found = format!("labels of {name} that do not match");

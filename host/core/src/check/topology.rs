@@ -138,9 +138,10 @@ impl<'w, 'a> Crowd<'w, 'a> {
 
     /// The pods of these groups, place by place.
     fn counts(&self, groups: &BTreeSet<GroupId>) -> impl Iterator<Item = (GroupId, &'a str, Count)> {
-        groups.iter().filter_map(|group| Some((*group, self.groups.get(group)?))).flat_map(|(group, places)| {
-            places.iter().map(move |(place, count)| (group, *place, *count))
-        })
+        groups
+            .iter()
+            .filter_map(|group| Some((*group, self.groups.get(group)?)))
+            .flat_map(|(group, places)| places.iter().map(move |(place, count)| (group, *place, *count)))
     }
 
     /// The name of a pod of one of these groups that the plan puts in this place.

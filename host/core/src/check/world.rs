@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::check::labels::{Shape, of_instance};
+use crate::event::NoticeKind;
 use crate::model::instance_type::{InstanceType, Offering};
 use crate::model::labels::{
     DISRUPTED_TAINT, NODE_CLASS, NODE_POOL, NOT_READY_TAINT, READINESS_TAINT_PREFIX, UNINITIALIZED_TAINT,
     UNREACHABLE_TAINT, UNREGISTERED_TAINT,
 };
 use crate::model::node::{Node, NodeClaim};
+use crate::model::node_pool::NodePool;
 use crate::model::pod::Pod;
-use crate::model::requirement::{Taint, TaintEffect};
+use crate::model::requirement::{Requirement, Taint, TaintEffect};
 use crate::model::resources::Resources;
 use crate::model::time::Timestamp;
 use crate::plan::{Action, Launch, Plan};
@@ -110,7 +112,8 @@ impl<'a> World<'a> {
                 leaving: going.contains_key(launch.claim.as_str()).then(|| "the plan ends it".to_owned()),
                 ..Place::of(None, None, Some(launch))
             };
-            self.places.insert(&launch.claim, place);
+            // A second launch of one name is judged by its name alone.
+            self.places.entry(&launch.claim).or_insert(place);
         }
     }
 
@@ -150,9 +153,9 @@ impl<'a> World<'a> {
             let labels = Arc::new(claim.labels.clone());
             let types = types.into_iter().flat_map(|types| types.values());
             let offerings = types.flat_map(|one| one.offerings.iter().map(move |offering| (*one, offering)));
-            let shapes = offerings.filter(|(_, offering)| offering.available).map(|bought| {
-                shape_of_offering(&labels, &claim.requirements, bought)
-            });
+            let shapes = offerings
+                .filter(|(_, offering)| offering.available)
+                .map(|bought| shape_of_offering(&labels, &claim.requirements, bought));
             let asked = [claim.requirements.clone()];
             return shapes.filter(|shape| shape.fulfils_one_of(&asked)).collect();
         };
@@ -189,7 +192,8 @@ impl<'a> World<'a> {
         going: &BTreeMap<&str, &'static str>,
     ) -> Option<String> {
         let name = claim.map(|claim| claim.name.as_str());
-        let kept = |action: &Action| matches!(action, Action::Uncordon(node) if Some(node.claim.as_str()) == name);
+        let kept =
+            |action: &Action| matches!(action, Action::Uncordon(node) if Some(node.claim.as_str()) == name);
         let disrupted = node.is_some_and(|node| node.taints.iter().any(|taint| taint.key == DISRUPTED_TAINT));
         if let Some(why) = name.and_then(|name| going.get(name)) {
             Some((*why).to_owned())
@@ -197,8 +201,8 @@ impl<'a> World<'a> {
             Some("its NodeClaim is being deleted".to_owned())
         } else if node.is_some_and(|node| node.deleting.is_some()) {
             Some("its Node is being deleted".to_owned())
-        } else if name.is_some_and(|name| self.snapshot.notices.contains_key(name)) {
-            Some("EC2 has given notice for it".to_owned())
+        } else if name.is_some_and(|name| self.is_reclaimed(name)) {
+            Some("EC2 takes it back".to_owned())
         } else if name.is_some_and(|name| self.snapshot.refused.contains(name)) {
             Some("EC2 has no capacity for it".to_owned())
         } else if disrupted && !self.plan.actions.iter().any(kept) {
@@ -206,6 +210,11 @@ impl<'a> World<'a> {
         } else {
             None
         }
+    }
+
+    /// Whether EC2 takes the instance back for certain.
+    fn is_reclaimed(&self, claim: &str) -> bool {
+        self.snapshot.notices.get(claim).is_some_and(|notice| notice.kind == NoticeKind::Reclaim)
     }
 
     /// Whether a Node is one that will not stay.
@@ -232,7 +241,7 @@ impl<'a> Place<'a> {
     }
 
     /// Whether every form that the place may come to have fulfils one of the alternatives.
-    pub(super) fn fulfils_one_of(&self, alternatives: &[Vec<crate::model::requirement::Requirement>]) -> bool {
+    pub(super) fn fulfils_one_of(&self, alternatives: &[Vec<Requirement>]) -> bool {
         self.shapes.iter().all(|shape| shape.fulfils_one_of(alternatives))
     }
 }
@@ -282,14 +291,14 @@ fn going(plan: &Plan) -> BTreeMap<&str, &'static str> {
 /// The form that a node bought by one offering will have.
 pub(super) fn shape_of_offering<'a>(
     labels: &Arc<BTreeMap<String, String>>,
-    asked: &'a [crate::model::requirement::Requirement],
+    asked: &'a [Requirement],
     bought: (&'a InstanceType, &'a Offering),
 ) -> Shape<'a> {
     Shape { labels: Arc::clone(labels), asked, bought: Some(bought), allocatable: Resources::default() }
 }
 
 /// The labels that a NodePool gives its nodes.
-pub(super) fn labels_of_pool(pool: &crate::model::node_pool::NodePool) -> BTreeMap<String, String> {
+pub(super) fn labels_of_pool(pool: &NodePool) -> BTreeMap<String, String> {
     let mut labels = pool.labels.clone();
     labels.insert(NODE_POOL.to_owned(), pool.name.clone());
     labels.insert(NODE_CLASS.to_owned(), pool.node_class.clone());

@@ -64,9 +64,8 @@ impl Scene {
             // Long ago: pods that arrive end the quiet of their nodes.
             state.apply(event, Timestamp::EPOCH);
         }
-        for (pod, place) in self.nominations {
-            state.nominate(pod, place, Timestamp::MAX);
-        }
+        let earlier = self.nominations.iter().map(|(pod, place)| nominate(pod, place)).collect();
+        state.expect(&Plan { actions: earlier, ..Plan::default() }, NOW);
         let plan = Plan { actions: self.actions, ..Plan::default() };
         check(state.snapshot(), &plan, NOW).iter().map(ToString::to_string).collect()
     }

@@ -36,7 +36,9 @@ fn a_launch_comes_from_a_node_pool_that_may_grow() {
             ),
             (
                 |scene| scene.pool().replicas = Some(1),
-                &["NodePool: new: found a NodePool with a fixed number of nodes, expected one that follows its pods"],
+                &[
+                    "NodePool: new: found a NodePool with a fixed number of nodes, expected one that follows its pods",
+                ],
             ),
             (
                 |scene| scene.launch().node_pool = "none".into(),
@@ -44,7 +46,9 @@ fn a_launch_comes_from_a_node_pool_that_may_grow() {
             ),
             (
                 |scene| scene.class.as_mut().unwrap().ready = false,
-                &["NodePool: new: found an EC2NodeClass that is missing or not ready, expected one that is ready"],
+                &[
+                    "NodePool: new: found an EC2NodeClass that is missing or not ready, expected one that is ready",
+                ],
             ),
             (
                 |scene| scene.pool().node_class = "other".into(),
@@ -63,13 +67,9 @@ fn a_launch_has_a_name_of_its_own() {
                 |scene| {
                     second(scene, "new");
                 },
-                // The second launch of the name has the pods of neither.
                 &["name: new: found a NodeClaim of this name, expected a new name"],
             ),
-            (
-                |scene| scene.launch().claim = "claim-x".into(),
-                &[],
-            ),
+            (|scene| scene.launch().claim = "claim-x".into(), &[]),
             (
                 |scene| {
                     scene.launch().claim = "claim-x".into();
@@ -108,15 +108,19 @@ fn every_offering_is_for_sale_at_the_price_stated_cheapest_first() {
             ),
             (
                 |scene| scene.launch().offerings[1].price = Price::from_micros(101),
-                &["offering: new: found small on-demand in b for 101 micro-dollars, expected 100, as in the catalogue"],
+                &[
+                    "offering: new: found small on-demand in b for 101 micro-dollars, expected 100, as in the catalogue",
+                ],
             ),
             (
                 |scene| {
                     scene.launch().requirements.clear();
                     scene.launch().offerings.insert(0, offering("large", "a"));
                 },
-                &["offering: new: found large on-demand in a before small on-demand in a, which is cheaper, \
-                   expected the cheapest first"],
+                &[
+                    "offering: new: found large on-demand in a before small on-demand in a, which is cheaper, \
+                   expected the cheapest first",
+                ],
             ),
         ],
     );
@@ -129,8 +133,10 @@ fn every_offering_fulfils_what_node_pool_and_launch_ask_for() {
         &[
             (
                 |scene| scene.launch().offerings.push(offering("large", "c")),
-                &["requirements: new: found large on-demand in c with node.kubernetes.io/instance-type [\"large\"], \
-                   expected node.kubernetes.io/instance-type In [small]"],
+                &[
+                    "requirements: new: found large on-demand in c with node.kubernetes.io/instance-type [\"large\"], \
+                   expected node.kubernetes.io/instance-type In [small]",
+                ],
             ),
             (
                 |scene| scene.pool().requirements.push(Requirement::equals(ZONE, "a")),
@@ -143,13 +149,22 @@ fn every_offering_fulfils_what_node_pool_and_launch_ask_for() {
                     let many = Requirement::new("karpenter.k8s.aws/instance-cpu", Operator::Gte, ["3"]);
                     scene.pool().requirements.extend([few, many]);
                 },
-                &["requirements: new: found small on-demand in a with karpenter.k8s.aws/instance-cpu [\"2\"], \
-                   expected karpenter.k8s.aws/instance-cpu Gte [3]"],
+                &[
+                    "requirements: new: found small on-demand in a with karpenter.k8s.aws/instance-cpu [\"2\"], \
+                   expected karpenter.k8s.aws/instance-cpu Gte [3]",
+                ],
             ),
             (
-                |scene| scene.pool().requirements.push(Requirement::equals("karpenter.k8s.aws/instance-gpu-name", "t4")),
-                &["requirements: new: found small on-demand in a with karpenter.k8s.aws/instance-gpu-name [], \
-                   expected karpenter.k8s.aws/instance-gpu-name In [t4]"],
+                |scene| {
+                    scene
+                        .pool()
+                        .requirements
+                        .push(Requirement::equals("karpenter.k8s.aws/instance-gpu-name", "t4"))
+                },
+                &[
+                    "requirements: new: found small on-demand in a with karpenter.k8s.aws/instance-gpu-name [], \
+                   expected karpenter.k8s.aws/instance-gpu-name In [t4]",
+                ],
             ),
         ],
     );
@@ -166,7 +181,9 @@ fn a_launch_carries_the_labels_and_taints_of_its_node_pool() {
             ),
             (
                 |scene| drop(scene.launch().labels.insert("karpenter.sh/nodepool".into(), "other".into())),
-                &["template: new: found the label karpenter.sh/nodepool Some(\"other\"), expected \"default\""],
+                &[
+                    "template: new: found the label karpenter.sh/nodepool Some(\"other\"), expected \"default\"",
+                ],
             ),
             (
                 |scene| scene.pool().taints.push(taint("gpu")),
@@ -300,6 +317,7 @@ fn a_launch_keeps_as_many_values_as_its_node_pool_asks_for() {
 fn a_namespace_without_rules_changes_nothing() {
     let mut scene = one_launch();
     scene.others.push(Event::Namespace("shop".into(), std::collections::BTreeMap::new()));
-    scene.spec(0).labels = app("web").requirements.iter().map(|r| (r.key.clone(), r.values[0].clone())).collect();
+    scene.spec(0).labels =
+        app("web").requirements.iter().map(|r| (r.key.clone(), r.values[0].clone())).collect();
     assert_eq!(scene.judge(), Vec::<String>::new());
 }

@@ -108,7 +108,11 @@ impl Pairs {
 
 /// No domain holds a pair of a pod that carries the term and another that the term is about, unless both were there
 /// before. This judges the terms of the pods that come and those of the pods that are there alike.
-fn anti_affinity(crowd: &Crowd<'_, '_>, (key, selection): &Term, carriers: &BTreeSet<GroupId>) -> Option<Violation> {
+fn anti_affinity(
+    crowd: &Crowd<'_, '_>,
+    (key, selection): &Term,
+    carriers: &BTreeSet<GroupId>,
+) -> Option<Violation> {
     let domains = crowd.domains(key);
     let selected = crowd.selected(selection);
     let involved: BTreeSet<GroupId> = selected.iter().chain(carriers).copied().collect();
@@ -128,9 +132,9 @@ fn anti_affinity(crowd: &Crowd<'_, '_>, (key, selection): &Term, carriers: &BTre
             }
         }
     }
-    let mut crowded = after.iter().filter(|(domain, pairs)| {
-        pairs.count() > before.get(*domain).map_or(0, |pairs| pairs.count())
-    });
+    let mut crowded = after
+        .iter()
+        .filter(|(domain, pairs)| pairs.count() > before.get(*domain).map_or(0, |pairs| pairs.count()));
     let (domain, _) = crowded.next()?;
     let (group, place) = newcomers.get(domain)?;
     let found = format!("it and a pod that it must not be near in {domain} ({key})");

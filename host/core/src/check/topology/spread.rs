@@ -66,7 +66,12 @@ fn meant(spec: &PodSpec, spread: &TopologySpread) -> Spread {
 }
 
 /// Judges one rule, for all pods that carry it.
-fn judge(crowd: &Crowd<'_, '_>, universe: &Universe<'_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> Vec<Violation> {
+fn judge(
+    crowd: &Crowd<'_, '_>,
+    universe: &Universe<'_>,
+    rule: &Spread,
+    carriers: &BTreeSet<GroupId>,
+) -> Vec<Violation> {
     let tally = tally(crowd, rule, carriers);
     let domains = crowd.domains(&rule.key);
     let least = least(crowd, universe, (rule, carriers), &tally);
@@ -109,13 +114,8 @@ struct Tally {
 
 fn tally(crowd: &Crowd<'_, '_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> Tally {
     let domains = crowd.domains(&rule.key);
-    let counted: BTreeSet<&str> = crowd
-        .world
-        .places
-        .iter()
-        .filter(|(_, place)| counts(rule, place))
-        .map(|(name, _)| *name)
-        .collect();
+    let counted: BTreeSet<&str> =
+        crowd.world.places.iter().filter(|(_, place)| counts(rule, place)).map(|(name, _)| *name).collect();
     let mut tally = Tally::default();
     for name in &counted {
         let stays = crowd.world.places.get(name).is_some_and(|place| place.leaving.is_none());
@@ -160,7 +160,8 @@ fn least(
     let Some(carrier) = carriers.first().map(|group| crowd.spec(*group)) else { return 0 };
     let asked = rule.affinity.clone().unwrap_or_default();
     let within = |domain: &String| allows(&asked, &rule.key, domain);
-    let mut usable: BTreeSet<String> = tally.domains.iter().filter(|domain| within(domain)).cloned().collect();
+    let mut usable: BTreeSet<String> =
+        tally.domains.iter().filter(|domain| within(domain)).cloned().collect();
     let mut known = usable.clone();
     for (pool, shape) in &universe.shapes {
         for domain in shape.values(&rule.key).all() {

@@ -1,0 +1,385 @@
+use super::build::{
+    NOW, Scene, cordon, daemon_pod, delete, disrupt, disrupted, disruption_budget, each, empty, launch, node,
+    nominate, pod, refusal, running,
+};
+use crate::model::node_pool::DisruptionReason::{Drifted, Empty, Underutilized};
+use crate::model::node_pool::{Budget, BudgetNodes, BudgetWindow, ConsolidationPolicy};
+use crate::model::pod::DoNotDisrupt;
+use crate::model::time::{Duration, Timestamp};
+use crate::plan::{Action, DeleteReason};
+
+/// The pod of an underutilized node moves to another node.
+fn one_move() -> Scene {
+    Scene {
+        nodes: vec![node("x", "a"), node("y", "b")],
+        pods: vec![running("p", "x")],
+        actions: vec![disrupt("claim-x", Underutilized), nominate("p", "claim-y")],
+        ..empty()
+    }
+}
+
+/// A node with a DaemonSet pod only.
+fn one_empty() -> Scene {
+    Scene {
+        nodes: vec![node("x", "a"), node("y", "b")],
+        pods: vec![daemon_pod("logs", "x")],
+        actions: vec![disrupt("claim-x", Empty)],
+        ..empty()
+    }
+}
+
+#[test]
+fn a_node_that_is_disrupted_is_initialized_and_stays_but_for_this() {
+    each(
+        one_move,
+        &[
+            (
+                |scene| scene.actions.push(disrupt("ghost", Empty)),
+                &["candidate: ghost: found no such NodeClaim, expected one that exists"],
+            ),
+            (
+                |scene| scene.claim(0).deleting = Some(NOW),
+                &[
+                    "candidate: claim-x: found a NodeClaim that is being deleted already, expected one that is not",
+                ],
+            ),
+            (
+                |scene| {
+                    scene.claim(0).initialized = None;
+                    scene.pool().disruption.budgets.clear();
+                },
+                &["candidate: claim-x: found a node that is not initialized, expected one that is"],
+            ),
+            (
+                |scene| {
+                    scene.pods.push(pod("w"));
+                    scene.nominations.push(("w", "claim-x"));
+                },
+                &["candidate: claim-x: found pod shop/w expected on it, \
+                   expected a node that no waiting pod is expected on"],
+            ),
+            (
+                // It was decided on earlier, and its quiet is over since.
+                |scene| {
+                    scene.node(0).taints.push(disrupted());
+                    scene.claim(0).last_pod_event = Some(NOW);
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    scene.actions.push(cordon("claim-x", "node-x", DeleteReason::Disrupted(Underutilized)))
+                },
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn nodes_and_pods_that_ask_to_be_left_alone_are() {
+    each(
+        one_move,
+        &[
+            (
+                |scene| scene.node(0).do_not_disrupt = true,
+                &[
+                    "do-not-disrupt: claim-x: found a node that asks to be left alone, expected one that does not",
+                ],
+            ),
+            (
+                |scene| scene.spec(0).do_not_disrupt = Some(DoNotDisrupt::Always),
+                &["do-not-disrupt: claim-x: found pod shop/p that asks to be left alone, expected none"],
+            ),
+            (|scene| scene.spec(0).do_not_disrupt = Some(DoNotDisrupt::For(Duration::from_secs(60))), &[]),
+            (
+                // A drifted node whose drain is bounded goes regardless.
+                |scene| {
+                    scene.spec(0).do_not_disrupt = Some(DoNotDisrupt::Always);
+                    scene.claim(0).termination_grace_period = Some(Duration::from_secs(60));
+                    scene.actions[0] = disrupt("claim-x", Drifted);
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    scene.pods.push(daemon_pod("logs", "x"));
+                    scene.spec(1).do_not_disrupt = Some(DoNotDisrupt::Always);
+                },
+                &["do-not-disrupt: claim-x: found pod shop/logs that asks to be left alone, expected none"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn pod_disruption_budgets_hold() {
+    each(
+        || Scene { budgets: vec![disruption_budget("web", 1)], ..one_move() },
+        &[
+            (
+                |scene| scene.budgets[0].disruptions_allowed = 0,
+                &[
+                    "PodDisruptionBudget: claim-x: found PodDisruptionBudget shop/web of pod shop/p allowing none, \
+                   expected one that allows a disruption",
+                ],
+            ),
+            (
+                |scene| scene.budgets.push(disruption_budget("other", 1)),
+                &[
+                    "PodDisruptionBudget: claim-x: found pod shop/p under 2 PodDisruptionBudgets, expected at most one",
+                ],
+            ),
+            (
+                |scene| {
+                    scene.budgets[0].disruptions_allowed = 0;
+                    scene.budgets[0].always_allow_unready = true;
+                    scene.pods[0].ready = false;
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    scene.budgets[0].disruptions_allowed = 0;
+                    scene.budgets[0].namespace = "other".into();
+                },
+                &[],
+            ),
+        ],
+    );
+}
+
+fn budget(nodes: BudgetNodes) -> Budget {
+    Budget { nodes, reasons: Vec::new(), window: None }
+}
+
+#[test]
+fn a_node_pool_loses_no_more_nodes_at_once_than_its_budgets_allow() {
+    each(
+        || {
+            let nodes = ["v", "w", "x", "y"].map(|name| node(name, "a")).to_vec();
+            let mut scene = Scene { nodes, actions: vec![disrupt("claim-v", Empty)], ..empty() };
+            // A third of four is one and a bit: two.
+            scene.pool().disruption.budgets = vec![budget(BudgetNodes::Percent(33))];
+            scene
+        },
+        &[
+            (|scene| scene.actions.push(disrupt("claim-w", Empty)), &[]),
+            (
+                |scene| scene.actions.extend([disrupt("claim-w", Empty), disrupt("claim-x", Empty)]),
+                &["budget: claim-x: found 3 of 4 nodes of NodePool default disrupted at once, \
+                   expected at most 2 for Empty"],
+            ),
+            (
+                |scene| {
+                    scene.node(2).ready = false;
+                    scene.claim(3).deleting = Some(NOW);
+                },
+                &["budget: claim-v: found 3 of 4 nodes of NodePool default disrupted at once, \
+                   expected at most 2 for Empty"],
+            ),
+            (
+                |scene| scene.pool().disruption.budgets.push(budget(BudgetNodes::Count(0))),
+                &["budget: claim-v: found 1 of 4 nodes of NodePool default disrupted at once, \
+                   expected at most 0 for Empty"],
+            ),
+            (
+                |scene| {
+                    let reasons = vec![Drifted];
+                    let none = Budget { reasons, ..budget(BudgetNodes::Count(0)) };
+                    scene.pool().disruption.budgets.push(none);
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    let schedule = "0 9 * * *".to_owned();
+                    let window = Some(BudgetWindow { schedule, duration: Duration::from_secs(60) });
+                    scene.pool().disruption.budgets.push(Budget { window, ..budget(BudgetNodes::Count(0)) });
+                },
+                &["budget: claim-v: found 1 of 4 nodes of NodePool default disrupted at once, \
+                   expected at most 0 for Empty"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn consolidation_waits_until_a_node_is_quiet_and_the_policy_allows_it() {
+    each(
+        one_move,
+        &[
+            (
+                |scene| scene.claim(0).last_pod_event = Some(NOW - Duration::from_secs(59)),
+                &["consolidation: claim-x: found 59s of quiet, expected 1m"],
+            ),
+            (|scene| scene.claim(0).last_pod_event = Some(NOW - Duration::from_secs(60)), &[]),
+            (
+                |scene| {
+                    scene.claim(0).last_pod_event = Some(NOW);
+                    scene.actions[0] = disrupt("claim-x", Drifted);
+                },
+                &[],
+            ),
+            (
+                |scene| scene.pool().disruption.consolidate_after = None,
+                &["consolidation: claim-x: found consolidateAfter Never, expected a time"],
+            ),
+            (
+                |scene| scene.pool().disruption.policy = ConsolidationPolicy::WhenEmpty,
+                &["consolidation: claim-x: found the policy WhenEmpty, \
+                   expected one that allows underutilized nodes to go"],
+            ),
+            (
+                |scene| scene.pool().replicas = Some(2),
+                &["consolidation: claim-x: found a NodePool with a fixed number of nodes, \
+                   expected one that follows its pods"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn an_empty_node_has_no_pods_besides_those_of_daemon_sets() {
+    each(
+        one_empty,
+        &[
+            (
+                |scene| scene.pods.push(running("p", "x")),
+                &["empty: claim-x: found pod shop/p on it, expected no pod besides those of DaemonSets"],
+            ),
+            (
+                |scene| {
+                    scene.pods.push(running("p", "x"));
+                    scene.pods[1].deleting = Some(NOW);
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    scene.pods.push(running("p", "x"));
+                    scene.spec(1).deletion_cost = -(1 << 27);
+                },
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_pods_of_an_underutilized_node_have_somewhere_to_go() {
+    fn unplaced(scene: &mut Scene) {
+        scene.actions.truncate(1);
+    }
+    each(
+        one_move,
+        &[
+            // There is room on the other node.
+            (unplaced, &[]),
+            (
+                |scene| {
+                    unplaced(scene);
+                    scene.node(1).allocatable.cpu_millis = 499;
+                },
+                &[
+                    "pods fit: claim-x: found pod shop/p that fits nowhere else, expected a place for each pod",
+                ],
+            ),
+            (
+                |scene| {
+                    unplaced(scene);
+                    scene.claim(1).initialized = None;
+                    scene.pool().disruption.budgets.clear();
+                },
+                &[
+                    "pods fit: claim-x: found pod shop/p that fits nowhere else, expected a place for each pod",
+                ],
+            ),
+            (
+                |scene| {
+                    unplaced(scene);
+                    scene.node(1).allocatable.cpu_millis = 499;
+                    scene.actions.insert(0, launch("new", &["a"], &[]));
+                    scene.launch().replaces.push("claim-x".into());
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    let moved = launch("new", &["a"], &["p"]);
+                    scene.actions = vec![moved, disrupt("claim-x", Underutilized)];
+                },
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_reason_other_than_a_disruption_is_the_case() {
+    fn ends(reason: DeleteReason) -> Vec<Action> {
+        vec![delete("claim-x", reason)]
+    }
+    each(
+        || {
+            let mut scene = Scene { actions: ends(DeleteReason::Expired), ..one_move() };
+            scene.claim(0).expire_after = Some(Duration::from_secs(36_000));
+            // Neither budgets nor pods keep a node that is too old.
+            scene.pool().disruption.budgets = vec![budget(BudgetNodes::Count(0))];
+            scene.spec(0).do_not_disrupt = Some(DoNotDisrupt::Always);
+            scene
+        },
+        &[
+            (
+                |scene| scene.claim(0).created = Timestamp::from_millis(1),
+                &[
+                    "reason: claim-x: found a node that is not that old, expected one older than its expireAfter",
+                ],
+            ),
+            (
+                |scene| scene.actions = ends(DeleteReason::Interrupted),
+                &["reason: claim-x: found no notice by EC2, expected one"],
+            ),
+            (
+                |scene| {
+                    scene.actions = ends(DeleteReason::Interrupted);
+                    scene.others.push(super::build::notice("x"));
+                },
+                &[],
+            ),
+            (
+                |scene| scene.actions = ends(DeleteReason::InsufficientCapacity),
+                &["reason: claim-x: found a NodeClaim that EC2 has not refused, expected one that it has"],
+            ),
+            (
+                |scene| {
+                    scene.actions = ends(DeleteReason::InsufficientCapacity);
+                    scene.others.push(refusal("claim-x", Vec::new()));
+                },
+                &[],
+            ),
+            (
+                |scene| scene.actions = ends(DeleteReason::NeverJoined),
+                &["reason: claim-x: found a node that has joined, expected one that has not"],
+            ),
+            (
+                |scene| scene.actions = ends(DeleteReason::NodeDeleted),
+                &["reason: claim-x: found a Node that nobody deleted, expected one that somebody did"],
+            ),
+            (
+                |scene| scene.actions = vec![cordon("claim-x", "node-x", DeleteReason::Requested)],
+                &[
+                    "reason: claim-x: found a node whose deletion nobody asked for, expected one that is being deleted",
+                ],
+            ),
+            (
+                |scene| {
+                    scene.claim(0).deleting = Some(NOW);
+                    scene.actions = vec![cordon("claim-x", "node-x", DeleteReason::Requested)];
+                },
+                &[],
+            ),
+            (|scene| scene.actions = ends(DeleteReason::InstanceGone), &[]),
+        ],
+    );
+}
