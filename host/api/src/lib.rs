@@ -10,6 +10,7 @@ pub mod conditions;
 pub mod convert;
 pub mod crds;
 pub mod duration;
+pub mod manifest;
 pub mod node_claim;
 pub mod node_class;
 pub mod node_pool;
