@@ -1,2 +1,23 @@
-//! The `whittle` command.
-fn main() {}
+//! The `whittle` command: reads arguments, builds what a subcommand needs, and runs it. No logic of its own.
+
+mod args;
+mod catalog;
+mod crds;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command};
+
+fn main() -> ExitCode {
+    let outcome = match Args::parse().command {
+        Command::Catalog(args) => catalog::run(args),
+        Command::Crds => crds::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed(&error),
+    }
+}

@@ -1,0 +1,118 @@
+//! The command line. Parsed once; what the subcommands get are plain values.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use whittle_catalog::listing::Sort;
+use whittle_core::model::instance_type::CapacityType;
+
+/// A node autoscaler for Kubernetes on EC2 that reads Karpenter's resources.
+#[derive(Debug, Parser)]
+#[command(name = "whittle", version, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List EC2 instance types with capacity, labels' facts and prices.
+    Catalog(CatalogArgs),
+    /// Print the CustomResourceDefinitions as YAML.
+    Crds,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CatalogArgs {
+    /// The region.
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    pub(crate) region: String,
+    /// Only what is offered in these zones.
+    #[arg(long, value_delimiter = ',', value_name = "ZONE")]
+    pub(crate) zone: Vec<String>,
+    /// Only this processor architecture: amd64 or arm64.
+    #[arg(long)]
+    pub(crate) arch: Option<String>,
+    /// Only these categories: c, m, r, …
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) category: Vec<String>,
+    /// Only these families: m6i, c7g, …
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) family: Vec<String>,
+    /// Only this generation or newer.
+    #[arg(long, value_name = "GENERATION")]
+    pub(crate) min_generation: Option<u64>,
+    /// At least so many vCPUs.
+    #[arg(long, value_name = "VCPUS")]
+    pub(crate) min_cpu: Option<u64>,
+    /// At most so many vCPUs.
+    #[arg(long, value_name = "VCPUS")]
+    pub(crate) max_cpu: Option<u64>,
+    /// At least so many GiB of memory.
+    #[arg(long, value_name = "GIB")]
+    pub(crate) min_memory: Option<u64>,
+    /// At most so many GiB of memory.
+    #[arg(long, value_name = "GIB")]
+    pub(crate) max_memory: Option<u64>,
+    /// At least so many GPUs.
+    #[arg(long, value_name = "GPUS")]
+    pub(crate) min_gpu: Option<u64>,
+    /// Only what can be bought this way.
+    #[arg(long)]
+    pub(crate) capacity_type: Option<CapacityTypeArg>,
+    /// Only names like this, with `*` and `?`: `m6*.large`.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) name: Option<String>,
+    /// What the list is sorted by.
+    #[arg(long, default_value = "name")]
+    pub(crate) sort: SortArg,
+    /// At most so many rows.
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+    /// A file with prices of your own: CSV, JSON, or what the Pricing API prints. May be given again.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Vec<PathBuf>,
+    /// How the list is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: OutputArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OutputArg {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SortArg {
+    Name,
+    Price,
+    Cpu,
+    Memory,
+}
+
+impl From<SortArg> for Sort {
+    fn from(sort: SortArg) -> Self {
+        match sort {
+            SortArg::Name => Self::Name,
+            SortArg::Price => Self::Price,
+            SortArg::Cpu => Self::Cpu,
+            SortArg::Memory => Self::Memory,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CapacityTypeArg {
+    Spot,
+    OnDemand,
+}
+
+impl From<CapacityTypeArg> for CapacityType {
+    fn from(capacity_type: CapacityTypeArg) -> Self {
+        match capacity_type {
+            CapacityTypeArg::Spot => Self::Spot,
+            CapacityTypeArg::OnDemand => Self::OnDemand,
+        }
+    }
+}

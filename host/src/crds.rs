@@ -1,0 +1,9 @@
+//! `whittle crds`.
+
+use anyhow::Result;
+
+use crate::output;
+
+pub(crate) fn run() -> Result<()> {
+    output::print(&whittle_api::crds::crds_yaml())
+}
