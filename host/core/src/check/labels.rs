@@ -138,12 +138,25 @@ impl<'a> Shape<'a> {
 pub(super) struct Condition<'a> {
     /// The requirement.
     pub(super) requirement: &'a Requirement,
-    values: BTreeSet<&'a str>,
+    /// The values once more, when they are too many to be gone through each time.
+    values: Option<BTreeSet<&'a str>>,
 }
+
+/// A list of values that is longer is looked up in a set: a launch may list hundreds of instance types.
+const LISTED_MAX: usize = 8;
 
 impl<'a> Condition<'a> {
     pub(super) fn new(requirement: &'a Requirement) -> Self {
-        Self { requirement, values: requirement.values.iter().map(String::as_str).collect() }
+        let is_long = requirement.values.len() > LISTED_MAX;
+        let values = is_long.then(|| requirement.values.iter().map(String::as_str).collect());
+        Self { requirement, values }
+    }
+
+    fn lists(&self, value: &str) -> bool {
+        match &self.values {
+            Some(values) => values.contains(value),
+            None => self.requirement.values.iter().any(|listed| listed == value),
+        }
     }
 
     /// Whether a node's label fulfils the requirement, whichever of its possible values it gets.
@@ -172,8 +185,8 @@ impl<'a> Condition<'a> {
             Some(value.cmp(&bound))
         };
         match self.requirement.operator {
-            Operator::In => value.is_some_and(|value| self.values.contains(value)),
-            Operator::NotIn => value.is_none_or(|value| !self.values.contains(value)),
+            Operator::In => value.is_some_and(|value| self.lists(value)),
+            Operator::NotIn => value.is_none_or(|value| !self.lists(value)),
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
             Operator::Gt => compared().is_some_and(|order| order.is_gt()),

@@ -15,37 +15,76 @@ use crate::model::requirement::Requirement;
 use crate::model::resources::Resources;
 use crate::plan::{Launch, LaunchOffering};
 
+/// What can be said of a launch before its pods are looked at. Many launches of a plan share it, and each may list
+/// hundreds of offerings.
+struct Kind<'a> {
+    launch: &'a Launch,
+    violations: Vec<Violation>,
+    /// The instance types that it may become, with what the DaemonSet pods on them ask for.
+    types: Vec<(&'a InstanceType, Resources)>,
+}
+
 /// Judges the launches of a plan, in order.
 pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut names = BTreeSet::new();
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
     for launch in launches(world.plan) {
         let taken = world.snapshot.claims.contains_key(&launch.claim);
-        if taken || !names.insert(launch.claim.as_str()) {
+        let place = world.places.get(launch.claim.as_str()).filter(|_| !taken);
+        let (Some(place), true) = (place, names.insert(launch.claim.as_str())) else {
             violations.push(broken(Rule::Name, &launch.claim, "a NodeClaim of this name", "a new name"));
             continue;
-        }
-        violations.extend(offerings(world, launch));
-        match world.snapshot.node_pools.get(&launch.node_pool) {
-            None => {
-                let found = format!("NodePool {:?}, which does not exist", launch.node_pool);
-                violations.push(broken(Rule::NodePool, &launch.claim, found, "a NodePool"));
-            }
-            Some(pool) => {
-                violations.extend(node_pool(world, launch, pool));
-                violations.extend(template(launch, pool));
-                violations.extend(min_values(world, launch, pool));
-                if let Some(place) = world.places.get(launch.claim.as_str()) {
-                    violations.extend(requirements(launch, pool, place));
-                }
-            }
-        }
-        if let Some(place) = world.places.get(launch.claim.as_str()) {
-            violations.extend(room(world, launch, place));
-        }
+        };
+        let known = kinds.iter().position(|kind| are_alike(kind.launch, launch));
+        let ord = known.unwrap_or_else(|| {
+            kinds.push(kind(world, launch, place));
+            kinds.len() - 1
+        });
+        let Kind { violations: shared, types, .. } = &kinds[ord];
+        let of_this = |one: &Violation| Violation { subject: launch.claim.clone(), ..one.clone() };
+        violations.extend(shared.iter().map(of_this));
+        violations.extend(room(launch, place, types));
     }
     violations.extend(limits(world));
     violations
+}
+
+/// Whether two launches differ in nothing but name and pods.
+fn are_alike(one: &Launch, other: &Launch) -> bool {
+    let same_pool = one.node_pool == other.node_pool && one.node_class == other.node_class;
+    let same_taints = one.taints == other.taints && one.startup_taints == other.startup_taints;
+    same_pool
+        && same_taints
+        && one.labels == other.labels
+        && one.requirements == other.requirements
+        && one.offerings == other.offerings
+}
+
+fn kind<'a>(world: &World<'a>, launch: &'a Launch, place: &Place<'a>) -> Kind<'a> {
+    let mut violations = offerings(world, launch);
+    match world.snapshot.node_pools.get(&launch.node_pool) {
+        None => {
+            let found = format!("NodePool {:?}, which does not exist", launch.node_pool);
+            violations.push(broken(Rule::NodePool, &launch.claim, found, "a NodePool"));
+        }
+        Some(pool) => {
+            violations.extend(node_pool(world, launch, pool));
+            violations.extend(template(launch, pool));
+            violations.extend(min_values(world, launch, pool));
+            violations.extend(requirements(launch, pool, place));
+        }
+    }
+    let mut judged = BTreeSet::new();
+    let mut types = Vec::new();
+    for shape in &place.shapes {
+        let Some((instance_type, _)) = shape.bought else { continue };
+        let (running, daemons) = daemons(world, place, shape);
+        if judged.insert((instance_type.name.as_str(), running)) {
+            types.push((instance_type, daemons));
+        }
+    }
+    Kind { launch, violations, types }
 }
 
 fn node_pool(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violation> {
@@ -78,16 +117,16 @@ fn offerings(world: &World<'_>, launch: &Launch) -> Vec<Violation> {
     let types = world.instance_types.get(launch.node_class.as_str());
     for listed in &launch.offerings {
         let instance_type = types.and_then(|types| types.get(listed.instance_type.as_str()));
-        let offering = instance_type.and_then(|instance_type| {
+        let found = instance_type.and_then(|instance_type| {
             let mut all = instance_type.offerings.iter();
-            all.find(|one| one.zone == listed.zone && one.capacity_type == listed.capacity_type)
+            let same = all.find(|one| one.zone == listed.zone && one.capacity_type == listed.capacity_type);
+            Some((*instance_type, same?))
         });
-        let key = (listed.instance_type.clone(), listed.zone.clone(), listed.capacity_type);
-        let Some(offering) = offering else {
+        let Some((instance_type, offering)) = found else {
             violations.push(violation(named(listed), "an offering of the EC2NodeClass"));
             continue;
         };
-        if !offering.available || !world.snapshot.is_available(&key, world.now) {
+        if !world.is_for_sale(instance_type, offering) {
             violations.push(violation(format!("{}, which is not available", named(listed)), "one that is"));
         }
         if offering.price != listed.price {
@@ -214,19 +253,13 @@ fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violat
 
 /// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. When
 /// the DaemonSet pods differ from offering to offering, any sum between the smallest and the largest will do.
-fn room(world: &World<'_>, launch: &Launch, place: &Place<'_>) -> Vec<Violation> {
+fn room(launch: &Launch, place: &Place<'_>, types: &[(&InstanceType, Resources)]) -> Vec<Violation> {
     let pods = requests_of(&place.coming);
     let mut sums: Option<(Resources, Resources)> = None;
-    let mut judged = BTreeSet::new();
     let mut violations = Vec::new();
-    for shape in &place.shapes {
-        let Some((instance_type, _)) = shape.bought else { continue };
-        let (running, daemons) = daemons(world, place, shape);
-        if !judged.insert((instance_type.name.as_str(), running)) {
-            continue;
-        }
-        let total = pods.plus(&daemons);
-        let allocatable = shape.allocatable();
+    for (instance_type, daemons) in types {
+        let total = pods.plus(daemons);
+        let allocatable = instance_type.allocatable();
         for (resource, amount) in total.iter().filter(|(name, amount)| *amount > allocatable.get(name)) {
             let found = format!("{amount} of {resource} asked for on {}", instance_type.name);
             let expected = format!("at most {}", allocatable.get(resource));

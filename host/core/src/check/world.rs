@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::check::labels::{Shape, of_instance};
 use crate::event::NoticeKind;
-use crate::model::instance_type::{InstanceType, Offering};
+use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
     DISRUPTED_TAINT, NODE_CLASS, NODE_POOL, NOT_READY_TAINT, READINESS_TAINT_PREFIX, UNINITIALIZED_TAINT,
     UNREACHABLE_TAINT, UNREGISTERED_TAINT,
@@ -32,6 +32,8 @@ pub(super) struct World<'a> {
     pub(super) placements: Vec<(&'a str, &'a str)>,
     /// The instance types of each EC2NodeClass by name.
     pub(super) instance_types: BTreeMap<&'a str, BTreeMap<&'a str, &'a InstanceType>>,
+    /// The offerings that EC2 has refused of late: instance type, zone, capacity type.
+    refused: BTreeSet<(&'a str, &'a str, CapacityType)>,
 }
 
 /// Somewhere a pod can be.
@@ -65,6 +67,7 @@ impl<'a> World<'a> {
             place_of_node: BTreeMap::new(),
             placements: placements(plan),
             instance_types: classes.collect(),
+            refused: refused(snapshot, now),
         };
         world.add_places();
         world.add_pods();
@@ -212,6 +215,12 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whether an offering is for sale: the catalogue says so, and EC2 has not refused it of late.
+    pub(super) fn is_for_sale(&self, instance_type: &InstanceType, offering: &Offering) -> bool {
+        let key = (instance_type.name.as_str(), offering.zone.as_str(), offering.capacity_type);
+        offering.available && !self.refused.contains(&key)
+    }
+
     /// Whether EC2 takes the instance back for certain.
     fn is_reclaimed(&self, claim: &str) -> bool {
         self.snapshot.notices.get(claim).is_some_and(|notice| notice.kind == NoticeKind::Reclaim)
@@ -237,17 +246,17 @@ impl<'a> Place<'a> {
 
     /// The values that a label may have, over all forms the place may come to have.
     pub(super) fn values(&self, key: &str) -> BTreeSet<&str> {
-        self.shapes.iter().flat_map(|shape| of_shape(shape, key)).collect()
+        let mut values = BTreeSet::new();
+        for shape in &self.shapes {
+            values.extend(shape.values(key).all());
+        }
+        values
     }
 
     /// Whether every form that the place may come to have fulfils one of the alternatives.
     pub(super) fn fulfils_one_of(&self, alternatives: &[Vec<Requirement>]) -> bool {
         self.shapes.iter().all(|shape| shape.fulfils_one_of(alternatives))
     }
-}
-
-fn of_shape<'s>(shape: &'s Shape<'_>, key: &str) -> Vec<&'s str> {
-    shape.values(key).all().to_vec()
 }
 
 /// The launches of a plan, in order.
@@ -270,6 +279,13 @@ fn placements(plan: &Plan) -> Vec<(&str, &str)> {
         }
     }
     placements
+}
+
+fn refused(snapshot: &Snapshot, now: Timestamp) -> BTreeSet<(&str, &str, CapacityType)> {
+    let refused = snapshot.unavailable.iter().filter(|(_, until)| **until > now);
+    refused
+        .map(|((instance_type, zone, capacity_type), _)| (&**instance_type, &**zone, *capacity_type))
+        .collect()
 }
 
 /// The NodeClaims that the plan takes out of service, and how.

@@ -201,8 +201,7 @@ fn universe<'a>(crowd: &Crowd<'_, 'a>) -> Universe<'a> {
         let types = world.instance_types.get(pool.node_class.as_str()).into_iter().flat_map(|t| t.values());
         for instance_type in types {
             for offering in &instance_type.offerings {
-                let key = (instance_type.name.clone(), offering.zone.clone(), offering.capacity_type);
-                if !offering.available || !world.snapshot.is_available(&key, world.now) {
+                if !world.is_for_sale(instance_type, offering) {
                     continue;
                 }
                 let shape = shape_of_offering(&labels, &pool.requirements, (instance_type, offering));
