@@ -65,11 +65,14 @@ impl Known {
         self.objects.contains(&(file.clone(), *document, loaded.within.clone()))
     }
 
-    /// Whether the same place, or one around it, was found wrong already.
-    fn covers(&self, problem: &Problem) -> bool {
+    /// Whether the same place, or the one right around it, was found wrong already. What is wrong with a `spec` as a
+    /// whole hides nothing inside of it.
+    fn covers(&self, problem: &Problem, within: &Path) -> bool {
         let Source { file, document, .. } = &problem.source;
         let path = &problem.defect.path.0;
-        (1..=path.len())
+        let shortest = (within.0.len() + 2).max(path.len().saturating_sub(1));
+        (shortest..path.len())
+            .chain([path.len()])
             .any(|length| self.places.contains(&(file.clone(), *document, Path(path[..length].to_vec()))))
     }
 }
@@ -82,7 +85,7 @@ fn keep<T>(
 ) {
     list.retain(|loaded| {
         let problems = defects(&loaded.object).into_iter().flatten().map(|defect| loaded.problem(defect));
-        let fresh: Vec<Problem> = problems.filter(|problem| !known.covers(problem)).collect();
+        let fresh: Vec<Problem> = problems.filter(|problem| !known.covers(problem, &loaded.within)).collect();
         let good = fresh.is_empty() && !known.has(loaded);
         found.extend(fresh);
         good

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::kinds::{Kind, Reading, reading};
 use super::schema::SCHEMAS;
-use super::structure::{Walk, apply_defaults, prune, shown};
+use super::structure::{Walk, apply_defaults, mend, shown};
 use super::yaml::{Document, Lines};
 use super::{Loaded, Manifests, Skipped, rules};
 use crate::problem::{At, Defect, Path, Problem, Segment, Source};
@@ -100,7 +100,8 @@ fn read_object(mut value: Value, mut place: Place, seen: &mut Seen, manifests: &
     }
 }
 
-/// All defects that the schema, its rules and its metadata show. What is of a wrong type is removed from `value`.
+/// All defects that the schema, its rules and its metadata show. What is wrong in
+/// `value` is made harmless afterwards.
 fn validate(kind: Kind, value: &mut Value, place: &Place, seen: &mut Seen) -> Vec<Defect> {
     let schemas = &*SCHEMAS;
     let Some(schema) = schemas.of(kind.name) else { return Vec::new() };
@@ -111,7 +112,7 @@ fn validate(kind: Kind, value: &mut Value, place: &Place, seen: &mut Seen) -> Ve
     let Walk { mut defects, wrong, .. } = walk;
     let reported: BTreeSet<Path> = defects.iter().map(|defect| defect.path.clone()).collect();
     rules::check(schema, value, &root, &reported, &mut defects);
-    prune(value, &wrong);
+    mend(value, wrong);
     let metadata = root.key("metadata");
     if place.source.name.is_empty() {
         defects.push(Defect::new(&metadata.key("name"), "nothing", "a name"));

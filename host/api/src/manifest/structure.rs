@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::schema::Schemas;
 use super::suggestion::{fields, options};
-use crate::problem::{At, Defect, Path};
+use crate::problem::{At, Defect, Path, Segment};
 use crate::quantity;
 
 /// Who made the schema, which decides what the API server lets pass.
@@ -25,8 +25,8 @@ pub(super) struct Walk<'a> {
     pub(super) schemas: &'a Schemas,
     pub(super) origin: Origin,
     pub(super) defects: Vec<Defect>,
-    /// Values of a wrong type: without them, the rest may still be understood.
-    pub(super) wrong: Vec<Path>,
+    /// What is missing or of a wrong type, each with a harmless value in its place.
+    pub(super) wrong: Vec<(Path, Value)>,
 }
 
 /// Puts the defaults of a schema where nothing is said.
@@ -52,18 +52,44 @@ pub(super) fn apply_defaults(schema: &Value, value: &mut Value) {
     }
 }
 
-/// Removes what is wrong, so that the rest can be read.
-pub(super) fn prune(value: &mut Value, wrong: &[Path]) {
-    use crate::problem::Segment;
-    for path in wrong {
-        let Some((Segment::Key(last), parents)) = path.0.split_last() else { continue };
+/// Puts harmless values where something is missing or of a wrong type, so that the rest can be read and its own
+/// problems told.
+pub(super) fn mend(value: &mut Value, wrong: Vec<(Path, Value)>) {
+    for (path, harmless) in wrong {
+        let Some((last, parents)) = path.0.split_last() else { continue };
         let parent = parents.iter().try_fold(&mut *value, |part, segment| match segment {
             Segment::Key(key) => part.get_mut(key),
             Segment::Index(index) => part.get_mut(index),
         });
-        if let Some(Value::Object(map)) = parent {
-            map.remove(last);
+        match (parent, last) {
+            (Some(Value::Object(map)), Segment::Key(key)) => drop(map.insert(key.clone(), harmless)),
+            (Some(Value::Array(items)), Segment::Index(index)) if *index < items.len() => {
+                items[*index] = harmless
+            }
+            _ => {}
         }
+    }
+}
+
+/// The least value that a schema allows.
+fn harmless(schemas: &Schemas, schema: &Value) -> Value {
+    let (schema, _) = schemas.resolved(schema);
+    match schema.get("type").and_then(Value::as_str) {
+        Some("object") => {
+            let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+            let fields = required.filter_map(|name| {
+                let name = name.as_str()?;
+                Some((name.to_owned(), harmless(schemas, schema.get("properties")?.get(name)?)))
+            });
+            Value::Object(fields.collect())
+        }
+        Some("array") => Value::Array(Vec::new()),
+        Some("string") if schema.get("format").is_some_and(|format| format == "date-time") => {
+            "1970-01-01T00:00:00Z".into()
+        }
+        Some("string") => schema.get("enum").and_then(|all| all.get(0)).cloned().unwrap_or_else(|| "".into()),
+        Some("boolean") => false.into(),
+        _ => 0.into(),
     }
 }
 
@@ -71,26 +97,22 @@ impl Walk<'_> {
     /// Checks `value` against `schema`. Nulls that say nothing are taken away on the way.
     pub(super) fn check(&mut self, schema: &Value, value: &mut Value, at: &At<'_>) {
         let (schema, name) = self.schemas.resolved(schema);
-        // The schema lives as long as all schemas do, the walk only borrows it.
         if name.ends_with("resource.Quantity")
             || schema.get("pattern").is_some_and(|p| p == crate::shape::QUANTITY) && is_int_or_string(schema)
         {
-            self.quantity(value, at);
+            self.quantity(schema, value, at);
         } else if is_int_or_string(schema) || name.ends_with("intstr.IntOrString") {
-            self.expect(
-                value.is_string() || value.is_i64() || value.is_u64(),
-                value,
-                "a number or a text",
-                at,
-            );
+            if !value.is_string() && !value.is_i64() && !value.is_u64() {
+                self.refuse(schema, value, "a number or a text", at);
+            }
         } else {
             match schema.get("type").and_then(Value::as_str) {
                 Some("object") => self.object(schema, value, at),
                 Some("array") => self.array(schema, value, at),
                 Some("string") => self.text(schema, value, at),
                 Some("integer") => self.integer(schema, value, at),
-                Some("number") => self.expect(value.is_number(), value, "a number", at),
-                Some("boolean") => self.expect(value.is_boolean(), value, "true or false", at),
+                Some("number") if !value.is_number() => self.refuse(schema, value, "a number", at),
+                Some("boolean") if !value.is_boolean() => self.refuse(schema, value, "true or false", at),
                 _ => {}
             }
         }
@@ -100,21 +122,19 @@ impl Walk<'_> {
         self.defects.push(Defect::new(at, found, expected));
     }
 
-    fn expect(&mut self, holds: bool, value: &Value, expected: &str, at: &At<'_>) {
-        if !holds {
-            self.add(at, shown(value), expected);
-            self.wrong.push(at.path());
-        }
+    fn refuse(&mut self, schema: &Value, value: &Value, expected: &str, at: &At<'_>) {
+        self.add(at, shown(value), expected);
+        self.wrong.push((at.path(), harmless(self.schemas, schema)));
     }
 
-    fn quantity(&mut self, value: &Value, at: &At<'_>) {
+    fn quantity(&mut self, schema: &Value, value: &Value, at: &At<'_>) {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) if number.is_f64() && self.origin == Origin::Custom => {
-                return self.expect(false, value, "a whole number, or a text such as \"1.5\"", at);
+                return self.refuse(schema, value, "a whole number, or a text such as \"1.5\"", at);
             }
             Value::Number(number) => number.to_string(),
-            _ => return self.expect(false, value, quantity::EXPECTED, at),
+            _ => return self.refuse(schema, value, quantity::EXPECTED, at),
         };
         if quantity::whole(&text).is_none() {
             self.add(at, shown(value), quantity::EXPECTED);
@@ -122,7 +142,7 @@ impl Walk<'_> {
     }
 
     fn object(&mut self, schema: &Value, value: &mut Value, at: &At<'_>) {
-        let Value::Object(map) = value else { return self.expect(false, value, "a map of fields", at) };
+        let Value::Object(map) = value else { return self.refuse(schema, value, "a map of fields", at) };
         let properties = schema.get("properties").and_then(Value::as_object);
         let values = schema.get("additionalProperties").filter(|schema| schema.is_object());
         match (properties, values) {
@@ -136,7 +156,10 @@ impl Walk<'_> {
         for name in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
             let Some(name) = name.as_str() else { continue };
             if !map.contains_key(name) {
-                self.add(&at.key(name), "nothing", format!("the field '{name}'"));
+                let at = at.key(name);
+                self.add(&at, "nothing", format!("the field '{name}'"));
+                let property = properties.and_then(|properties| properties.get(name)).unwrap_or(&Value::Null);
+                self.wrong.push((at.path(), harmless(self.schemas, property)));
             }
         }
         self.size(map.len(), schema, ["minProperties", "maxProperties"], ["entry", "entries"], at);
@@ -173,7 +196,7 @@ impl Walk<'_> {
     }
 
     fn array(&mut self, schema: &Value, value: &mut Value, at: &At<'_>) {
-        let Value::Array(items) = value else { return self.expect(false, value, "a list", at) };
+        let Value::Array(items) = value else { return self.refuse(schema, value, "a list", at) };
         if let Some(schema) = schema.get("items") {
             for (position, item) in items.iter_mut().enumerate() {
                 self.check(schema, item, &at.index(position));
@@ -186,19 +209,19 @@ impl Walk<'_> {
         let Value::String(text) = value else {
             let quotes =
                 if value.is_object() || value.is_array() || value.is_null() { "" } else { ", in quotes" };
-            return self.expect(false, value, &format!("a text{quotes}"), at);
+            return self.refuse(schema, value, &format!("a text{quotes}"), at);
         };
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array) {
             let allowed: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
             if !allowed.contains(&text.as_str()) {
                 self.add(at, shown(value), options(text, &allowed));
-                self.wrong.push(at.path());
+                self.wrong.push((at.path(), harmless(self.schemas, schema)));
             }
         }
         if schema.get("format").is_some_and(|format| format == "date-time")
             && text.parse::<k8s_openapi::jiff::Timestamp>().is_err()
         {
-            self.expect(false, value, "a time such as 2030-01-31T12:00:00Z", at);
+            self.refuse(schema, value, "a time such as 2030-01-31T12:00:00Z", at);
         }
         let pattern = schema.get("pattern").and_then(Value::as_str);
         if let Some(pattern) = pattern.filter(|pattern| !matches(pattern, text)) {
@@ -208,9 +231,9 @@ impl Walk<'_> {
     }
 
     fn integer(&mut self, schema: &Value, value: &Value, at: &At<'_>) {
-        let Some(number) = value.as_i64() else { return self.expect(false, value, "a whole number", at) };
+        let Some(number) = value.as_i64() else { return self.refuse(schema, value, "a whole number", at) };
         if schema.get("format").is_some_and(|format| format == "int32") && i32::try_from(number).is_err() {
-            return self.expect(false, value, "a whole number of 32 bits", at);
+            return self.refuse(schema, value, "a whole number of 32 bits", at);
         }
         let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
         #[expect(clippy::cast_precision_loss, reason = "limits of the schemas are small whole numbers")]

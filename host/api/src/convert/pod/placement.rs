@@ -117,13 +117,10 @@ fn required(
     for (position, term) in required.node_selector_terms.iter().enumerate().filter(|(_, term)| says(term)) {
         let own = node_term(term, fields, &terms_at.index(position), defects);
         let alternative: Vec<Requirement> = selector.iter().cloned().chain(own).collect();
-        if alternative.is_empty() {
-            // Nothing is left of a term that only named a DaemonSet pod's node: everything is allowed.
-            return Vec::new();
-        }
         alternatives.push(alternative);
     }
-    alternatives
+    // Nothing is left of a term that only named a DaemonSet pod's node: everything is allowed.
+    if alternatives.iter().any(Vec::is_empty) { Vec::new() } else { alternatives }
 }
 
 fn preferred(
