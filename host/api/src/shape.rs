@@ -98,12 +98,12 @@ pub(crate) fn requirement_values(_: &mut SchemaGenerator) -> Schema {
 
 /// A taint's key.
 pub(crate) fn taint_key(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "minLength": 1, "maxLength": 316, "pattern": LABEL_KEY })
+    json_schema!({ "type": "string", "minLength": 1, "pattern": LABEL_KEY })
 }
 
 /// A taint's value: by Kubernetes a label's value, and by the released CRD also a label's key.
 pub(crate) fn taint_value(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "maxLength": 316, "pattern": format!("{LABEL_VALUE}|{LABEL_KEY}") })
+    json_schema!({ "type": "string", "pattern": format!("{LABEL_VALUE}|{LABEL_KEY}") })
 }
 
 /// Tags by which AWS resources are selected; `*` stands for every value.
@@ -111,7 +111,7 @@ pub(crate) fn selector_tags(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "maxProperties": 20,
-        "additionalProperties": { "type": "string", "maxLength": 256 },
+        "additionalProperties": { "type": "string" },
         "x-kubernetes-validations": [
             { "rule": "self.all(k, k != '' && self[k] != '')", "message": "no tag with an empty key or an empty value" },
         ],
@@ -141,7 +141,6 @@ pub(crate) fn node_class_tags(_: &mut SchemaGenerator) -> Schema {
         .collect();
     json_schema!({
         "type": "object",
-        "maxProperties": 100,
         "additionalProperties": { "type": "string" },
         "x-kubernetes-validations": rules,
     })

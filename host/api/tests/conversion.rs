@@ -35,7 +35,7 @@ fn pod_with(metadata: &str, spec: &str) -> whittle_core::model::pod::Pod {
     let text = format!(
         "{{apiVersion: v1, kind: Pod, metadata: {{name: p, namespace: shop{metadata}}}, spec: {{{spec}}}}}"
     );
-    pod(&read(&text).pods[0].object, &Priorities::new(&[])).unwrap()
+    pod(&read(&text).pods[0].object, &Priorities::new(&[])).expect("the pod has no defects")
 }
 
 fn spec_of(spec: &str) -> PodSpec {
@@ -284,13 +284,13 @@ fn a_pod_of_a_deployments_replica_set_belongs_to_the_deployment() {
 
 #[test]
 fn the_rest_of_a_live_pod() {
-    let text = "{apiVersion: v1, kind: Pod, metadata: {name: p, uid: u1, creationTimestamp: '1970-01-01T00:00:01Z', annotations: {controller.kubernetes.io/pod-deletion-cost: '-7'}}, spec: {containers: [], terminationGracePeriodSeconds: 5, priorityClassName: system-cluster-critical, volumes: [{name: a, persistentVolumeClaim: {claimName: data}}, {name: b, ephemeral: {volumeClaimTemplate: {spec: {}}}}, {name: c, emptyDir: {}}]}, status: {phase: Pending, nominatedNodeName: n, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable}]}}";
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: p, uid: u1, creationTimestamp: '1970-01-01T00:00:01Z', annotations: {controller.kubernetes.io/pod-deletion-cost: '-7'}}, spec: {containers: [], terminationGracePeriodSeconds: 5, priorityClassName: system-cluster-critical, volumes: [{name: a, persistentVolumeClaim: {claimName: data}}, {name: b, ephemeral: {volumeClaimTemplate: {spec: {}}}}, {name: c, emptyDir: {}}]}, status: {phase: Pending, nominatedNodeName: node-1, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable}]}}";
     let live = pod(&read(text).pods[0].object, &Priorities::new(&[])).unwrap();
     assert_eq!((live.uid.as_str(), live.full_name().as_str()), ("u1", "default/p"));
     assert_eq!(live.volume_claims, ["data", "p-b"]);
     assert_eq!((live.created, live.started), (Timestamp::from_millis(1_000), None));
     assert_eq!((live.phase, live.ready, live.unschedulable), (PodPhase::Pending, false, true));
-    assert_eq!((live.node, live.nominated_node.as_deref()), (None, Some("n")));
+    assert_eq!((live.node, live.nominated_node.as_deref()), (None, Some("node-1")));
     let spec = &live.spec;
     assert_eq!(
         (spec.priority, spec.deletion_cost, spec.termination_grace_period),
@@ -327,7 +327,7 @@ fn workloads_say_how_many_equal_pods_they_want() {
 
 #[test]
 fn a_node_has_stable_labels_and_what_the_kubelet_reports() {
-    let text = "{apiVersion: v1, kind: Node, metadata: {name: n, labels: {beta.kubernetes.io/arch: amd64, kubernetes.io/arch: arm64, beta.kubernetes.io/os: linux}, annotations: {karpenter.sh/do-not-disrupt: 'true'}}, spec: {providerID: 'aws:///a/i-1'}, status: {capacity: {cpu: 2, memory: 1Ki, pods: 10, nvidia.com/gpu: 1, hugepages-2Mi: 0}, conditions: [{type: Ready, status: 'True'}]}}";
+    let text = "{apiVersion: v1, kind: Node, metadata: {name: node-1, labels: {beta.kubernetes.io/arch: amd64, kubernetes.io/arch: arm64, beta.kubernetes.io/os: linux}, annotations: {karpenter.sh/do-not-disrupt: 'true'}}, spec: {providerID: 'aws:///a/i-1'}, status: {capacity: {cpu: 2, memory: 1Ki, pods: 10, nvidia.com/gpu: 1, hugepages-2Mi: 0}, conditions: [{type: Ready, status: 'True'}]}}";
     let node = node(&read(text).nodes[0].object).unwrap();
     let labels = [("kubernetes.io/arch", "arm64"), ("kubernetes.io/os", "linux")];
     assert_eq!(node.labels, labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
@@ -340,11 +340,11 @@ fn a_node_has_stable_labels_and_what_the_kubelet_reports() {
 
 #[test]
 fn a_node_claim_goes_to_the_core_and_back() {
-    let text = "{apiVersion: karpenter.sh/v1, kind: NodeClaim, metadata: {name: c, creationTimestamp: '1970-01-01T00:00:01Z', labels: {karpenter.sh/nodepool: general, karpenter.sh/capacity-type: spot, node.kubernetes.io/instance-type: m6i.large}}, spec: {nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}, requirements: [{key: karpenter.sh/capacity-type, operator: In, values: [spot]}], taints: [{key: a, effect: NoSchedule}], resources: {requests: {cpu: 1500m, pods: '3'}}, terminationGracePeriod: 1h, expireAfter: Never}, status: {providerID: 'aws:///eu-central-1a/i-1', nodeName: n, capacity: {cpu: '2', memory: 8Gi}, allocatable: {cpu: 1930m, memory: 7Gi}, conditions: [{type: Launched, status: 'True', reason: Launched, message: '', lastTransitionTime: '1970-01-01T00:00:02Z'}, {type: Registered, status: 'True', reason: Registered, message: '', lastTransitionTime: '1970-01-01T00:00:03Z'}, {type: Initialized, status: 'False', reason: NodeNotReady, message: '', lastTransitionTime: '1970-01-01T00:00:04Z'}]}}";
+    let text = "{apiVersion: karpenter.sh/v1, kind: NodeClaim, metadata: {name: c, creationTimestamp: '1970-01-01T00:00:01Z', labels: {karpenter.sh/nodepool: general, karpenter.sh/capacity-type: spot, node.kubernetes.io/instance-type: m6i.large}}, spec: {nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}, requirements: [{key: karpenter.sh/capacity-type, operator: In, values: [spot]}], taints: [{key: a, effect: NoSchedule}], resources: {requests: {cpu: 1500m, pods: '3'}}, terminationGracePeriod: 1h, expireAfter: Never}, status: {providerID: 'aws:///eu-central-1a/i-1', nodeName: node-1, capacity: {cpu: '2', memory: 8Gi}, allocatable: {cpu: 1930m, memory: 7Gi}, conditions: [{type: Launched, status: 'True', reason: Launched, message: '', lastTransitionTime: '1970-01-01T00:00:02Z'}, {type: Registered, status: 'True', reason: Registered, message: '', lastTransitionTime: '1970-01-01T00:00:03Z'}, {type: Initialized, status: 'False', reason: NodeNotReady, message: '', lastTransitionTime: '1970-01-01T00:00:04Z'}]}}";
     let claim = node_claim(&read(text).node_claims[0].object).unwrap();
     assert_eq!(
         (claim.node_pool.as_str(), claim.node_class.as_str(), claim.node.as_deref()),
-        ("general", "default", Some("n"))
+        ("general", "default", Some("node-1"))
     );
     let second = |seconds: u64| Some(Timestamp::from_millis(seconds * 1_000));
     assert_eq!((claim.registered, claim.initialized), (second(3), None));
@@ -408,7 +408,7 @@ fn a_claim_says_where_its_volume_is_or_may_be_made() {
         ("bound-local", VolumeBinding::Nodes(vec![])),
         (
             "bound-by-host",
-            VolumeBinding::Nodes(vec![vec![Requirement::equals("kubernetes.io/hostname", "n")]]),
+            VolumeBinding::Nodes(vec![vec![Requirement::equals("kubernetes.io/hostname", "node-1")]]),
         ),
         ("bound-anywhere", VolumeBinding::Nodes(vec![])),
         ("bound-to-nothing", nowhere("PersistentVolume gone does not exist")),

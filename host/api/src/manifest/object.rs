@@ -33,22 +33,22 @@ pub(super) fn read(document: Document, source: &Source, seen: &mut Seen, manifes
         let defect = Defect { path, found, expected: "each key once".to_owned() };
         manifests.problems.push(Problem { source: Source { line, ..object.clone() }, defect });
     }
-    if let (Some(kind), Value::Object(mut list)) = (list_of(&value), value.clone()) {
-        let Some(Value::Array(items)) = list.remove("items") else { return };
-        let api_version = text(&value, "apiVersion");
-        for (position, mut item) in items.into_iter().enumerate() {
-            complete(&mut item, kind.as_deref(), &api_version);
-            let within = Path(vec![Segment::Key("items".to_owned()), Segment::Index(position)]);
-            read_object(
-                item,
-                Place { source: source.clone(), within, lines: Arc::clone(&lines) },
-                seen,
-                manifests,
-            );
+    let api_version = text(&value, "apiVersion");
+    match (list_of(&value), value) {
+        (Some(kind), Value::Object(mut list)) => {
+            let Some(Value::Array(items)) = list.remove("items") else { return };
+            for (position, mut item) in items.into_iter().enumerate() {
+                complete(&mut item, kind.as_deref(), &api_version);
+                let within = Path(vec![Segment::Key("items".to_owned()), Segment::Index(position)]);
+                let place = Place { source: source.clone(), within, lines: Arc::clone(&lines) };
+                read_object(item, place, seen, manifests);
+            }
         }
-        return;
+        (_, value) => {
+            let place = Place { source: source.clone(), within: Path::default(), lines };
+            read_object(value, place, seen, manifests);
+        }
     }
-    read_object(value, Place { source: source.clone(), within: Path::default(), lines }, seen, manifests);
 }
 
 /// The kind of a list's items where the list says it: `NodePoolList` says, `List` does not.

@@ -242,8 +242,13 @@ impl Builder {
         let line = lines.line;
         if let Some(Open { value: OpenValue::Map { map, key: key @ None, .. }, .. }) = self.open.last_mut() {
             let is_merge = text == "<<" && style == ScalarStyle::Plain;
-            let is_second = map.contains_key(text) && !is_merge;
-            *key = Some(text.to_owned());
+            // A plain `on` is a boolean as a key too, and JSON knows it as "true".
+            let name = match scalar::value(text) {
+                Value::Bool(value) if style == ScalarStyle::Plain => value.to_string(),
+                _ => text.to_owned(),
+            };
+            let is_second = map.contains_key(&name) && !is_merge;
+            *key = Some(name);
             if is_second {
                 let path = self.path();
                 self.duplicates.push((path, line));
