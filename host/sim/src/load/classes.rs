@@ -1,0 +1,82 @@
+//! EC2NodeClasses with the instance types that they can launch, from the catalogue.
+
+use std::collections::BTreeSet;
+
+use whittle_api::convert::node_class::{NodeClassSettings as Read, Threshold};
+use whittle_api::node_class::AmiFamily as ReadFamily;
+use whittle_catalog::settings::{
+    AmiFamily, EvictionThreshold, Feature, NetworkInterface, NetworkInterfaceKind, NodeClassSettings,
+};
+use whittle_core::model::node_pool::NodeClass;
+
+use super::Place;
+
+/// The class with everything that it can launch. What the region lacks, it lacks.
+pub(super) fn node_class(read: &Read, place: &Place) -> NodeClass {
+    let settings = settings(read, place);
+    // An unknown region is reported where it is named, in the scenario.
+    let types = place.catalog.instance_types(&place.region, &settings).unwrap_or_default();
+    NodeClass { name: read.name.clone(), ready: read.ready, instance_types: types.into() }
+}
+
+fn settings(read: &Read, place: &Place) -> NodeClassSettings {
+    let zones = if read.zones.is_empty() {
+        place.zones.clone()
+    } else {
+        let of_class = read.zones.iter().map(|zone| zone.name.clone());
+        let there = |zone: &String| place.zones.as_ref().is_none_or(|zones| zones.contains(zone));
+        Some(of_class.filter(there).collect())
+    };
+    let zone_ids = read.zones.iter().filter_map(|zone| Some((zone.name.clone(), zone.id.clone()?))).collect();
+    let mut required_features = BTreeSet::new();
+    if read.nested_virtualization {
+        required_features.insert(Feature::NestedVirtualization);
+    }
+    if read.connection_tracking {
+        required_features.insert(Feature::Nitro);
+    }
+    NodeClassSettings {
+        ami_family: family(read.ami_family),
+        max_pods: read.max_pods,
+        pods_per_core: read.pods_per_core,
+        kube_reserved: read.kube_reserved.clone(),
+        system_reserved: read.system_reserved.clone(),
+        eviction_hard_memory: read.eviction_hard.get("memory.available").map(threshold),
+        eviction_hard_nodefs: read.eviction_hard.get("nodefs.available").map(threshold),
+        root_volume_bytes: read.root_volume_bytes,
+        instance_store_raid0: read.instance_store_raid0,
+        zones,
+        zone_ids,
+        network_interfaces: read.network_interfaces.iter().map(interface).collect(),
+        required_features,
+        ..NodeClassSettings::default()
+    }
+}
+
+fn family(family: ReadFamily) -> AmiFamily {
+    match family {
+        ReadFamily::AL2 => AmiFamily::Al2,
+        ReadFamily::AL2023 => AmiFamily::Al2023,
+        ReadFamily::Bottlerocket => AmiFamily::Bottlerocket,
+        ReadFamily::Custom => AmiFamily::Custom,
+        ReadFamily::Windows2019 => AmiFamily::Windows2019,
+        ReadFamily::Windows2022 => AmiFamily::Windows2022,
+        ReadFamily::Windows2025 => AmiFamily::Windows2025,
+    }
+}
+
+fn threshold(threshold: &Threshold) -> EvictionThreshold {
+    match threshold {
+        Threshold::Amount(bytes) => EvictionThreshold::Bytes(*bytes),
+        Threshold::PerMillion(share) => EvictionThreshold::PerMillion(*share),
+    }
+}
+
+fn interface(interface: &whittle_api::node_class::hardware::NetworkInterface) -> NetworkInterface {
+    use whittle_api::node_class::hardware::InterfaceType;
+    let kind = match interface.interface_type {
+        InterfaceType::Interface => NetworkInterfaceKind::Interface,
+        InterfaceType::EfaOnly => NetworkInterfaceKind::EfaOnly,
+    };
+    NetworkInterface { network_card_index: u64::try_from(interface.network_card_index).unwrap_or(0), kind }
+}

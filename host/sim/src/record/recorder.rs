@@ -1,0 +1,367 @@
+//! Makes the record while the world goes on: samples, what plans did and why, and the summary at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use whittle_core::check::Violation;
+use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::labels::DISRUPTED_TAINT;
+use whittle_core::model::node_pool::DisruptionReason;
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Action, DeleteReason, Launch, Outcome, Plan};
+use whittle_core::why::Unplaced;
+
+use super::nodes::node_list;
+use super::{
+    KindSummary, PlanViolation, PoolSample, PoolSummary, Record, RecordSettings, Sample, Totals,
+    UnplacedSummary, Waits,
+};
+use crate::journal::EntryKind;
+use crate::meter::{LoadTime, Meter};
+use crate::world::World;
+
+/// What has been recorded so far, beside the world's own journal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recorder {
+    sample_every: Duration,
+    samples: Vec<Sample>,
+    /// Why each NodeClaim ends.
+    reasons: BTreeMap<String, DeleteReason>,
+    unplaced: BTreeMap<(String, String), Unmet>,
+    violations: Vec<PlanViolation>,
+    decisions: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Unmet {
+    first: Timestamp,
+    example: Unplaced,
+    uids: BTreeSet<String>,
+}
+
+/// What a plan is about to do that only shows in comparison with the world before.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    evictions: Vec<(String, String, String)>,
+}
+
+impl Recorder {
+    pub(crate) fn new(sample_every: Duration) -> Self {
+        Self { sample_every, ..Self::default() }
+    }
+
+    /// Takes a sample, unless the last one is too recent. A sample that looks like the last says nothing new.
+    pub(crate) fn sample(&mut self, world: &World) {
+        let recent = |last: &Sample| world.now.since(last.at) < self.sample_every;
+        if self.samples.last().is_some_and(recent) {
+            return;
+        }
+        let sample = sample(world);
+        let same = self.samples.last().is_some_and(|last| Sample { at: sample.at, ..last.clone() } == sample);
+        if !same {
+            self.samples.push(sample);
+        }
+    }
+
+    /// A decision has been made.
+    pub(crate) fn decided(&mut self, plan: &Plan, world: &mut World) {
+        self.decisions += 1;
+        for unplaced in &plan.report.unplaced {
+            self.note_unplaced(unplaced, world);
+        }
+    }
+
+    fn note_unplaced(&mut self, unplaced: &Unplaced, world: &mut World) {
+        let text = unplaced.to_string();
+        let why = text.strip_prefix(&unplaced.name).unwrap_or(&text).to_owned();
+        let workload = world.workload_of(&unplaced.pod).unwrap_or_else(|| unplaced.name.clone());
+        let key = (workload, why);
+        if let Some(known) = self.unplaced.get_mut(&key) {
+            known.uids.insert(unplaced.pod.clone());
+            return;
+        }
+        world.journal.note(world.now, EntryKind::Unplaced, None, &key.0, text);
+        let uids = BTreeSet::from([unplaced.pod.clone()]);
+        self.unplaced.insert(key, Unmet { first: world.now, example: unplaced.clone(), uids });
+    }
+
+    /// A plan broke rules and is not carried out.
+    pub(crate) fn violated(&mut self, violations: Vec<Violation>, world: &mut World) {
+        for violation in violations {
+            world.journal.note(
+                world.now,
+                EntryKind::Violation,
+                None,
+                &violation.subject,
+                violation.to_string(),
+            );
+            self.violations.push(PlanViolation { at: world.now, violation });
+        }
+    }
+
+    /// A plan is about to be carried out.
+    pub(crate) fn before(&mut self, plan: &Plan, world: &mut World) -> Before {
+        let mut before = Before::default();
+        for action in &plan.actions {
+            match action {
+                Action::Cordon(cordon) => {
+                    self.remember(&cordon.claim, cordon.reason);
+                    let node = world.nodes.get(&cordon.node);
+                    if node.is_some_and(|node| !node.taints.iter().any(|taint| taint.key == DISRUPTED_TAINT))
+                    {
+                        self.note(EntryKind::Cordon, &cordon.claim, world);
+                    }
+                }
+                Action::Delete(delete) => {
+                    self.remember(&delete.claim, delete.reason);
+                    let claim = world.node_claims.get(&delete.claim);
+                    if claim.is_some_and(|claim| claim.deleting.is_none()) {
+                        self.note(EntryKind::Delete, &delete.claim, world);
+                    }
+                }
+                Action::Uncordon(node) => {
+                    self.reasons.remove(&node.claim);
+                    let pool = pool_of(&node.claim, world);
+                    let text = "takes pods again".to_owned();
+                    world.journal.note(world.now, EntryKind::Uncordon, pool.as_deref(), &node.claim, text);
+                }
+                Action::Evict(eviction) => {
+                    let Some(pod) = world.pod_by_uid(&eviction.pod).filter(|pod| pod.deleting.is_none())
+                    else {
+                        continue;
+                    };
+                    before.evictions.push((eviction.pod.clone(), pod.full_name(), eviction.claim.clone()));
+                }
+                Action::Launch(_)
+                | Action::Nominate(_)
+                | Action::Register(_)
+                | Action::Initialize(_)
+                | Action::Terminate(_)
+                | Action::Finalize(_) => {}
+            }
+        }
+        before
+    }
+
+    fn remember(&mut self, claim: &str, reason: DeleteReason) {
+        if reason != DeleteReason::Requested {
+            self.reasons.insert(claim.to_owned(), reason);
+        }
+    }
+
+    fn note(&self, kind: EntryKind, claim: &str, world: &mut World) {
+        let pool = pool_of(claim, world);
+        let why = self.reasons.get(claim).map_or("requested", |reason| word(*reason));
+        world.journal.note(world.now, kind, pool.as_deref(), claim, why.to_owned());
+    }
+
+    /// A plan has been carried out.
+    pub(crate) fn after(&mut self, plan: &Plan, before: Before, outcomes: &[Outcome], world: &mut World) {
+        for (uid, name, claim) in before.evictions {
+            if world.pod_by_uid(&uid).is_some_and(|pod| pod.deleting.is_none()) {
+                // A budget did not allow it; the next plan asks again.
+                continue;
+            }
+            let why = self.reasons.get(&claim).map_or("requested", |reason| word(*reason));
+            let pool = pool_of(&claim, world);
+            world.journal.evicted(pool.as_deref().unwrap_or_default(), why);
+            world.journal.note(world.now, EntryKind::Evict, pool.as_deref(), &name, why.to_owned());
+        }
+        let launches: BTreeMap<&str, &Launch> = plan
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Launch(launch) => Some((launch.claim.as_str(), &**launch)),
+                _ => None,
+            })
+            .collect();
+        for outcome in outcomes {
+            note_outcome(outcome, &launches, world);
+        }
+    }
+
+    /// The record of a world that has come to its end.
+    pub(crate) fn finish(self, world: &mut World, settings: RecordSettings) -> Record {
+        world.capture_peak();
+        let last = node_list(world);
+        let mut samples = self.samples;
+        samples.push(sample(world));
+        let peak = world.peak.clone().unwrap_or_else(|| last.clone());
+        let node_pools: Vec<PoolSummary> =
+            world.meters.pools.iter().map(|(name, meter)| pool_summary(name, meter, world)).collect();
+        let unplaced = self.unplaced.into_iter().map(|((workload, _), unmet)| UnplacedSummary {
+            workload,
+            pods: unmet.uids.len() as u64,
+            waiting_at_end: unmet.uids.iter().filter(|uid| world.is_waiting(uid)).count() as u64,
+            first: unmet.first,
+            example: unmet.example,
+        });
+        let mut waits: Vec<u64> = world.journal.waits.values().flatten().copied().collect();
+        let totals = Totals {
+            cost_micros: node_pools.iter().map(|pool| pool.cost_micros).sum(),
+            estimated: node_pools.iter().any(|pool| pool.estimated),
+            price_peak: samples.iter().map(|sample| sample.price).max().unwrap_or_default().max(peak.price),
+            nodes_peak: peak.nodes.len() as u64,
+            launches: world.launches(),
+            pods_placed: waits.len() as u64,
+            waits: summed(&mut waits),
+            evictions: world.journal.evictions.values().flat_map(BTreeMap::values).sum(),
+            interrupted_pods: world.journal.interrupted,
+            waiting_at_end: world.waiting_pods(),
+            decisions: self.decisions,
+        };
+        Record {
+            settings,
+            totals,
+            node_pools,
+            unplaced: unplaced.collect(),
+            violations: self.violations,
+            timeline: std::mem::take(&mut world.journal.entries),
+            samples,
+            peak,
+            last,
+        }
+    }
+}
+
+fn note_outcome(outcome: &Outcome, launches: &BTreeMap<&str, &Launch>, world: &mut World) {
+    match outcome {
+        Outcome::Launched { claim, instance } => {
+            let Some(launch) = launches.get(claim.as_str()) else { return };
+            let estimated =
+                world.machines.get(&instance.provider_id).is_some_and(|machine| machine.estimated);
+            let mark = if estimated { "~" } else { "" };
+            let replaces = match launch.replaces.as_slice() {
+                [] => String::new(),
+                replaced => format!(", in place of {}", replaced.join(", ")),
+            };
+            let pods = launch.pods.len();
+            let plural = if pods == 1 { "" } else { "s" };
+            let text = format!(
+                "{} in {}, {}, {mark}{}/h, for {pods} pod{plural}{replaces}",
+                instance.instance_type, instance.zone, instance.capacity_type, instance.price
+            );
+            world.journal.note(world.now, EntryKind::Launch, Some(&launch.node_pool), claim, text);
+        }
+        Outcome::InsufficientCapacity { claim, offerings, .. } => {
+            let pool = pool_of(claim, world);
+            let types: BTreeSet<&str> =
+                offerings.iter().map(|offering| offering.instance_type.as_str()).collect();
+            let text =
+                format!("EC2 has none of {} offerings of {} instance types", offerings.len(), types.len());
+            world.journal.note(world.now, EntryKind::InsufficientCapacity, pool.as_deref(), claim, text);
+        }
+        Outcome::Failed { claim, message } => {
+            let pool = pool_of(claim, world);
+            world.journal.note(world.now, EntryKind::Failed, pool.as_deref(), claim, message.clone());
+        }
+        Outcome::Terminated { .. } => {}
+    }
+}
+
+fn pool_of(claim: &str, world: &World) -> Option<String> {
+    world.node_claims.get(claim).map(|claim| claim.node_pool.clone())
+}
+
+/// Why a node ends, in a word.
+fn word(reason: DeleteReason) -> &'static str {
+    match reason {
+        DeleteReason::Disrupted(DisruptionReason::Underutilized) => "underutilized",
+        DeleteReason::Disrupted(DisruptionReason::Empty) => "empty",
+        DeleteReason::Disrupted(DisruptionReason::Drifted) => "drifted",
+        DeleteReason::Interrupted => "interrupted",
+        DeleteReason::Expired => "expired",
+        DeleteReason::InsufficientCapacity => "no capacity",
+        DeleteReason::NeverJoined => "never joined",
+        DeleteReason::InstanceGone => "instance gone",
+        DeleteReason::NodeDeleted => "node deleted",
+        DeleteReason::Requested => "requested",
+    }
+}
+
+fn sample(world: &World) -> Sample {
+    let node_pools: Vec<PoolSample> = world
+        .meters
+        .pools
+        .iter()
+        .map(|(name, meter)| {
+            let count = |wanted: CapacityType| {
+                let of_type =
+                    meter.instances.iter().filter(|((_, _, capacity_type), _)| *capacity_type == wanted);
+                of_type.map(|(_, count)| count).sum()
+            };
+            PoolSample {
+                name: name.clone(),
+                price: meter.rate,
+                spot: count(CapacityType::Spot),
+                on_demand: count(CapacityType::OnDemand),
+                reserved: count(CapacityType::Reserved),
+                cpu_requested_millis: meter.requested.cpu_millis,
+                cpu_allocatable_millis: meter.allocatable.cpu_millis,
+                memory_requested_bytes: meter.requested.memory_bytes,
+                memory_allocatable_bytes: meter.allocatable.memory_bytes,
+            }
+        })
+        .collect();
+    Sample {
+        at: world.now,
+        price: node_pools.iter().map(|pool| pool.price).sum(),
+        waiting_pods: world.waiting_pods(),
+        pods: world.pods.len() as u64,
+        node_pools,
+    }
+}
+
+fn pool_summary(name: &str, meter: &Meter, world: &World) -> PoolSummary {
+    let LoadTime { cpu, memory } = meter.allocatable_time;
+    let mut waits = world.journal.waits.get(name).cloned().unwrap_or_default();
+    let kinds = meter.time_by_kind.iter().map(|(kind, time)| KindSummary {
+        instance_type: kind.0.clone(),
+        zone: kind.1.clone(),
+        capacity_type: kind.2,
+        launched: time.launched,
+        last: meter.instances.get(kind).copied().unwrap_or(0),
+        run_millis: u64::try_from(time.millis).unwrap_or(u64::MAX),
+        cost_micros: time.cost_micros(),
+    });
+    PoolSummary {
+        name: name.to_owned(),
+        cost_micros: meter.cost_micros(),
+        estimated: meter.estimated,
+        price_last: meter.rate,
+        price_peak: meter.rate_peak,
+        nodes_last: meter.instance_count(),
+        nodes_peak: meter.instances_peak,
+        cpu_used_ppm: share_ppm(meter.requested_time.cpu, cpu),
+        memory_used_ppm: share_ppm(meter.requested_time.memory, memory),
+        waits: summed(&mut waits),
+        evictions: world.journal.evictions.get(name).cloned().unwrap_or_default(),
+        kinds: kinds.collect(),
+    }
+}
+
+/// A share in millionths. Loads times milliseconds of a month still leave room for the factor.
+fn share_ppm(part: u128, whole: u128) -> u64 {
+    if whole == 0 { 0 } else { u64::try_from(part.saturating_mul(1_000_000) / whole).unwrap_or(u64::MAX) }
+}
+
+/// Percentiles by nearest rank.
+fn summed(waits: &mut [u64]) -> Waits {
+    waits.sort_unstable();
+    let rank = |percent: usize| {
+        let rank = (waits.len() * percent).div_ceil(100);
+        waits.get(rank.saturating_sub(1)).copied().unwrap_or(0)
+    };
+    Waits { pods: waits.len() as u64, p50_millis: rank(50), p95_millis: rank(95), max_millis: rank(100) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Waits, summed};
+
+    #[test]
+    fn percentiles_are_those_of_the_nearest_rank() {
+        let mut waits: Vec<u64> = (1..=20).rev().collect();
+        assert_eq!(summed(&mut waits), Waits { pods: 20, p50_millis: 10, p95_millis: 19, max_millis: 20 });
+        assert_eq!(summed(&mut []), Waits::default());
+    }
+}

@@ -1,0 +1,1 @@
+//! The record as text for a terminal.

@@ -1,0 +1,229 @@
+//! The loop: the world moves on, the controller hears of it, decides, and its plan is carried out in the world.
+//!
+//! Time goes from one thing that happens to the next, whichever comes first: something in the world, or the moment
+//! at which the controller wants to look again. Between them nothing is computed.
+
+use std::path::Path as FilePath;
+
+use futures::executor::block_on;
+use whittle_control::controller::{Controller, Settings};
+use whittle_control::execute::execute;
+use whittle_core::check::check;
+use whittle_core::event::Event;
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Action, Plan};
+
+use crate::input::Objects;
+use crate::load;
+use crate::problems::Problems;
+use crate::record::recorder::Recorder;
+use crate::record::{Record, RecordSettings};
+use crate::scenario::compile::{self, Course};
+use crate::script::Step;
+use crate::world::ports::Ports;
+use crate::world::{Setup, World};
+
+/// How a simulation is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The seed, in place of the scenario's.
+    pub seed: Option<u64>,
+    /// How the loop behaves; its seed is that of the simulation.
+    pub control: Settings,
+}
+
+/// How far a simulation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How much virtual time has passed.
+    pub elapsed: Duration,
+    /// How much there is at most.
+    pub total: Duration,
+    /// How many nodes there are.
+    pub nodes: u64,
+    /// How many pods wait for a node.
+    pub waiting_pods: u64,
+}
+
+/// A world is settled when nothing has happened for this long: longer than any default of consolidation.
+const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// A plan leads to events and these to another plan at the same moment: a node joins, is registered, gets its pods.
+/// More steps than this at one moment are a loop that does not come to rest; it goes on a second later.
+const DECISIONS_AT_ONCE_MAX: usize = 64;
+
+/// How long a loop that would turn on the spot is held back.
+const HOLD_BACK: Duration = Duration::from_secs(1);
+
+/// Simulates the cluster and the scenario in a directory. `progress` is called now and then.
+///
+/// # Errors
+///
+/// Everything that is wrong with the files, at once.
+pub fn simulate(
+    dir: &FilePath,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Record, Problems> {
+    let input = read(dir, options)?;
+    Ok(run(input, &options.control, progress))
+}
+
+/// What a directory says, ready to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    pub(crate) course: Course,
+    pub(crate) objects: Objects,
+    pub(crate) steps: Vec<(Timestamp, Step)>,
+}
+
+/// Reads a directory.
+pub(crate) fn read(dir: &FilePath, options: &Options) -> Result<Input, Problems> {
+    let mut problems = Vec::new();
+    let files = load::files(dir, &mut problems);
+    let found = compile::find(files, &mut problems);
+    let prices = |file: &str| std::fs::read_to_string(dir.join(file));
+    let mut course = compile::course(found.scenario, prices, &mut problems);
+    course.seed = options.seed.unwrap_or(course.seed);
+    let objects = load::objects(&found.manifests, &course.place, &mut problems);
+    let steps = compile::steps(&course, &objects, &found.later, &mut problems);
+    if problems.is_empty() { Ok(Input { course, objects, steps }) } else { Err(Problems(problems)) }
+}
+
+/// Runs a world to its end.
+pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Progress)) -> Record {
+    let Input { course, objects, steps } = input;
+    let mut world = World::new(setup(&course), objects);
+    for (at, step) in steps {
+        world.enter(at, step);
+    }
+    let settings = Settings { seed: course.seed, ..control.clone() };
+    let mut driver = Driver {
+        controller: Controller::new(settings),
+        recorder: Recorder::new(course.sample_every),
+        world,
+        held_until: Timestamp::EPOCH,
+        last_change: course.start,
+    };
+    let total = course.end.since(course.start);
+    while let Some(now) = driver.next(&course) {
+        driver.step(now);
+        let nodes = driver.world.nodes.len() as u64;
+        let waiting_pods = driver.world.waiting_pods();
+        progress(Progress { elapsed: now.since(course.start), total, nodes, waiting_pods });
+    }
+    driver.finish(&course)
+}
+
+fn setup(course: &Course) -> Setup {
+    Setup {
+        seed: course.seed,
+        start: course.start,
+        end: course.end,
+        region: course.place.region.clone(),
+        timings: course.timings.clone(),
+        draws_reclaims: course.draws_reclaims,
+        catalog: course.place.catalog.clone(),
+    }
+}
+
+struct Driver {
+    controller: Controller,
+    recorder: Recorder,
+    world: World,
+    /// The controller is not asked again before, because it turned on the spot.
+    held_until: Timestamp,
+    last_change: Timestamp,
+}
+
+impl Driver {
+    /// When something happens next; `None` at the end.
+    fn next(&self, course: &Course) -> Option<Timestamp> {
+        let wake = self.controller.next_wake().map(|at| at.max(self.held_until).max(self.world.now));
+        let first = self.last_change == course.start && self.world.has_events();
+        let at =
+            if first { Some(course.start) } else { self.world.next_time().into_iter().chain(wake).min() };
+        let at = at.filter(|at| *at <= course.end)?;
+        let settled = course.until_settled
+            && self.world.next_time().is_none()
+            && at.since(self.last_change) > SETTLED_AFTER;
+        (!settled).then_some(at)
+    }
+
+    fn step(&mut self, now: Timestamp) {
+        self.world.advance(now);
+        self.hear(now);
+        for _ in 0..DECISIONS_AT_ONCE_MAX {
+            let wake = self.controller.next_wake().filter(|at| *at <= now);
+            if wake.is_none() || self.held_until > now {
+                self.recorder.sample(&self.world);
+                return;
+            }
+            let plan = self.controller.decide(now);
+            self.recorder.decided(&plan, &mut self.world);
+            if !self.carry_out(&plan, now) {
+                break;
+            }
+        }
+        if self.controller.next_wake().is_some_and(|at| at <= now) {
+            self.held_until = now + HOLD_BACK;
+        }
+        self.recorder.sample(&self.world);
+    }
+
+    /// Carries a plan out, if it is legal, and tells whether anything came of it.
+    fn carry_out(&mut self, plan: &Plan, now: Timestamp) -> bool {
+        if plan.actions.is_empty() {
+            return false;
+        }
+        let violations = check(self.controller.snapshot(), plan, now);
+        if !violations.is_empty() {
+            self.recorder.violated(violations, &mut self.world);
+            self.held_until = now + HOLD_BACK;
+            return false;
+        }
+        let before = self.recorder.before(plan, &mut self.world);
+        let outcomes = {
+            let ports = Ports::new(&mut self.world);
+            block_on(execute(plan, now, &ports, &ports))
+        };
+        self.recorder.after(plan, before, &outcomes, &mut self.world);
+        self.world.settle();
+        let heard = self.hear(now);
+        for outcome in outcomes {
+            self.controller.handle(Event::Outcome(outcome), now);
+        }
+        if plan.actions.iter().any(|action| !matches!(action, Action::Nominate(_))) {
+            self.last_change = now;
+        }
+        heard
+    }
+
+    /// Tells the controller what has changed, and whether anything has.
+    fn hear(&mut self, now: Timestamp) -> bool {
+        let events = self.world.take_events();
+        let any = !events.is_empty();
+        for event in events {
+            self.controller.handle(event, now);
+        }
+        if any {
+            self.last_change = now;
+        }
+        any
+    }
+
+    fn finish(mut self, course: &Course) -> Record {
+        let end = if course.until_settled { self.world.now } else { course.end };
+        self.world.advance(end);
+        let settings = RecordSettings {
+            name: course.name.clone(),
+            description: course.description.clone(),
+            region: course.place.region.clone(),
+            seed: course.seed,
+            start: course.start,
+            end,
+            utc_offset_seconds: course.clock.offset_seconds(),
+        };
+        self.recorder.finish(&mut self.world, settings)
+    }
+}

@@ -1,0 +1,223 @@
+//! The scenario file: what happens to a cluster, and when. Its documentation for people is `docs/scenarios.md`.
+//!
+//! Here is the shape of the file alone. What makes sense in it, for the manifests beside it, is checked in
+//! `compile`.
+
+pub mod clock;
+pub(crate) mod compile;
+mod shape;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The value of `apiVersion`.
+pub const API_VERSION: &str = "whittle.dev/v1alpha1";
+/// The value of `kind`.
+pub const KIND: &str = "Scenario";
+
+/// A scenario. At most one in a directory of manifests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Scenario {
+    /// `whittle.dev/v1alpha1`.
+    pub api_version: String,
+    /// `Scenario`.
+    pub kind: String,
+    /// The scenario's name.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// What happens.
+    #[serde(default)]
+    pub spec: ScenarioSpec,
+}
+
+/// How a scenario is called.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Metadata {
+    /// The name, shown in reports.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// What happens, where, and how the world behaves meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ScenarioSpec {
+    /// What the scenario is about, shown in reports.
+    pub description: Option<String>,
+    /// The AWS region, `us-east-1` unless set.
+    pub region: Option<String>,
+    /// The zones by name, all zones of the region unless set.
+    pub zones: Option<Vec<String>>,
+    /// The seed of all chance, 0 unless set. The same seed gives the same run.
+    pub seed: Option<u64>,
+    /// When the world begins, as RFC 3339: `2026-03-14T06:00:00+09:00`. `2026-01-05T00:00:00Z` unless set.
+    pub start: Option<String>,
+    /// How long it goes on: `24h`. Unless set, until nothing has happened for a quarter of an hour, six hours at
+    /// most.
+    pub duration: Option<String>,
+    /// In which offset from UTC times of day are read and printed: `+09:00`. That of `start` unless set.
+    pub utc_offset: Option<String>,
+    /// How long things take.
+    pub timings: Option<TimingsSpec>,
+    /// Whether EC2 takes spot instances back by chance, at the rates of the catalogue. `false` unless set.
+    pub reclaims: Option<bool>,
+    /// A file with prices of your own, beside the scenario.
+    pub prices: Option<String>,
+    /// The least time between two samples of the curves in the record: `1m`. Unless set, a 1440th of the duration,
+    /// at least `10s`.
+    pub sample_every: Option<String>,
+    /// What happens, in any order.
+    #[serde(default)]
+    pub events: Vec<EventSpec>,
+}
+
+/// How long things take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TimingsSpec {
+    /// From the launch of an instance until its Node is there, `30s` unless set.
+    pub join: Option<String>,
+    /// From then until the node is ready, `10s` unless set.
+    pub ready: Option<String>,
+    /// From then until startup taints are taken off, `5s` unless set.
+    pub startup_taints: Option<String>,
+    /// From the order to end an instance until it is gone, `30s` unless set.
+    pub terminate: Option<String>,
+    /// From the binding of a pod until it is ready, `3s` unless set.
+    pub pod_start: Option<String>,
+    /// How long a pod needs to stop, `5s` unless set, and never longer than its grace period.
+    pub pod_stop: Option<String>,
+    /// How long a pod of a Job runs that has no annotation `whittle.dev/run-seconds`, `10m` unless set.
+    pub job_run: Option<String>,
+    /// By how much all of these vary, in percent up and down, 20 unless set.
+    pub jitter_percent: Option<u64>,
+}
+
+/// Something that happens. Exactly one of the fields after `label` says what; with none of them the label alone is
+/// put on the timeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct EventSpec {
+    /// When: a time of day (`"09:30"`, `"09:30:15"`), the first such time after the start, or a span after the start
+    /// (`+1h30m`).
+    pub at: String,
+    /// What to write on the timeline.
+    pub label: Option<String>,
+    /// Changes how many pods a workload has.
+    pub scale: Option<ScaleSpec>,
+    /// Brings the objects of a manifest file that is not read at the start.
+    pub submit: Option<FileSpec>,
+    /// Changes objects to what a manifest file says.
+    pub apply: Option<FileSpec>,
+    /// Deletes a workload with its pods.
+    pub delete: Option<WorkloadRef>,
+    /// Has EC2 take spot instances back, with two minutes' notice.
+    pub interrupt: Option<InterruptSpec>,
+    /// Has EC2 run out of capacity for a while.
+    pub capacity: Option<CapacitySpec>,
+    /// Changes prices.
+    pub price: Option<PriceSpec>,
+    /// Deletes nodes by hand.
+    pub delete_node: Option<DeleteNodeSpec>,
+}
+
+/// Changes how many pods a workload has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ScaleSpec {
+    /// The workload: `web`, or with kind and namespace where the name alone is not clear: `deployment/shop/web`.
+    pub workload: String,
+    /// How many pods it is to have.
+    pub replicas: u64,
+    /// Over which time it gets there, evenly: `20m`. At once unless set.
+    pub over: Option<String>,
+}
+
+/// A manifest file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct FileSpec {
+    /// The file, beside the scenario or in a directory below it. Files that are named here are not read at the start.
+    pub file: String,
+}
+
+/// A workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct WorkloadRef {
+    /// The workload, as in `scale`.
+    pub workload: String,
+}
+
+/// Has EC2 take spot instances back. Of the instances that all given fields describe, so many by lot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct InterruptSpec {
+    /// In this zone.
+    pub zone: Option<String>,
+    /// Of this instance type.
+    pub instance_type: Option<String>,
+    /// Of this family: `m6i`.
+    pub family: Option<String>,
+    /// Of this NodePool.
+    pub node_pool: Option<String>,
+    /// So many. All unless `count` or `percent` is set.
+    pub count: Option<u64>,
+    /// So many of a hundred, rounded up.
+    pub percent: Option<u64>,
+}
+
+/// Has EC2 run out of capacity. The loop is not told: it finds out when a launch is refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CapacitySpec {
+    /// Of this instance type.
+    pub instance_type: Option<String>,
+    /// Of this family: `m6i`.
+    pub family: Option<String>,
+    /// In this zone.
+    pub zone: Option<String>,
+    /// Bought this way: `spot` or `on-demand`.
+    pub capacity_type: Option<String>,
+    /// `false`: there is none.
+    pub available: bool,
+    /// For how long: `30m`.
+    #[serde(rename = "for")]
+    pub span: String,
+}
+
+/// Changes prices from now on, also those of instances that run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PriceSpec {
+    /// Of this instance type.
+    pub instance_type: Option<String>,
+    /// Of this family: `m6i`.
+    pub family: Option<String>,
+    /// In this zone.
+    pub zone: Option<String>,
+    /// Bought this way: `spot` or `on-demand`.
+    pub capacity_type: Option<String>,
+    /// What the prices are multiplied by: `1.5`. Exact to a millionth.
+    pub factor: f64,
+}
+
+/// Deletes nodes by hand, as `kubectl delete node` does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DeleteNodeSpec {
+    /// Of this NodePool.
+    pub node_pool: Option<String>,
+    /// In this zone.
+    pub zone: Option<String>,
+    /// So many, one unless set.
+    pub count: Option<u64>,
+}
+
+/// The JSON schema of the scenario file.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Scenario)
+}
