@@ -85,6 +85,19 @@ fn what_was_read_can_be_written_and_read_again() {
 }
 
 #[test]
+fn a_status_from_a_newer_cluster_is_no_problem() {
+    let manifests = one(
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: []}, status: {phase: Running, x: 1, conditions: [{type: Ready, status: 'True', y: 2}]}}",
+    );
+    assert_eq!((shown(&manifests), manifests.pods.len()), (Vec::new(), 1));
+    let misspelt = one(
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [], status: {}}, statu: {}}",
+    );
+    let paths: Vec<String> = misspelt.problems.iter().map(|one| one.defect.path.to_string()).collect();
+    assert_eq!(paths, ["spec.status", "statu"]);
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_problem_like_any_other() {
     let manifests = read(&[directory("good/special.yaml"), directory("nowhere.yaml")]);
     assert_eq!(names(&manifests.node_pools), ["gpu", "windows"]);

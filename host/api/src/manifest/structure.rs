@@ -177,7 +177,7 @@ impl Walk<'_> {
             let at = at.key(name);
             match known.get(name) {
                 Some(schema) => self.check(schema, value, &at),
-                None if open => {}
+                None if open || is_in_status(&at) => {}
                 None => self.add(&at, format!("the unknown field '{name}'"), fields(name, known.keys())),
             }
         }
@@ -267,6 +267,15 @@ impl Walk<'_> {
         if let Some(most) = limit(most).filter(|most| size > *most) {
             self.add(at, counted(size), format!("at most {}", counted(most)));
         }
+    }
+}
+
+/// A status is written by the cluster, which may be newer than we are; people cannot misspell it.
+fn is_in_status(at: &At<'_>) -> bool {
+    match at {
+        At::Root => false,
+        At::Key(At::Root, name) => *name == "status",
+        At::Key(parent, _) | At::Index(parent, _) => is_in_status(parent),
     }
 }
 
