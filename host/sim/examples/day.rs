@@ -5,6 +5,10 @@ use whittle_control as _;
 fn main() {
     let dir = std::env::args().nth(1).unwrap_or_else(|| "examples/ticket-cluster".to_owned());
     let options = whittle_sim::run::Options::default();
+    match whittle_sim::plan::plan(std::path::Path::new(&dir), &options) {
+        Ok(report) => println!("{}", whittle_sim::plan::text(&report)),
+        Err(problems) => eprintln!("{problems}"),
+    }
     let mut last = 0;
     let record = whittle_sim::run::simulate(std::path::Path::new(&dir), &options, &mut |progress| {
         let hour = progress.elapsed.millis() / 3_600_000;
@@ -14,7 +18,13 @@ fn main() {
         }
     });
     match record {
-        Ok(record) => println!("{}", serde_json::to_string(&record).unwrap_or_default()),
+        Ok(record) => {
+            println!(
+                "{}",
+                whittle_sim::record::text::timeline(&record, whittle_sim::record::text::Detail::Compact)
+            );
+            println!("{}", whittle_sim::record::text::summary(&record));
+        }
         Err(problems) => eprintln!("{problems}"),
     }
 }

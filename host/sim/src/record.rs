@@ -14,7 +14,7 @@ use whittle_core::check::Violation;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::price::Price;
 use whittle_core::model::time::Timestamp;
-use whittle_core::why::Unplaced;
+use whittle_core::why::{MoveBlocked, Unplaced};
 
 use crate::journal::Entry;
 use crate::record::nodes::NodeList;
@@ -31,6 +31,8 @@ pub struct Record {
     pub node_pools: Vec<PoolSummary>,
     /// Pods that had no place and that no NodePool could give one to, by workload and reason.
     pub unplaced: Vec<UnplacedSummary>,
+    /// Quiet nodes that stay at the end, and what keeps them.
+    pub blocked: Vec<MoveBlocked>,
     /// Plans that broke a rule and were not carried out.
     pub violations: Vec<PlanViolation>,
     /// What happened.

@@ -115,7 +115,8 @@ pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Pro
     driver.finish(&course)
 }
 
-fn setup(course: &Course) -> Setup {
+/// How a world behaves on this course.
+pub(crate) fn setup(course: &Course) -> Setup {
     Setup {
         seed: course.seed,
         start: course.start,
@@ -224,6 +225,7 @@ impl Driver {
             end,
             utc_offset_seconds: course.clock.offset_seconds(),
         };
-        self.recorder.finish(&mut self.world, settings)
+        let blocked = self.controller.blocked().to_vec();
+        self.recorder.finish(&mut self.world, settings, blocked)
     }
 }

@@ -8,7 +8,7 @@ use whittle_core::model::labels::DISRUPTED_TAINT;
 use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, DeleteReason, Launch, Outcome, Plan};
-use whittle_core::why::Unplaced;
+use whittle_core::why::{MoveBlocked, Unplaced};
 
 use super::nodes::node_list;
 use super::{
@@ -66,7 +66,10 @@ impl Recorder {
     pub(crate) fn decided(&mut self, plan: &Plan, world: &mut World) {
         self.decisions += 1;
         for unplaced in &plan.report.unplaced {
-            self.note_unplaced(unplaced, world);
+            // The report is that of the last look at waiting pods; some of them may have gone since.
+            if world.is_waiting(&unplaced.pod) {
+                self.note_unplaced(unplaced, world);
+            }
         }
     }
 
@@ -180,7 +183,12 @@ impl Recorder {
     }
 
     /// The record of a world that has come to its end.
-    pub(crate) fn finish(self, world: &mut World, settings: RecordSettings) -> Record {
+    pub(crate) fn finish(
+        self,
+        world: &mut World,
+        settings: RecordSettings,
+        blocked: Vec<MoveBlocked>,
+    ) -> Record {
         world.capture_peak();
         let last = node_list(world);
         let mut samples = self.samples;
@@ -214,6 +222,7 @@ impl Recorder {
             totals,
             node_pools,
             unplaced: unplaced.collect(),
+            blocked,
             violations: self.violations,
             timeline: std::mem::take(&mut world.journal.entries),
             samples,

@@ -38,6 +38,12 @@ impl Clock {
         Some(Self { offset_seconds: sign * seconds })
     }
 
+    /// The clock with this offset from UTC in seconds, east positive.
+    #[must_use]
+    pub const fn of_offset(offset_seconds: i32) -> Self {
+        Self { offset_seconds }
+    }
+
     /// The offset from UTC in seconds, east positive.
     #[must_use]
     pub const fn offset_seconds(self) -> i32 {

@@ -365,10 +365,13 @@ impl World {
             capacity_type: instance.capacity_type,
             price: instance.price,
         };
+        self.is_offering_estimated(class, &listed)
+    }
+
+    /// Whether the price of an offering is an estimate.
+    pub(crate) fn is_offering_estimated(&self, class: &str, listed: &LaunchOffering) -> bool {
         let class = self.classes.get(class);
-        class
-            .and_then(|class| find_offering(&class.instance_types, &listed))
-            .is_some_and(|(_, o)| o.estimated)
+        class.and_then(|class| find_offering(&class.instance_types, listed)).is_some_and(|(_, o)| o.estimated)
     }
 
     /// Prices change, also those of instances that run.

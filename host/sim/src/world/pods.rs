@@ -1,5 +1,6 @@
 //! Pods: made, bound, started, ended, asked to stop, gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use whittle_core::event::Event;
@@ -335,6 +336,17 @@ impl World {
     pub(crate) fn workload_of(&self, uid: &str) -> Option<String> {
         let spec = &self.pod_by_uid(uid)?.spec;
         spec.owner.as_ref().map(|owner| format!("{}/{}", spec.namespace, owner.name))
+    }
+
+    /// Pods that the scheduler has put on a node and that have not started yet, DaemonSets aside, by node.
+    pub(crate) fn newly_bound(&self) -> BTreeMap<String, Vec<String>> {
+        let mut bound: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for PodEntry { pod, .. } in self.pods.values() {
+            if let (Some(node), PodPhase::Pending, false) = (&pod.node, pod.phase, pod.belongs_to_node()) {
+                bound.entry(node.clone()).or_default().push(pod.full_name());
+            }
+        }
+        bound
     }
 
     /// How many instances have been launched.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use whittle_core::event::Event;
 use whittle_core::model::labels;
 use whittle_core::model::node_pool::DaemonSet;
-use whittle_core::model::pod::{PodPhase, PodSpec};
+use whittle_core::model::pod::PodSpec;
 use whittle_core::model::requirement::{TaintEffect, Toleration, TolerationOperator};
 use whittle_core::model::time::Duration;
 
@@ -352,21 +352,6 @@ impl World {
     pub(super) fn workloads_like(&self, covers: impl Fn(&PodSpec) -> bool) -> BTreeSet<WorkloadKey> {
         let covered = self.workloads.iter().filter(|(_, workload)| covers(&workload.wanted.pod));
         covered.map(|(key, _)| key.clone()).collect()
-    }
-
-    /// Whether all pods of a workload are ready, for tests and summaries.
-    pub(crate) fn ready_pods(&self, key: &WorkloadKey) -> u64 {
-        let live = self.workloads.get(key).into_iter().flat_map(|workload| &workload.live);
-        live.filter(|pod| {
-            let pod = &self.pods[*pod].pod;
-            pod.ready && pod.phase == PodPhase::Running
-        })
-        .count() as u64
-    }
-
-    /// The keys of all workloads.
-    pub(crate) fn workload_keys(&self) -> impl Iterator<Item = &WorkloadKey> {
-        self.workloads.keys()
     }
 }
 
