@@ -14,6 +14,7 @@ use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Launch, LaunchOffering, Plan};
 use whittle_core::why::Unplaced;
 
+use crate::input::WorkloadKind;
 use crate::problems::Problems;
 use crate::record::text::table::{Align, table};
 use crate::run::{Options, read, setup};
@@ -71,7 +72,13 @@ const LOOKS_MAX: usize = 16;
 ///
 /// Everything that is wrong with the files, at once.
 pub fn plan(dir: &FilePath, options: &Options) -> Result<PlanReport, Problems> {
-    let input = read(dir, options)?;
+    let mut input = read(dir, options)?;
+    for workload in input.objects.workloads.values_mut() {
+        // No time passes in which one pod after the other could become ready, and all of them are to have a place.
+        if let WorkloadKind::StatefulSet { ordered, .. } = &mut workload.kind {
+            *ordered = false;
+        }
+    }
     let mut world = World::new(setup(&input.course), input.objects);
     let settings = Settings { seed: input.course.seed, ..options.control.clone() };
     let mut controller = Controller::new(settings);

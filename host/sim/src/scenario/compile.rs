@@ -104,7 +104,7 @@ fn parse(file: &File, finder: &mut Finder) -> Option<Scenario> {
     shape::check(&value, &schema, &schema, &Path::default(), finder);
     for (field, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         let found = value.get(field).and_then(serde_json::Value::as_str);
-        if found.is_some_and(|found| found != wanted) {
+        if let Some(found) = found.filter(|found| *found != wanted) {
             finder.add(&path(&[field]), format!("{found:?}"), wanted);
         }
     }

@@ -118,9 +118,11 @@ impl World {
             entry.spec != workload.spec && !matches!(workload.wanted.kind, WorkloadKind::DaemonSet);
         match (&workload.wanted.kind, entry.ordinal, &entry.pinned) {
             (WorkloadKind::StatefulSet { .. }, Some(ordinal), _) => {
-                drop(workload.ordinals.insert(ordinal, pod))
+                workload.ordinals.insert(ordinal, pod);
             }
-            (WorkloadKind::DaemonSet, _, Some(node)) => drop(workload.by_node.insert(node.clone(), pod)),
+            (WorkloadKind::DaemonSet, _, Some(node)) => {
+                workload.by_node.insert(node.clone(), pod);
+            }
             _ => {}
         }
     }
