@@ -16,10 +16,44 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Simulate a cluster and what happens to it: a directory of manifests and a scenario.
+    Simulate(SimulateArgs),
+    /// Decide once: which nodes to launch for the pods in a directory of manifests, and which pods go where.
+    Plan(PlanArgs),
     /// List EC2 instance types with capacity, labels' facts and prices.
     Catalog(CatalogArgs),
     /// Print the CustomResourceDefinitions as YAML.
     Crds,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorldArgs {
+    /// The directory with manifests and at most one scenario.
+    pub(crate) dir: PathBuf,
+    /// The seed, in place of the scenario's. The same seed gives the same answer.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: OutputArg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) world: WorldArgs,
+    /// Also write a page with charts and the packing of each node.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print every entry of the timeline instead of taking like ones together.
+    #[arg(long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) world: WorldArgs,
 }
 
 #[derive(Debug, clap::Args)]

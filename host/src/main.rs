@@ -4,6 +4,7 @@ mod args;
 mod catalog;
 mod crds;
 mod output;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -13,6 +14,8 @@ use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let outcome = match Args::parse().command {
+        Command::Simulate(args) => simulate::simulate(&args),
+        Command::Plan(args) => simulate::plan(&args),
         Command::Catalog(args) => catalog::run(args),
         Command::Crds => crds::run(),
     };

@@ -67,8 +67,8 @@ fn evict(world: &World<'_>, eviction: &Eviction) -> Option<Violation> {
     if deleting_since(world, claim).is_none() && !has_notice {
         return violation("a node that stays", "one that goes");
     }
-    if pod.belongs_to_node() {
-        return violation("a pod that belongs to the node", "one that can be elsewhere");
+    if is_static(pod) {
+        return violation("a static pod", "one that the API server can end");
     }
     let Some(deadline) = deadline(world, claim) else {
         return match eviction.forced {
@@ -83,6 +83,11 @@ fn evict(world: &World<'_>, eviction: &Eviction) -> Option<Violation> {
         }
         Some(_) => None,
     }
+}
+
+/// Whether the kubelet itself keeps the pod. DaemonSet pods are drained like others, only later.
+fn is_static(pod: &Pod) -> bool {
+    pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node")
 }
 
 fn do_not_disrupt(world: &World<'_>, pod: &Pod) -> Option<Violation> {
@@ -108,7 +113,7 @@ fn terminate(world: &World<'_>, termination: &Termination) -> Option<Violation> 
     }
     let node = world.snapshot.node_of_claim(claim)?;
     let is_stuck = |pod: &Pod| pod.deleting.is_some_and(|since| since + STUCK_AFTER < world.now);
-    let leaves = |pod: &&Pod| !pod.belongs_to_node() && !tolerates_disruption(pod) && !is_stuck(pod);
+    let leaves = |pod: &&Pod| !is_static(pod) && !tolerates_disruption(pod) && !is_stuck(pod);
     let pod = world.snapshot.pods_on(&node.name).find(leaves)?;
     violation(&format!("pod {} still on it", pod.full_name()), "a drained node, or one whose time is up")
 }

@@ -273,6 +273,13 @@ pub(super) fn daemon_pod(name: &str, node: &str) -> Pod {
     pod
 }
 
+/// A static pod of a node's own.
+pub(super) fn static_pod(name: &str, node: &str) -> Pod {
+    let mut pod = running(name, node);
+    Arc::make_mut(&mut pod.spec).owner = Some(Owner { kind: "Node".into(), name: format!("node-{node}") });
+    pod
+}
+
 /// A DaemonSet `logs` whose pods ask for 1000 millis and run everywhere.
 pub(super) fn daemon_set() -> DaemonSet {
     let mut spec = PodSpec { requests: Resources { pods: 1, ..amount(1_000, 1) }, ..PodSpec::default() };

@@ -1,5 +1,6 @@
 use super::build::{
-    NOW, Scene, daemon_pod, disrupted, each, empty, evict, node, notice, refusal, running, tolerates,
+    NOW, Scene, daemon_pod, disrupted, each, empty, evict, node, notice, refusal, running, static_pod,
+    tolerates,
 };
 use crate::event::Event;
 use crate::model::pod::DoNotDisrupt;
@@ -60,9 +61,10 @@ fn a_pod_is_asked_to_leave_only_when_its_node_goes() {
                 },
                 &[],
             ),
+            (|scene| scene.pods[0] = daemon_pod("p", "x"), &[]),
             (
-                |scene| scene.pods[0] = daemon_pod("p", "x"),
-                &["evict: shop/p: found a pod that belongs to the node, expected one that can be elsewhere"],
+                |scene| scene.pods[0] = static_pod("p", "x"),
+                &["evict: shop/p: found a static pod, expected one that the API server can end"],
             ),
         ],
     );
@@ -109,7 +111,7 @@ fn an_instance_is_ended_when_its_node_is_drained_or_its_time_is_up() {
     }
     each(
         || Scene {
-            pods: vec![daemon_pod("logs", "x")],
+            pods: vec![static_pod("logs", "x")],
             actions: vec![terminate("aws:///a/i-x")],
             ..draining()
         },
