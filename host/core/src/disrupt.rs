@@ -18,6 +18,7 @@ use crate::model::time::Timestamp;
 use crate::provision::problem::{Cache, Problem};
 use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
+use crate::provision::{Work, collect_work, keep_nominated};
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
 use crate::why::{Blocker, MoveBlocked};
@@ -95,11 +96,12 @@ fn underutilized(
     (budgets, round): (&mut Budgets, &mut Round),
 ) {
     let mut problem = Problem::new(snapshot, cache, now);
+    let work = collect_work(snapshot, now);
     let groups: BTreeSet<_> = candidates
         .iter()
         .flat_map(|candidate| candidate.pods.iter())
         .filter_map(|pod| snapshot.group_of(&pod.uid))
-        .chain(snapshot.waiting().map(|(group, _)| group))
+        .chain(work.wanted.keys().chain(work.kept.keys()).copied())
         .collect();
     for group in groups {
         problem.demand(group, snapshot.group(group));
@@ -109,67 +111,72 @@ fn underutilized(
     for done in &round.moves {
         search.close(&done.claim);
     }
+    search.make_room_for_waiting(work);
     for candidate in candidates {
         match search.try_to_empty(candidate) {
             Err(pod) => {
                 let why = Blocker::PodsFitNowhere { pod };
                 round.blocked.push(MoveBlocked { claim: candidate.claim.name.clone(), why });
             }
-            Ok(taken) => {
-                if !settle(snapshot, candidate, DisruptionReason::Underutilized, (budgets, round)) {
-                    search.undo(candidate, &taken);
+            Ok(emptied) => {
+                if settle(snapshot, candidate, DisruptionReason::Underutilized, (budgets, round)) {
+                    search.keep(emptied);
+                } else {
+                    search.undo(emptied);
                 }
             }
         }
     }
 }
 
-/// Pods that were put somewhere: which demand, and where.
-type Taken = Vec<(usize, Place)>;
-
 /// A search over nodes that may go.
 struct Search<'a, 'b, 'c> {
     snapshot: &'a Snapshot,
     schedule: Schedule<'b, 'c>,
     places: BTreeMap<String, Place>,
-    /// Places that may take the pods of others: not going themselves, ready, and quiet.
-    open: Vec<bool>,
+    /// Whose pods each place takes.
+    takes: Vec<Takes>,
+    /// Pods that wait for a place or had to leave one, where they were put. They move on when that place goes.
+    arrived: BTreeMap<Place, Vec<&'a Pod>>,
     /// For each demand the places that could take one of its pods when the search began. No more will come.
     fitting: BTreeMap<usize, Vec<Place>>,
+}
+
+/// A place without its pods.
+struct Emptied<'a> {
+    place: Place,
+    /// The pods that run there.
+    residents: Vec<&'a Pod>,
+    /// Those that were put there during the search.
+    arrived: Vec<&'a Pod>,
+    /// Where they all were put instead.
+    moved: Vec<(&'a Pod, Place)>,
 }
 
 impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     fn new(snapshot: &'a Snapshot, schedule: Schedule<'b, 'c>, now: Timestamp) -> Self {
         let existing = &schedule.problem.existing;
         let places = existing.iter().enumerate().map(|(at, node)| (node.name.clone(), at)).collect();
-        let open = existing.iter().map(|node| {
+        let takes = existing.iter().map(|node| {
             let resting = snapshot
                 .claims
                 .get(&node.name)
                 .is_some_and(|claim| matches!(quiet(snapshot, claim, now), Quiet::At(_)));
-            node.initialized && !resting
+            if node.initialized && !resting { Takes::Moved } else { Takes::Waiting }
         });
-        let open = open.collect();
-        let mut search = Self { snapshot, schedule, places, open, fitting: BTreeMap::new() };
-        search.make_room_for_waiting();
-        search
+        let takes = takes.collect();
+        Self { snapshot, schedule, places, takes, arrived: BTreeMap::new(), fitting: BTreeMap::new() }
     }
 
-    /// Room that waiting pods will take is not room for moves.
-    fn make_room_for_waiting(&mut self) {
-        let waiting: Vec<_> =
-            self.snapshot.waiting().map(|(group, uids)| (group, uids.len())).collect();
-        for (group, pods) in waiting {
-            let demand = self.schedule.problem.by_group[&group];
-            for _ in 0..pods {
-                let place = (0..self.schedule.problem.existing.len()).find(|place| {
-                    self.schedule.may_run(*place, &self.schedule.problem.demands[demand])
-                        && self.schedule.refused_on_existing(*place, demand).is_none()
-                });
-                match place {
-                    Some(place) => self.schedule.take(place, demand),
-                    None => break,
-                }
+    /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
+    fn make_room_for_waiting(&mut self, work: Work) {
+        let overdue = keep_nominated(&mut self.schedule, &work);
+        let overdue = overdue.into_iter().map(|(_, uid)| uid);
+        let snapshot = self.snapshot;
+        for uid in work.wanted.into_values().flatten().chain(overdue) {
+            let Some(pod) = snapshot.pods.get(&uid) else { continue };
+            if let Some(place) = self.demand_of(pod).and_then(|demand| self.put(demand, Takes::Waiting)) {
+                self.arrived.entry(place).or_default().push(pod);
             }
         }
     }
@@ -177,78 +184,99 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     /// The place of a NodeClaim takes no pods any more.
     fn close(&mut self, claim: &str) {
         if let Some(place) = self.places.get(claim) {
-            self.open[*place] = false;
+            self.takes[*place] = Takes::Nobody;
         }
     }
 
     /// Puts all pods of a candidate somewhere else, or none and names the first that fits nowhere.
-    fn try_to_empty(&mut self, candidate: &Candidate<'_>) -> Result<Taken, String> {
-        let Some(own) = self.places.get(&candidate.claim.name).copied() else {
+    fn try_to_empty(&mut self, candidate: &Candidate<'a>) -> Result<Emptied<'a>, String> {
+        let Some(place) = self.places.get(&candidate.claim.name).copied() else {
             return Err(candidate.claim.name.clone());
         };
-        self.open[own] = false;
-        self.count_out(candidate, own);
-        let mut taken = Taken::new();
-        for pod in by_size(&candidate.pods) {
-            match self.put(pod) {
-                Some(step) => taken.push(step),
+        self.takes[place] = Takes::Nobody;
+        let arrived = self.arrived.remove(&place).unwrap_or_default();
+        let mut emptied = Emptied { place, residents: candidate.pods.clone(), arrived, moved: Vec::new() };
+        self.count_out(&emptied);
+        for pod in by_size(&[emptied.residents.as_slice(), &emptied.arrived].concat()) {
+            match self.demand_of(pod).and_then(|demand| self.put(demand, Takes::Moved)) {
+                Some(place) => emptied.moved.push((pod, place)),
                 None => {
-                    self.undo(candidate, &taken);
+                    self.undo(emptied);
                     return Err(pod.full_name());
                 }
             }
         }
-        Ok(taken)
+        Ok(emptied)
     }
 
-    fn undo(&mut self, candidate: &Candidate<'_>, taken: &Taken) {
-        for (demand, place) in taken.iter().rev() {
-            self.schedule.give_back(*place, *demand);
-        }
-        if let Some(own) = self.places.get(&candidate.claim.name).copied() {
-            self.count_in(candidate, own);
-            // A candidate is quiet, so it was open.
-            self.open[own] = true;
+    /// The pods stay where they were put.
+    fn keep(&mut self, emptied: Emptied<'a>) {
+        for (pod, place) in emptied.moved {
+            self.arrived.entry(place).or_default().push(pod);
         }
     }
 
-    fn put(&mut self, pod: &Pod) -> Option<(usize, Place)> {
-        let demand = self.demand_of(pod)?;
+    /// The pods go back to where they were.
+    fn undo(&mut self, emptied: Emptied<'a>) {
+        for (pod, place) in emptied.moved.iter().rev() {
+            if let Some(demand) = self.demand_of(pod) {
+                self.schedule.give_back(*place, demand);
+            }
+        }
+        for demand in self.counted(&emptied) {
+            self.schedule.take(emptied.place, demand);
+        }
+        // A candidate is ready and quiet.
+        self.takes[emptied.place] = Takes::Moved;
+        if !emptied.arrived.is_empty() {
+            self.arrived.insert(emptied.place, emptied.arrived);
+        }
+    }
+
+    /// Pods do not count where they are while they are looked for another place.
+    fn count_out(&mut self, emptied: &Emptied<'a>) {
+        for demand in self.counted(emptied) {
+            self.schedule.give_back(emptied.place, demand);
+        }
+    }
+
+    /// What is counted on a place that is being emptied: not the pods that leave it anyway.
+    fn counted(&self, emptied: &Emptied<'a>) -> Vec<usize> {
+        let staying = emptied.residents.iter().filter(|pod| pod.deleting.is_none());
+        staying.chain(&emptied.arrived).filter_map(|pod| self.demand_of(pod)).collect()
+    }
+
+    /// Takes the first place that will do.
+    fn put(&mut self, demand: usize, whose: Takes) -> Option<Place> {
         if !self.fitting.contains_key(&demand) {
             let demands = &self.schedule.problem.demands;
             let all = 0..self.schedule.problem.existing.len();
             let fitting = all.filter(|place| self.schedule.may_run(*place, &demands[demand])).collect();
             self.fitting.insert(demand, fitting);
         }
-        let fits = |place: &&Place| {
-            self.open[**place] && self.schedule.refused_on_existing(**place, demand).is_none()
+        let may_take = |place: &&Place| {
+            self.takes[**place] >= whose && self.schedule.refused_on_existing(**place, demand).is_none()
         };
-        let place = self.fitting[&demand].iter().find(fits).copied()?;
+        let place = self.fitting[&demand].iter().find(may_take).copied()?;
         self.schedule.take(place, demand);
-        Some((demand, place))
+        Some(place)
     }
 
     fn demand_of(&self, pod: &Pod) -> Option<usize> {
         let group: GroupId = self.snapshot.group_of(&pod.uid)?;
         self.schedule.problem.by_group.get(&group).copied()
     }
+}
 
-    /// The candidate's pods do not count where they are while they are looked for another place.
-    fn count_out(&mut self, candidate: &Candidate<'_>, own: Place) {
-        for pod in candidate.pods.iter().filter(|pod| pod.deleting.is_none()) {
-            if let Some(demand) = self.demand_of(pod) {
-                self.schedule.give_back(own, demand);
-            }
-        }
-    }
-
-    fn count_in(&mut self, candidate: &Candidate<'_>, own: Place) {
-        for pod in candidate.pods.iter().filter(|pod| pod.deleting.is_none()) {
-            if let Some(demand) = self.demand_of(pod) {
-                self.schedule.take(own, demand);
-            }
-        }
-    }
+/// Whose pods a place takes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Takes {
+    /// Nobody's: it goes itself.
+    Nobody,
+    /// Waiting pods only: it is not ready, or not quiet.
+    Waiting,
+    /// Those of nodes that go, too.
+    Moved,
 }
 
 /// The largest first.

@@ -35,12 +35,7 @@ pub fn interruption(snapshot: &Snapshot, now: Timestamp) -> Due {
     due
 }
 
-fn reclaim(
-    snapshot: &Snapshot,
-    (claim, notice): (&NodeClaim, &Notice),
-    now: Timestamp,
-    due: &mut Due,
-) {
+fn reclaim(snapshot: &Snapshot, (claim, notice): (&NodeClaim, &Notice), now: Timestamp, due: &mut Due) {
     let node = snapshot.node_of_claim(claim);
     if let Some(node) = node
         && !node.taints.iter().any(|taint| taint.key == labels::DISRUPTED_TAINT)
@@ -54,10 +49,8 @@ fn reclaim(
     }
     let latest = latest_drain(snapshot, node, notice);
     if latest <= now || are_replacements_ready(snapshot, node, now) {
-        due.actions.push(Action::Delete(Delete {
-            claim: claim.name.clone(),
-            reason: DeleteReason::Interrupted,
-        }));
+        due.actions
+            .push(Action::Delete(Delete { claim: claim.name.clone(), reason: DeleteReason::Interrupted }));
     } else {
         due.wake(latest);
     }
@@ -75,9 +68,11 @@ fn latest_drain(snapshot: &Snapshot, node: Option<&Node>, notice: &Notice) -> Ti
 fn are_replacements_ready(snapshot: &Snapshot, node: Option<&Node>, now: Timestamp) -> bool {
     let Some(node) = node else { return true };
     snapshot.pods_on(&node.name).all(|pod| match snapshot.nominations.get(&pod.uid) {
-        Some((claim, until)) if *until > now => {
-            snapshot.claims.get(claim).is_none_or(|claim| claim.initialized.is_some())
-        }
+        Some((place, until)) if *until > now => match snapshot.claims.get(place) {
+            Some(claim) => claim.initialized.is_some(),
+            // A node of somebody else is there; a NodeClaim that is just being made is not.
+            None => snapshot.nodes.contains_key(place),
+        },
         Some(_) | None => true,
     })
 }

@@ -58,6 +58,8 @@ pub fn lifecycle(snapshot: &Snapshot, now: Timestamp) -> Due {
             due.actions.push(Action::Finalize(NodeRef { claim: claim.name.clone(), node: None }));
         } else if let Some(since) = claim.deleting {
             terminate(snapshot, (claim, node, since), &mut drain, &mut due);
+        } else if snapshot.terminated.contains(&claim.name) {
+            due.actions.push(delete(claim, DeleteReason::InstanceGone));
         } else {
             grow(claim, node, now, &mut due);
         }

@@ -9,28 +9,37 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 /// How many of them a name gets.
 const SUFFIX_LETTERS: usize = 5;
 
-/// A name for a new NodeClaim of a NodePool, `<pool>-<suffix>`, that is not among `taken`, and is afterwards.
-pub(crate) fn claim_name(
-    node_pool: &str,
-    (now, seed): (Timestamp, u64),
-    taken: &mut BTreeSet<String>,
-) -> String {
-    let mut state = seed ^ now.millis().rotate_left(32) ^ hash(node_pool);
-    loop {
-        let mut bits = splitmix(&mut state);
-        let suffix: String = (0..SUFFIX_LETTERS)
-            .map(|_| {
-                let letters = LETTERS.len() as u64;
-                let letter = LETTERS[usize::try_from(bits % letters).unwrap_or(0)];
-                bits /= letters;
-                char::from(letter)
-            })
-            .collect();
-        let name = format!("{node_pool}-{suffix}");
-        if taken.insert(name.clone()) {
-            return name;
+/// Names for the new NodeClaims of one plan.
+pub(crate) struct ClaimNames {
+    state: u64,
+    taken: BTreeSet<String>,
+}
+
+impl ClaimNames {
+    /// Names that are none of `taken`.
+    pub(crate) fn new((now, seed): (Timestamp, u64), taken: impl Iterator<Item = String>) -> Self {
+        Self { state: seed ^ now.millis().rotate_left(32), taken: taken.collect() }
+    }
+
+    /// The next name for a NodeClaim of a NodePool: `<pool>-<suffix>`.
+    pub(crate) fn next(&mut self, node_pool: &str) -> String {
+        loop {
+            let name = format!("{node_pool}-{}", suffix(splitmix(&mut self.state)));
+            if self.taken.insert(name.clone()) {
+                return name;
+            }
         }
     }
+}
+
+fn suffix(mut bits: u64) -> String {
+    let letters = LETTERS.len() as u64;
+    let letter = |_| {
+        let letter = LETTERS[usize::try_from(bits % letters).unwrap_or(0)];
+        bits /= letters;
+        char::from(letter)
+    };
+    (0..SUFFIX_LETTERS).map(letter).collect()
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
@@ -42,8 +51,20 @@ const fn splitmix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// FNV-1a.
-fn hash(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+#[cfg(test)]
+mod tests {
+    use super::ClaimNames;
+    use crate::model::time::Timestamp;
+
+    #[test]
+    fn the_same_seed_gives_the_same_names_and_a_name_that_is_taken_is_skipped() {
+        let names = |taken: &[String]| {
+            let mut names = ClaimNames::new((Timestamp::from_millis(7), 1), taken.iter().cloned());
+            [names.next("web"), names.next("web")]
+        };
+        let [first, second] = names(&[]);
+        assert_eq!(first.len(), "web-".len() + 5);
+        assert_eq!(names(&[]), [first.clone(), second.clone()]);
+        assert_eq!(names(&[first])[0], second);
+    }
 }

@@ -20,6 +20,13 @@ pub(crate) fn budgets_of(snapshot: &Snapshot, pod: &Pod) -> Vec<(ObjectKey, u32)
         .collect()
 }
 
+/// Whether PodDisruptionBudgets will never let a pod be evicted: one that allows no disruption at all, or several.
+pub(crate) fn is_blocked_always(snapshot: &Snapshot, pod: &Pod) -> bool {
+    let budgets = budgets_of(snapshot, pod);
+    let never = |(key, _): &(ObjectKey, u32)| snapshot.disruption_budgets[key].blocks_always;
+    budgets.len() > 1 || budgets.iter().any(never)
+}
+
 fn covers(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
     let selected = budget.selector.as_ref().is_some_and(|s| selects(s, &pod.spec.labels));
     let unready = pod.phase == PodPhase::Running && !pod.ready;

@@ -17,6 +17,7 @@ pub(crate) mod existing;
 mod explain;
 mod finish;
 pub(crate) mod intern;
+mod order;
 pub mod problem;
 pub(crate) mod requirements;
 pub(crate) mod schedule;
@@ -26,12 +27,13 @@ pub(crate) mod topology;
 pub(crate) mod universe;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::disrupt::candidates::is_reschedulable;
 use crate::model::pod::Pod;
 use crate::model::time::Timestamp;
-use crate::names::claim_name;
+use crate::names::ClaimNames;
+use crate::pdb::is_blocked_always;
 use crate::plan::{Action, Nomination, Plan, Report};
 use crate::provision::problem::{Cache, Problem};
 use crate::provision::schedule::Schedule;
@@ -75,16 +77,17 @@ pub fn provision(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, seed: u
 
 /// The pods that a decision is about, by group.
 #[derive(Debug, Default)]
-struct Work {
+pub(crate) struct Work {
     /// Pods that need a place.
-    wanted: BTreeMap<GroupId, Vec<String>>,
+    pub(crate) wanted: BTreeMap<GroupId, Vec<String>>,
     /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
-    kept: BTreeMap<GroupId, Vec<(String, String)>>,
+    pub(crate) kept: BTreeMap<GroupId, Vec<(String, String)>>,
     /// Pods that can be nowhere, whatever is launched.
     impossible: Vec<String>,
 }
 
-fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work {
+/// The pods that wait, and those on nodes that are on their way out.
+pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work {
     let mut work = Work::default();
     for (group, uids) in snapshot.waiting() {
         for uid in uids {
@@ -94,13 +97,18 @@ fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work {
     for claim in snapshot.claims.values().filter(|claim| snapshot.is_leaving(claim)) {
         let node = snapshot.node_of_claim(claim);
         let pods = node.into_iter().flat_map(|node| snapshot.pods_on(&node.name));
-        for pod in pods.filter(|pod| is_reschedulable(pod) && !pod.is_do_not_disrupt(now)) {
+        for pod in pods.filter(|pod| will_be_evicted(snapshot, pod, now)) {
             if let Some(group) = snapshot.group_of(&pod.uid) {
                 sort_in(snapshot, &mut work, (group, &pod.uid), now);
             }
         }
     }
     work
+}
+
+/// Whether a pod on a leaving node will have to start elsewhere, rather than stay until the end.
+fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
+    is_reschedulable(pod) && !pod.is_do_not_disrupt(now) && !is_blocked_always(snapshot, pod)
 }
 
 fn sort_in(snapshot: &Snapshot, work: &mut Work, (group, uid): (GroupId, &String), now: Timestamp) {
@@ -117,7 +125,7 @@ fn sort_in(snapshot: &Snapshot, work: &mut Work, (group, uid): (GroupId, &String
 }
 
 /// Keeps the room of pods that are expected on a node. Those for which there is no room any more come back.
-fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Vec<(GroupId, String)> {
+pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Vec<(GroupId, String)> {
     let places: BTreeMap<String, Place> = (schedule.problem.existing.iter().enumerate())
         .map(|(place, existing)| (existing.name.clone(), place))
         .collect();
@@ -125,9 +133,10 @@ fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Vec<(GroupId,
     for (group, pods) in &work.kept {
         let demand = schedule.problem.by_group[group];
         for (uid, name) in pods {
-            // A node that is asked for and not launched yet has no room to keep: what it will be is not known.
             let Some(place) = places.get(name).copied() else { continue };
-            if schedule.may_run(place, &schedule.problem.demands[demand]) {
+            // Of a node that is not launched yet only the domain is known: its pods count there.
+            let launched = schedule.problem.existing[place].launched;
+            if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
                 schedule.take(place, demand);
             } else {
                 overdue.push((*group, uid.clone()));
@@ -219,7 +228,7 @@ fn finish(
     (placed, left): (Placed, Vec<Waiting>),
     (now, seed): (Timestamp, u64),
 ) -> Plan {
-    let Schedule { problem, drafts } = schedule;
+    let Schedule { problem, drafts, .. } = schedule;
     let existing = problem.existing.len();
     let mut pods_of: Vec<Vec<String>> = vec![Vec::new(); drafts.len()];
     let mut nominations = Vec::new();
@@ -235,11 +244,11 @@ fn finish(
             None => {}
         }
     }
-    let mut names: BTreeSet<String> = snapshot.claims.keys().cloned().collect();
+    let mut names = ClaimNames::new((now, seed), snapshot.claims.keys().cloned());
     let mut actions = Vec::with_capacity(drafts.len() + nominations.len());
     for (draft, pods) in drafts.iter().zip(pods_of) {
         let pool = &problem.templates[draft.template].pool.name;
-        let claim = claim_name(pool, (now, seed), &mut names);
+        let claim = names.next(pool);
         actions.push(Action::Launch(Box::new(problem.launch(draft, claim, pods))));
     }
     actions.extend(nominations);

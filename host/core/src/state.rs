@@ -15,9 +15,11 @@ use std::sync::Arc;
 
 use crate::event::{Event, Notice, NoticeKind, ObjectKey};
 use crate::model::instance_type::CapacityType;
+use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
 use crate::model::pod::Pod;
+use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, LaunchOffering, Nomination, Outcome, Plan};
@@ -141,12 +143,13 @@ impl Snapshot {
     }
 
     /// Whether a NodeClaim is on its way out, so that its pods need another place: it is being deleted, EC2 takes
-    /// its instance back, or EC2 never had one for it.
+    /// its instance back or has ended it, or EC2 never had one for it.
     #[must_use]
     pub fn is_leaving(&self, claim: &NodeClaim) -> bool {
         let reclaimed =
             self.notices.get(&claim.name).is_some_and(|notice| notice.kind == NoticeKind::Reclaim);
-        claim.deleting.is_some() || reclaimed || self.refused.contains(&claim.name)
+        let ended = self.refused.contains(&claim.name) || self.terminated.contains(&claim.name);
+        claim.deleting.is_some() || reclaimed || ended
     }
 
     /// When the next thing runs out that `ClusterState::expire` forgets.
@@ -157,12 +160,14 @@ impl Snapshot {
         expiries.filter(|until| *until > now && *until < Timestamp::MAX).min()
     }
 
-    /// Whether pods can still be expected on a NodeClaim, or on a Node that has none.
+    /// Whether pods can still be expected on a NodeClaim, or on a Node that has none. What is not known yet is a
+    /// NodeClaim that is just being made: nothing is expected on places that are gone.
     #[must_use]
     pub fn is_expected(&self, place: &str) -> bool {
         match self.claims.get(place) {
             Some(claim) => !self.is_leaving(claim),
-            None => self.nodes.get(place).is_some_and(|node| node.deleting.is_none()),
+            None if self.refused.contains(place) => false,
+            None => self.nodes.get(place).is_none_or(|node| node.deleting.is_none()),
         }
     }
 
@@ -172,15 +177,32 @@ impl Snapshot {
         self.unavailable.get(key).is_none_or(|until| *until <= now)
     }
 
-    /// What the nodes of a pool have together, those on their way included, and how many they are.
+    /// What the nodes of a pool have together, those on their way included, and how many they are. A node that is
+    /// not launched yet counts as the most that it can turn out to have; one that EC2 refused counts no more.
     #[must_use]
     pub fn used_of_pool(&self, node_pool: &str) -> (Resources, u64) {
-        let claims = self.claims.values().filter(|claim| claim.node_pool == node_pool);
-        claims.fold((Resources::default(), 0), |(used, nodes), claim| {
+        let of_pool =
+            |claim: &&NodeClaim| claim.node_pool == node_pool && !self.refused.contains(&claim.name);
+        self.claims.values().filter(of_pool).fold((Resources::default(), 0), |(used, nodes), claim| {
             let node = self.node_of_claim(claim).map(|node| &node.capacity).filter(|c| !c.is_zero());
             let capacity = node.or(claim.instance.as_ref().map(|instance| &instance.capacity));
-            (capacity.map_or_else(|| used.clone(), |capacity| used.plus(capacity)), nodes + 1)
+            let used = match capacity {
+                Some(capacity) => used.plus(capacity),
+                None => used.plus(&self.largest_of(claim)),
+            };
+            (used, nodes + 1)
         })
+    }
+
+    /// The largest capacity of each resource among the instance types that a NodeClaim may still become.
+    fn largest_of(&self, claim: &NodeClaim) -> Resources {
+        let listed = claim.requirements.iter().find(|requirement| {
+            requirement.key == labels::INSTANCE_TYPE && requirement.operator == Operator::In
+        });
+        let class = self.node_classes.get(&claim.node_class);
+        let types = class.into_iter().flat_map(|class| class.instance_types.iter());
+        let may_be = types.filter(|it| listed.is_some_and(|listed| listed.values.contains(&it.name)));
+        may_be.fold(Resources::default(), |largest, it| Resources::max(&largest, &it.capacity))
     }
 }
 
@@ -239,6 +261,7 @@ impl ClusterState {
 
     fn expect_one(&mut self, pod_uid: &str, node: &str, until: Timestamp) {
         let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.version += 1;
         snapshot.nominations.insert(pod_uid.to_owned(), (node.to_owned(), until));
     }
 
@@ -308,7 +331,9 @@ impl Snapshot {
         if let Some(instance) = &claim.instance {
             self.index.put_claim_instance(&instance.provider_id, &claim.name);
         }
-        self.claims.insert(claim.name.clone(), claim);
+        let name = self.node_of_claim(&claim).map(|node| node.name.clone());
+        let is_new = self.claims.insert(claim.name.clone(), claim).is_none();
+        self.touch_by_residents(name.filter(|_| is_new));
     }
 
     /// A node is ready: kube-scheduler gets a little time to bind the pods that are expected there, then they
@@ -331,7 +356,18 @@ impl Snapshot {
 
     fn put_node(&mut self, node: Node) {
         self.index.put_node_instance(&node.provider_id, &node.name);
-        self.nodes.insert(node.name.clone(), node);
+        let name = node.name.clone();
+        let is_new = self.nodes.insert(name.clone(), node).is_none();
+        self.touch_by_residents(Some(name).filter(|_| is_new));
+    }
+
+    /// A node or its NodeClaim has become known later than pods on it: they have not come just now.
+    fn touch_by_residents(&mut self, node: Option<String>) {
+        let Some(node) = node else { return };
+        let own = self.pods_on(&node).filter(|pod| !pod.belongs_to_node());
+        if let Some(last) = own.filter_map(|pod| pod.started).max() {
+            self.touch_claim_of(Some(&node), last);
+        }
     }
 
     fn remove_node(&mut self, name: &str) {
@@ -350,7 +386,9 @@ impl Snapshot {
             self.nominations.remove(&pod.uid);
         }
         if (bound || ended || leaving) && !pod.belongs_to_node() {
-            self.touch_claim_of(pod.node.as_deref(), now);
+            // A pod that is seen for the first time may have come long ago.
+            let at = if known.is_none() { pod.started.map_or(now, |started| started.min(now)) } else { now };
+            self.touch_claim_of(pod.node.as_deref(), at);
         }
         let group = self.groups.intern(&pod, &self.volume_claims);
         let pod = Pod { spec: Arc::clone(&self.groups.get(group).spec), ..pod };
@@ -392,7 +430,18 @@ impl Snapshot {
     fn put_notice(&mut self, notice: Notice) {
         // An instance of somebody else's, or one that is gone already: nothing of ours will be lost.
         let Some(claim) = self.index.claim_of_instance(&notice.provider_id) else { return };
-        self.notices.insert(claim.to_owned(), notice);
+        let known = self.notices.get(claim);
+        // What will certainly happen is not taken back by what perhaps might.
+        if known.is_none_or(|known| notice.kind <= known.kind) {
+            self.notices.insert(claim.to_owned(), notice);
+        }
+    }
+
+    /// A NodeClaim that could not even be made will not come: its pods look for another place.
+    fn give_up_unmade(&mut self, claim: &str) {
+        if !self.claims.contains_key(claim) {
+            self.nominations.retain(|_, (node, _)| node != claim);
+        }
     }
 
     fn put_outcome(&mut self, outcome: Outcome) {
@@ -410,7 +459,7 @@ impl Snapshot {
                 self.refused.insert(claim);
             }
             Outcome::Terminated { claim } => drop(self.terminated.insert(claim)),
-            Outcome::Failed { .. } => {}
+            Outcome::Failed { claim, .. } => self.give_up_unmade(&claim),
         }
     }
 }

@@ -6,26 +6,23 @@ use crate::model::node::NodeClaim;
 use crate::model::node_pool::{Budget, BudgetNodes, DisruptionReason, NodePool};
 use crate::state::Snapshot;
 
-/// What is left of each NodePool's budgets in one round.
+/// What NodePools' budgets allow, and what one round has taken of them.
 #[derive(Debug, Default)]
 pub(crate) struct Budgets {
-    left: BTreeMap<(String, DisruptionReason), u64>,
+    allowed: BTreeMap<(String, DisruptionReason), u64>,
+    /// Nodes by NodePool, whatever the reason: a node that leaves for one reason is gone for all others.
+    taken: BTreeMap<String, u64>,
 }
 
 impl Budgets {
     /// Takes one node out of its NodePool's budget for a reason, if there is one left.
     pub(crate) fn take(&mut self, snapshot: &Snapshot, pool: &NodePool, reason: DisruptionReason) -> bool {
         let key = (pool.name.clone(), reason);
-        let left = self.left.entry(key).or_insert_with(|| allowed(snapshot, pool, reason));
-        let taken = *left > 0;
-        *left = left.saturating_sub(1);
-        // A node that leaves for one reason is gone for all others.
-        for ((name, other), left) in &mut self.left {
-            if taken && *name == pool.name && *other != reason {
-                *left = left.saturating_sub(1);
-            }
-        }
-        taken
+        let allowed = *self.allowed.entry(key).or_insert_with(|| allowed(snapshot, pool, reason));
+        let taken = self.taken.entry(pool.name.clone()).or_default();
+        let is_left = *taken < allowed;
+        *taken += u64::from(is_left);
+        is_left
     }
 }
 

@@ -9,7 +9,7 @@ use crate::event::ObjectKey;
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::pod::Pod;
-use crate::model::requirement::{Taint, TaintEffect, Toleration, TolerationOperator};
+use crate::model::requirement::{Taint, TaintEffect, Toleration};
 use crate::model::time::{Duration, Timestamp};
 use crate::pdb::budgets_of;
 use crate::plan::{Action, Cordon, DeleteReason, Eviction};
@@ -52,9 +52,8 @@ impl<'a> Drain<'a> {
         let cordoned = node.taints.iter().any(|taint| taint.key == labels::DISRUPTED_TAINT);
         let interrupted = self.snapshot.notices.contains_key(&claim.name);
         let reason = if interrupted { DeleteReason::Interrupted } else { DeleteReason::Requested };
-        (!cordoned).then(|| {
-            Action::Cordon(Cordon { claim: claim.name.clone(), node: node.name.clone(), reason })
-        })
+        (!cordoned)
+            .then(|| Action::Cordon(Cordon { claim: claim.name.clone(), node: node.name.clone(), reason }))
     }
 
     /// The pods of a node that leave now.
@@ -110,9 +109,8 @@ impl<'a> Drain<'a> {
 /// Whether a drain waits for a pod.
 fn is_drained(pod: &Pod, now: Timestamp) -> bool {
     let is_static = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node");
-    let stuck = pod
-        .deleting
-        .is_some_and(|asked| asked + pod.spec.termination_grace_period + STUCK_AFTER <= now);
+    let stuck =
+        pod.deleting.is_some_and(|asked| asked + pod.spec.termination_grace_period + STUCK_AFTER <= now);
     !is_static && !pod.phase.is_terminal() && !stuck && !tolerates_disruption(&pod.spec.tolerations)
 }
 
@@ -123,10 +121,7 @@ pub(crate) fn tolerates_disruption(tolerations: &[Toleration]) -> bool {
         value: String::new(),
         effect: TaintEffect::NoSchedule,
     };
-    tolerations.iter().any(|toleration| {
-        let by_value = matches!(&toleration.operator, TolerationOperator::Equal(value) if !value.is_empty());
-        toleration.tolerates(&taint) && !by_value
-    })
+    tolerations.iter().any(|toleration| toleration.tolerates(&taint))
 }
 
 fn tier(pod: &Pod) -> u8 {

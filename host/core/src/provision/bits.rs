@@ -6,6 +6,19 @@ pub(crate) struct Bits {
     words: Vec<u64>,
 }
 
+/// Whether an id is in a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IsIn {
+    Yes,
+    No,
+}
+
+impl From<bool> for IsIn {
+    fn from(is_in: bool) -> Self {
+        if is_in { Self::Yes } else { Self::No }
+    }
+}
+
 impl Bits {
     pub(crate) fn none(len: usize) -> Self {
         Self { words: vec![0; len.div_ceil(64)] }
@@ -23,6 +36,48 @@ impl Bits {
 
     pub(crate) fn insert(&mut self, id: usize) {
         self.words[id / 64] |= 1 << (id % 64);
+    }
+
+    /// Inserts an id that may lie beyond the length so far.
+    pub(crate) fn insert_growing(&mut self, id: usize) {
+        if self.words.len() <= id / 64 {
+            self.words.resize(id / 64 + 1, 0);
+        }
+        self.insert(id);
+    }
+
+    /// The first id that is in none of the other sets, which may be shorter.
+    pub(crate) fn first_outside(&self, others: [&Self; 2]) -> Option<usize> {
+        self.words.iter().enumerate().find_map(|(at, word)| {
+            let taken =
+                others.iter().fold(0, |taken, other| taken | other.words.get(at).copied().unwrap_or(0));
+            let left = word & !taken;
+            (left != 0).then(|| at * 64 + left.trailing_zeros() as usize)
+        })
+    }
+
+    /// Adds a set that may be longer.
+    pub(crate) fn unite_growing(&mut self, other: &Self) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        self.unite(other);
+    }
+
+    /// Puts an id in or takes it out, wherever it lies.
+    pub(crate) fn set_growing(&mut self, id: usize, is_in: IsIn) {
+        match is_in {
+            IsIn::Yes => self.insert_growing(id),
+            IsIn::No if id / 64 < self.words.len() => self.remove(id),
+            IsIn::No => {}
+        }
+    }
+
+    /// Keeps what is in any of `others`.
+    pub(crate) fn intersect_any<'a>(&mut self, others: impl Iterator<Item = &'a Self> + Clone) {
+        for (at, word) in self.words.iter_mut().enumerate() {
+            *word &= others.clone().fold(0, |any, other| any | other.words[at]);
+        }
     }
 
     pub(crate) fn remove(&mut self, id: usize) {

@@ -1,14 +1,17 @@
 //! A new node in the making: what it may still become, given the pods that are on it.
 
+use std::sync::Arc;
+
 use crate::model::pod::HostPort;
 use crate::model::requirement::untolerated;
-use crate::provision::amounts::{self, Amounts};
+use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
 use crate::provision::intern::Sym;
 use crate::provision::problem::{Alternative, Demand, Problem};
 use crate::provision::requirements::Values;
 use crate::provision::template::{Shape, Template};
 use crate::provision::topology::{Concern, Domain, Place};
+use crate::provision::universe::Universe;
 use crate::why::TopologyRule;
 
 /// A new node in the making.
@@ -48,6 +51,13 @@ pub(crate) struct Candidate<'a> {
 impl Problem<'_> {
     /// What a new node can still become once a pod of `demand` joins it.
     pub(crate) fn join(&self, onto: &Candidate<'_>, demand: &Demand) -> Result<Shape, Refused> {
+        // Looked at first, because it is what most often refuses and costs least to ask.
+        if let Some(rule) = self.refusing(&demand.concern, None, Domain::Host(onto.place)) {
+            return Err(Refused::Topology { rule });
+        }
+        if collide(&demand.group.spec.host_ports, onto.host_ports) {
+            return Err(Refused::HostPort);
+        }
         let mut first = None;
         for alternative in &demand.alternatives {
             match self.join_as(onto, demand, alternative) {
@@ -65,11 +75,7 @@ impl Problem<'_> {
         alternative: &Alternative,
     ) -> Result<Shape, Refused> {
         let template = onto.template;
-        let universe = &self.universes[template.universe];
         let mask = &alternative.masks[template.universe];
-        if collide(&demand.group.spec.host_ports, onto.host_ports) {
-            return Err(Refused::HostPort);
-        }
         let zones = onto.shape.zones & mask.zones;
         let capacity_types = onto.shape.capacity_types & mask.capacity_types;
         let mut types = onto.shape.types.clone();
@@ -78,39 +84,42 @@ impl Problem<'_> {
             return Err(Refused::Labels);
         }
         let custom = if mask.is_plain() {
-            onto.shape.custom.clone()
+            Arc::clone(&onto.shape.custom)
         } else {
-            mask.join(&onto.shape.custom, self.interner).ok_or(Refused::Labels)?
+            Arc::new(mask.join(&onto.shape.custom, self.interner).ok_or(Refused::Labels)?)
         };
-        let mut requests = onto.requests.to_vec();
-        amounts::add(&mut requests, &demand.requests);
-        self.keep_holding(&mut types, template, &requests, &demand.group.spec.host_ports);
-        universe.keep_offered(&mut types, zones, capacity_types);
+        self.keep_holding(&mut types, onto, demand);
+        self.universes[template.universe].keep_offered(&mut types, zones, capacity_types);
         if types.is_empty() {
             return Err(Refused::InstanceTypes);
         }
         let mut shape = Shape { types, zones, capacity_types, custom };
-        if !demand.concern.is_free() {
-            self.settle(&mut shape, template, onto.place, &demand.concern)?;
+        for label in &demand.concern.labels {
+            self.settle(&mut shape, template, &demand.concern, *label)?;
         }
         self.check_min_values(template, &shape)?;
         Ok(shape)
     }
 
-    /// Drops the types that cannot hold so much besides the DaemonSet pods that they will run.
-    fn keep_holding(&self, types: &mut Bits, template: &Template, requests: &[u64], ports: &[HostPort]) {
-        let universe = &self.universes[template.universe];
+    /// Drops the types that cannot hold the pod too, besides the DaemonSet pods that they will run.
+    fn keep_holding(&self, types: &mut Bits, onto: &Candidate<'_>, demand: &Demand) {
+        let universe = &self.universes[onto.template.universe];
+        let ports = &demand.group.spec.host_ports;
+        let rows = |daemons| [onto.requests, demand.requests.as_slice(), daemons];
+        if let [everywhere] = onto.template.overheads.as_slice()
+            && ports.is_empty()
+        {
+            universe.keep_fitting(types, &rows(&everywhere.requests));
+            return;
+        }
         let mut holding = Bits::none(universe.len());
-        for overhead in &template.overheads {
+        for overhead in &onto.template.overheads {
             let mut part = types.clone();
             part.intersect(&overhead.types);
-            if part.is_empty() || collide(ports, &overhead.host_ports) {
-                continue;
+            if !part.is_empty() && !collide(ports, &overhead.host_ports) {
+                universe.keep_fitting(&mut part, &rows(&overhead.requests));
+                holding.unite(&part);
             }
-            let mut wanted = requests.to_vec();
-            amounts::add(&mut wanted, &overhead.requests);
-            universe.keep_fitting(&mut part, &wanted);
-            holding.unite(&part);
         }
         *types = holding;
     }
@@ -127,7 +136,7 @@ impl Problem<'_> {
         Ok(())
     }
 
-    /// Narrows a new node to a domain of each label that a rule is about.
+    /// Narrows a new node to one domain of a label that a rule is about.
     ///
     /// A node that a rule counts is bound to one domain at once. Karpenter leaves it open and then takes every
     /// domain as occupied, so that zonal anti-affinity needs several rounds; bound, one round does.
@@ -135,67 +144,41 @@ impl Problem<'_> {
         &self,
         shape: &mut Shape,
         template: &Template,
-        place: Place,
-        concern: &Concern,
-    ) -> Result<(), Refused> {
-        if let Some(rule) = self.refusing(concern, None, Domain::Host(place)) {
-            return Err(Refused::Topology { rule });
-        }
-        for label in self.labels_of_rules(concern) {
-            self.settle_label(shape, template, concern, label)?;
-        }
-        Ok(())
-    }
-
-    /// The labels that rules are about, in the order of their names.
-    fn labels_of_rules(&self, concern: &Concern) -> Vec<Sym> {
-        let rules = concern.own.iter().chain(&concern.meant);
-        let mut labels: Vec<_> = rules.filter_map(|rule| self.rules[*rule].label).collect();
-        labels.sort_by_key(|label| self.interner.text(*label));
-        labels.dedup();
-        labels
-    }
-
-    fn settle_label(
-        &self,
-        shape: &mut Shape,
-        template: &Template,
         concern: &Concern,
         label: Sym,
     ) -> Result<(), Refused> {
         let universe = &self.universes[template.universe];
-        let own = concern.own.iter().find(|rule| self.rules[**rule].label == Some(label)).copied();
-        let values = shape.domains(label, universe).unwrap_or_default();
-        let mut refusing = own;
-        let mut open: Vec<Sym> = Vec::new();
-        for value in values {
+        if let Some(value) = shape.only(label, universe) {
+            let refusing = self.refusing(concern, Some(label), Domain::Label(value));
+            return refusing.map_or(Ok(()), |rule| Err(Refused::Topology { rule }));
+        }
+        let mut refusing = concern.own.iter().find(|rule| self.rules[**rule].label == Some(label)).copied();
+        let mut choices = Vec::new();
+        for value in shape.domains(label, universe).unwrap_or_default() {
             match self.refusing(concern, Some(label), Domain::Label(value)) {
                 Some(rule) => refusing = Some(rule),
-                None => open.push(value),
+                None => choices.extend(self.chosen(shape, universe, label, value)),
             }
         }
-        let mut choices: Vec<_> = open
-            .into_iter()
-            .filter_map(|value| {
-                let mut chosen = shape.clone();
-                chosen.restrict(label, &Values::of([value]), universe, self.interner).ok()?;
-                universe.keep_offered(&mut chosen.types, chosen.zones, chosen.capacity_types);
-                (!chosen.types.is_empty()).then_some((value, chosen))
-            })
-            .collect();
-        if choices.len() > 1 {
-            choices.sort_by_cached_key(|(value, chosen)| {
-                let pods = self.pods_in(concern, label, *value);
-                (pods, universe.cheapest_of(chosen), self.interner.text(*value).to_owned())
-            });
-        }
-        match (choices.into_iter().next(), refusing) {
+        let best = choices.into_iter().min_by_key(|(value, chosen)| {
+            let pods = self.pods_in(concern, label, *value);
+            (pods, universe.cheapest_of(chosen), self.interner.text(*value))
+        });
+        match (best, refusing) {
             (Some((_, chosen)), _) => *shape = chosen,
             (None, Some(rule)) => return Err(Refused::Topology { rule }),
             // Rules of others count these pods over a label that the node will not have: nothing to count.
             (None, None) => {}
         }
         Ok(())
+    }
+
+    /// The shape with one value chosen for a label, if anything is left of it then.
+    fn chosen(&self, shape: &Shape, universe: &Universe, label: Sym, value: Sym) -> Option<(Sym, Shape)> {
+        let mut chosen = shape.clone();
+        chosen.restrict(label, &Values::of([value]), universe, self.interner).ok()?;
+        universe.keep_offered(&mut chosen.types, chosen.zones, chosen.capacity_types);
+        (!chosen.types.is_empty()).then_some((value, chosen))
     }
 
     /// The first rule over `label` (`None`: the hostname) that does not let a pod into a domain.
@@ -214,7 +197,7 @@ impl Problem<'_> {
         spreads.map(|rule| rule.pods_in(Domain::Label(value))).max().unwrap_or(0)
     }
 
-    /// A new node of a NodePool for a pod of `demand`.
+    /// A new node of a NodePool for a pod of `demand`, which is not on it yet.
     pub(crate) fn open(&self, template: usize, demand: &Demand, place: Place) -> Result<Draft, Refused> {
         let at = template;
         let template = &self.templates[at];
@@ -233,8 +216,7 @@ impl Problem<'_> {
         let onto = Candidate { shape: &within, ..onto };
         let shape = self.join(&onto, demand)?;
         let charged = universe.largest(&shape.types);
-        let host_ports = demand.group.spec.host_ports.clone();
-        Ok(Draft { template: at, shape, requests: demand.requests.clone(), pods: 1, host_ports, charged })
+        Ok(Draft { template: at, shape, requests: Amounts::new(), pods: 0, host_ports: Vec::new(), charged })
     }
 }
 

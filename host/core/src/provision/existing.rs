@@ -6,7 +6,7 @@ use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::node_pool::NodeClass;
 use crate::model::pod::{HostPort, PodSpec};
-use crate::model::requirement::{Requirement, Taint, TaintEffect, untolerated};
+use crate::model::requirement::{Operator, Requirement, Taint, TaintEffect, untolerated};
 use crate::model::resources::Resources;
 use crate::provision::amounts::{self, Amounts, Axes};
 use crate::provision::intern::{Interner, Sym};
@@ -27,6 +27,9 @@ pub(crate) struct Existing {
     pub(crate) free: Amounts,
     pub(crate) host_ports: Vec<HostPort>,
     pub(crate) initialized: bool,
+    /// Whether there is an instance. Before, what the node will be is not known: it counts as a domain with the
+    /// pods that are expected on it, and has no room for others.
+    pub(crate) launched: bool,
 }
 
 impl Existing {
@@ -80,9 +83,14 @@ fn of_claim(snapshot: &Snapshot, claim: &NodeClaim, axes: &mut Axes) -> Option<E
     if snapshot.is_leaving(claim) {
         return None;
     }
-    let instance = claim.instance.as_ref()?;
     let initialized = claim.initialized.is_some();
     let expected = labels_of_claim(claim, snapshot.node_classes.get(&claim.node_class));
+    let Some(instance) = &claim.instance else {
+        let place = Place { node: None, labels: &expected, taints: &claim.taints };
+        let nothing = Resources::default();
+        let existing = finish(snapshot, place, (&claim.name, false), &nothing, axes);
+        return Some(Existing { launched: false, ..existing });
+    };
     let Some(node) = snapshot.node_of_claim(claim) else {
         let place = Place { node: None, labels: &expected, taints: &claim.taints };
         return Some(finish(snapshot, place, (&claim.name, false), &instance.allocatable, axes));
@@ -116,6 +124,9 @@ fn labels_of_claim(claim: &NodeClaim, class: Option<&NodeClass>) -> BTreeMap<Str
         if let Some(instance_type) = types.into_iter().find(|it| it.name == instance.instance_type) {
             let single = instance_type.labels.iter().filter(|(_, values)| values.len() == 1);
             node_labels.extend(single.map(|(key, values)| (key.clone(), values[0].clone())));
+            let mut offerings = instance_type.offerings.iter();
+            let zone = offerings.find(|offering| offering.zone == instance.zone);
+            node_labels.extend(zone.map(|offering| (labels::ZONE_ID.to_owned(), offering.zone_id.clone())));
         }
         for (key, value) in [
             (labels::INSTANCE_TYPE, instance.instance_type.as_str()),
@@ -124,6 +135,10 @@ fn labels_of_claim(claim: &NodeClaim, class: Option<&NodeClass>) -> BTreeMap<Str
         ] {
             node_labels.insert(key.to_owned(), value.to_owned());
         }
+    }
+    let decided = claim.requirements.iter().filter(|r| r.operator == Operator::In && r.values.len() == 1);
+    for requirement in decided {
+        node_labels.entry(requirement.key.clone()).or_insert_with(|| requirement.values[0].clone());
     }
     node_labels.extend(claim.labels.clone());
     node_labels
@@ -168,6 +183,7 @@ fn finish(
         free: axes.row(free),
         host_ports: Vec::new(),
         initialized,
+        launched: true,
         node,
     };
     if let Some(node) = &existing.node {

@@ -3,7 +3,7 @@
 use crate::model::requirement::untolerated;
 use crate::model::resources::PODS;
 use crate::provision::amounts;
-use crate::provision::draft::Refused;
+use crate::provision::draft::{Refused, collide};
 use crate::provision::problem::{Demand, Problem};
 use crate::provision::requirements;
 use crate::provision::template::Template;
@@ -73,7 +73,14 @@ impl Problem<'_> {
         let Some(alternative) = demand.alternatives.first() else { return Why::HostPort };
         let mask = &alternative.masks[template.universe];
         types.intersect(&mask.types);
-        let least = template.overheads.iter().map(|overhead| overhead.requests.clone()).min();
+        let ports = &demand.group.spec.host_ports;
+        let (colliding, others): (Vec<_>, Vec<_>) =
+            template.overheads.iter().partition(|overhead| collide(ports, &overhead.host_ports));
+        colliding.iter().for_each(|overhead| types.subtract(&overhead.types));
+        if types.is_empty() && !colliding.is_empty() {
+            return Why::HostPort;
+        }
+        let least = others.iter().map(|overhead| overhead.requests.clone()).min();
         let mut wanted = least.unwrap_or_default();
         amounts::add(&mut wanted, &demand.requests);
         let counted = universe.lacking(&types, &wanted).into_iter().map(|(axis, count)| {

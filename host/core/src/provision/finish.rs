@@ -24,16 +24,17 @@ impl Problem<'_> {
     /// it, its offerings are left out of the next round and the next capacity type has its turn.
     pub(crate) fn listed(&self, template: &Template, shape: &Shape) -> (Bits, CapacityMask) {
         let universe = &self.universes[template.universe];
-        let ways = CapacityType::ALL.map(|way| 1 << way as u8);
-        let usable = |way: &&CapacityMask| {
-            shape.capacity_types & **way != 0 && universe.is_offered(&shape.types, shape.zones, **way)
-        };
-        let way = ways.iter().find(usable).copied().unwrap_or(shape.capacity_types);
         let mut types = shape.types.clone();
-        universe.keep_offered(&mut types, shape.zones, way);
+        // Before the capacity type is chosen: plain types on demand are better than exotic ones on spot.
         if template.min_values.is_empty() {
             drop_exotic(&mut types, universe);
         }
+        let ways = CapacityType::ALL.map(|way| 1 << way as u8);
+        let usable = |way: &&CapacityMask| {
+            shape.capacity_types & **way != 0 && universe.is_offered(&types, shape.zones, **way)
+        };
+        let way = ways.iter().find(usable).copied().unwrap_or(shape.capacity_types);
+        universe.keep_offered(&mut types, shape.zones, way);
         (self.cheapest_types(template, shape, &types, way), way)
     }
 
@@ -108,7 +109,7 @@ impl Problem<'_> {
             let key = labels::normalized(&requirement.key);
             by_key.entry(key).or_default().push(requirement.clone());
         }
-        for (key, values) in &shape.custom {
+        for (key, values) in shape.custom.iter() {
             let key = self.interner.text(*key);
             by_key.insert(key, values.to_requirements(key, self.interner));
         }

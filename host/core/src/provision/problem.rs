@@ -16,7 +16,7 @@ use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey};
 use crate::provision::selector::Namespaces;
 use crate::provision::template::{Room, Template, overheads_of, shape_of};
-use crate::provision::topology::{Concern, Domain, Rule, RuleKey, rules_of};
+use crate::provision::topology::{Concern, Domain, Rule, RuleKey, Whom, rules_of};
 use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
 use crate::state::Snapshot;
 use crate::state::groups::{GroupId, PodGroup};
@@ -28,7 +28,7 @@ use crate::why::{NodePoolWhy, TopologyRule, Why};
 pub struct Cache {
     pub(crate) interner: Interner,
     pub(crate) axes: Axes,
-    universes: BTreeMap<String, Universe>,
+    universes: BTreeMap<String, Arc<Universe>>,
 }
 
 /// Everything that scheduling looks at.
@@ -36,7 +36,7 @@ pub struct Cache {
 pub(crate) struct Problem<'a> {
     pub(crate) interner: &'a mut Interner,
     pub(crate) axes: &'a mut Axes,
-    pub(crate) universes: Vec<Universe>,
+    pub(crate) universes: Vec<Arc<Universe>>,
     /// Templates in the order in which they are tried.
     pub(crate) templates: Vec<Template>,
     /// NodePools that cannot have new nodes now, and why.
@@ -116,7 +116,7 @@ impl<'a> Problem<'a> {
             let at = universe.types.iter().position(|known| known.name == instance_type);
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
-                universe.withdraw(at, zone, capacity_type);
+                Arc::make_mut(universe).withdraw(at, zone, capacity_type);
             }
         }
     }
@@ -295,13 +295,17 @@ impl<'a> Problem<'a> {
         shapes.flat_map(|shape| shape.domains(label, universe).unwrap_or_default()).collect()
     }
 
+    /// How pods like these are concerned by the rules.
     fn concern(&self, spec: &PodSpec, keys: &BTreeMap<RuleKey, usize>) -> Concern {
         let own: Vec<_> = rules_of(spec).iter().filter_map(|key| keys.get(key).copied()).collect();
         let means = |(_, rule): &(usize, &Rule)| rule.means(spec, self.namespaces);
         let meant: Vec<_> = self.rules.iter().enumerate().filter(means).map(|(at, _)| at).collect();
         let repels = |at: &&usize| self.rules[**at].what.rule == TopologyRule::AntiAffinity;
         let repelled = meant.iter().filter(repels).copied().collect();
-        Concern { own, meant, repelled }
+        let mut labels: Vec<_> = own.iter().chain(&meant).filter_map(|at| self.rules[*at].label).collect();
+        labels.sort_by_key(|label| self.interner.text(*label));
+        labels.dedup();
+        Concern { own, meant, repelled, labels }
     }
 
     fn count_residents(&mut self, snapshot: &Snapshot, keys: &BTreeMap<RuleKey, usize>) {
@@ -320,13 +324,13 @@ impl<'a> Problem<'a> {
                     if is_counted(&node.labels, &node.taints, &rule.what)
                         && let Some(domain) = domain_of(rule, &node.labels, place, self.interner)
                     {
-                        rule.add(domain, pods);
+                        rule.count_residents(domain, pods, Whom::Meant);
                     }
                 }
                 for rule in &concern.own {
                     let rule = &mut self.rules[*rule];
                     if let Some(domain) = domain_of(rule, &node.labels, place, self.interner) {
-                        rule.add_owner(domain, pods);
+                        rule.count_residents(domain, pods, Whom::Owners);
                     }
                 }
             }
@@ -353,7 +357,7 @@ fn domain_of(
 }
 
 /// Whether a spread counts the pods on a node with these labels and taints.
-fn is_counted(
+pub(crate) fn is_counted(
     labels: &BTreeMap<String, String>,
     taints: &[crate::model::requirement::Taint],
     what: &RuleKey,
@@ -410,7 +414,7 @@ impl Mask {
         let mut joined = given.clone();
         for (key, values) in &self.several {
             requirements::add(&mut joined, *key, values.clone(), interner);
-            requirements::get(&joined, *key).filter(|left| !left.is_none())?;
+            requirements::get(&joined, *key).filter(|left| !left.is_nothing())?;
         }
         for (key, values) in &self.custom {
             match requirements::get(given, *key) {
@@ -434,7 +438,7 @@ impl Cache {
             if !known.is_some_and(|universe| Arc::ptr_eq(&universe.types, &class.instance_types)) {
                 let types = Arc::clone(&class.instance_types);
                 let universe = Universe::new(types, &mut self.axes, &mut self.interner);
-                self.universes.insert(name.clone(), universe);
+                self.universes.insert(name.clone(), Arc::new(universe));
             }
         }
     }

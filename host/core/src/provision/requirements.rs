@@ -1,7 +1,9 @@
 //! The algebra of requirements on one label: which values it may have, and whether it may be absent.
 //!
-//! Semantics are Karpenter's: `In` is a set, `NotIn` the complement of one, `Exists` the complement of nothing,
-//! `DoesNotExist` the empty set; `Gt`, `Lt`, `Gte`, `Lte` are inclusive bounds that only integers fulfil.
+//! `In` is a set, `NotIn` the complement of one or no label at all, `Exists` the complement of nothing,
+//! `DoesNotExist` no label at all; `Gt`, `Lt`, `Gte`, `Lte` are inclusive bounds that only integers fulfil. Unlike
+//! with Karpenter, conditions that contradict one another are not fulfilled by a missing label: kube-scheduler
+//! would not bind a pod there.
 
 use crate::model::labels;
 use crate::model::requirement::{Operator, Requirement};
@@ -12,6 +14,8 @@ use crate::provision::intern::{Interner, Sym};
 pub(crate) struct Values {
     /// Whether `set` lists what is excluded rather than what is allowed.
     complement: bool,
+    /// Whether a node without the label will do.
+    absent: bool,
     /// Sorted, without duplicates.
     set: Vec<Sym>,
     at_least: Option<i64>,
@@ -19,14 +23,19 @@ pub(crate) struct Values {
 }
 
 impl Values {
+    /// No value, and not absent either: what nothing fulfils.
+    fn nothing() -> Self {
+        Self { complement: false, absent: false, set: Vec::new(), at_least: None, at_most: None }
+    }
+
     /// `DoesNotExist`: no value, the label must be absent.
-    pub(crate) fn none() -> Self {
-        Self { complement: false, set: Vec::new(), at_least: None, at_most: None }
+    fn absent() -> Self {
+        Self { absent: true, ..Self::nothing() }
     }
 
     /// `Exists`: any value.
-    pub(crate) fn any() -> Self {
-        Self { complement: true, ..Self::none() }
+    fn any() -> Self {
+        Self { complement: true, ..Self::nothing() }
     }
 
     /// Exactly these values.
@@ -34,7 +43,7 @@ impl Values {
         let mut set: Vec<_> = values.into_iter().collect();
         set.sort_unstable();
         set.dedup();
-        Self { set, ..Self::none() }
+        Self { set, ..Self::nothing() }
     }
 
     pub(crate) fn from_requirement(requirement: &Requirement, interner: &mut Interner) -> Self {
@@ -43,10 +52,10 @@ impl Values {
             Operator::In => Self::of(requirement.values.iter().map(|value| interner.intern(value))),
             Operator::NotIn => {
                 let excluded = Self::of(requirement.values.iter().map(|value| interner.intern(value)));
-                Self { complement: true, ..excluded }
+                Self { complement: true, absent: true, ..excluded }
             }
             Operator::Exists => Self::any(),
-            Operator::DoesNotExist => Self::none(),
+            Operator::DoesNotExist => Self::absent(),
             // A bound that is no integer was refused at the border; here it can only match nothing.
             Operator::Gt => Self::bounded(bound.and_then(|bound| bound.checked_add(1)), Side::AtLeast),
             Operator::Lt => Self::bounded(bound.and_then(|bound| bound.checked_sub(1)), Side::AtMost),
@@ -57,7 +66,7 @@ impl Values {
 
     fn bounded(bound: Option<i64>, side: Side) -> Self {
         match (bound, side) {
-            (None, _) => Self::none(),
+            (None, _) => Self::nothing(),
             (at_least, Side::AtLeast) => Self { at_least, ..Self::any() },
             (at_most, Side::AtMost) => Self { at_most, ..Self::any() },
         }
@@ -70,10 +79,11 @@ impl Values {
             (Some(left), Some(right)) => Some(left.min(right)),
             (left, right) => left.or(right),
         };
+        let absent = self.absent && other.absent;
         if let (Some(at_least), Some(at_most)) = (at_least, at_most)
             && at_least > at_most
         {
-            return Self::none();
+            return Self { absent, ..Self::nothing() };
         }
         let (complement, mut set) = match (self.complement, other.complement) {
             (true, true) => {
@@ -88,10 +98,10 @@ impl Values {
             (true, false) => (false, other.set.iter().copied().filter(|value| self.lists(*value)).collect()),
         };
         if complement {
-            return Self { complement, set, at_least, at_most };
+            return Self { complement, absent, set, at_least, at_most };
         }
         set.retain(|value| within(interner.number(*value), at_least, at_most));
-        Self { complement, set, at_least: None, at_most: None }
+        Self { complement, absent, set, at_least: None, at_most: None }
     }
 
     /// Whether a label may have this value.
@@ -108,21 +118,34 @@ impl Values {
         self.set.binary_search(&value).is_ok() != self.complement
     }
 
-    /// Whether no value at all is allowed.
-    pub(crate) fn is_none(&self) -> bool {
-        !self.complement && self.set.is_empty()
+    /// Whether nothing fulfils this: no value is allowed, and the label must not be absent either.
+    pub(crate) fn is_nothing(&self) -> bool {
+        !self.complement && !self.absent && self.set.is_empty()
     }
 
     /// Whether a node without the label will do: `NotIn` and `DoesNotExist`.
-    pub(crate) fn admits_absence(&self) -> bool {
-        let not_in =
-            self.complement && !self.set.is_empty() && self.at_least.is_none() && self.at_most.is_none();
-        not_in || self.is_none()
+    pub(crate) const fn admits_absence(&self) -> bool {
+        self.absent
     }
 
     /// Whether something fulfils both. Two negatives can always be fulfilled, by having no label at all.
     pub(crate) fn is_compatible(&self, other: &Self, interner: &Interner) -> bool {
-        !self.and(other, interner).is_none() || (self.admits_absence() && other.admits_absence())
+        !self.and(other, interner).is_nothing()
+    }
+
+    /// The value that a node is given which must have the label: the first listed by name, else the least integer
+    /// that will do and is not negative if possible. `None` when the label may as well be absent.
+    pub(crate) fn chosen(&self, interner: &Interner) -> Option<String> {
+        if self.absent {
+            return None;
+        }
+        if !self.complement {
+            return self.set.iter().map(|value| interner.text(*value)).min().map(str::to_owned);
+        }
+        let least = self.at_least.unwrap_or_else(|| self.at_most.map_or(0, |most| most.min(0)));
+        let excluded = |number: &i64| interner.find(&number.to_string()).is_some_and(|sym| !self.lists(sym));
+        let free = (least..=self.at_most.unwrap_or(i64::MAX)).find(|number| !excluded(number));
+        free.map(|number| number.to_string())
     }
 
     /// The values allowed, when they are listed.
@@ -136,7 +159,8 @@ impl Values {
         values.sort_unstable();
         let listed = |operator| Requirement::new(key, operator, values.clone());
         if !self.complement {
-            let operator = if values.is_empty() { Operator::DoesNotExist } else { Operator::In };
+            let operator =
+                if self.absent && values.is_empty() { Operator::DoesNotExist } else { Operator::In };
             return vec![listed(operator)];
         }
         let bounds = [(Operator::Gte, self.at_least), (Operator::Lte, self.at_most)];
@@ -146,8 +170,9 @@ impl Values {
         let mut requirements: Vec<_> = bounds.collect();
         if !values.is_empty() {
             requirements.push(listed(Operator::NotIn));
-        } else if requirements.is_empty() {
-            requirements.push(listed(Operator::Exists));
+        }
+        if requirements.is_empty() || !(self.absent || self.at_least.is_some() || self.at_most.is_some()) {
+            requirements.push(Requirement::new::<String>(key, Operator::Exists, []));
         }
         requirements
     }
@@ -215,16 +240,18 @@ mod tests {
         let cases: &[(Side<'_>, Side<'_>, &str)] = &[
             ((In, &["a", "b"]), (In, &["b", "c"]), "k In [b]"),
             ((In, &["a", "b"]), (NotIn, &["b"]), "k In [a]"),
-            ((In, &["a"]), (NotIn, &["a"]), "k DoesNotExist"),
+            ((In, &["a"]), (NotIn, &["a"]), "k In"),
+            ((NotIn, &["a"]), (DoesNotExist, &[]), "k DoesNotExist"),
+            ((Exists, &[]), (NotIn, &["a"]), "k NotIn [a] & k Exists"),
             ((NotIn, &["a"]), (NotIn, &["b"]), "k NotIn [a, b]"),
             ((Exists, &[]), (In, &["a"]), "k In [a]"),
             ((Exists, &[]), (Exists, &[]), "k Exists"),
-            ((DoesNotExist, &[]), (In, &["a"]), "k DoesNotExist"),
+            ((DoesNotExist, &[]), (In, &["a"]), "k In"),
             ((Gt, &["4"]), (In, &["4", "5", "x"]), "k In [5]"),
             ((Gt, &["4"]), (Lt, &["9"]), "k Gte [5] & k Lte [8]"),
             ((Gte, &["4"]), (Lte, &["4"]), "k Gte [4] & k Lte [4]"),
-            ((Gt, &["9"]), (Lt, &["4"]), "k DoesNotExist"),
-            ((Gt, &["9223372036854775807"]), (Exists, &[]), "k DoesNotExist"),
+            ((Gt, &["9"]), (Lt, &["4"]), "k In"),
+            ((Gt, &["9223372036854775807"]), (Exists, &[]), "k In"),
             ((Gte, &["4"]), (NotIn, &["7"]), "k Gte [4] & k NotIn [7]"),
         ];
         for ((left_operator, left), (right_operator, right), expected) in cases {
@@ -258,5 +285,34 @@ mod tests {
         assert!(!above.admits(two, interner));
         assert!(!above.admits(word, interner));
         assert!(!above.admits_absence());
+    }
+
+    #[test]
+    fn a_contradiction_is_not_fulfilled_by_a_missing_label() {
+        let interner = &mut Interner::default();
+        let [a, b] = ["a", "b"].map(|value| values(Operator::In, &[value], interner));
+        let neither = a.and(&b, interner);
+        assert!(neither.is_nothing());
+        assert!(!neither.admits_absence());
+    }
+
+    #[test]
+    fn a_label_that_must_be_there_is_given_a_value_that_will_do() {
+        use Operator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
+        let cases: &[(&[(Operator, &[&str])], Option<&str>)] = &[
+            (&[(In, &["b", "a"])], Some("a")),
+            (&[(Exists, &[])], Some("0")),
+            (&[(Exists, &[]), (NotIn, &["0", "1"])], Some("2")),
+            (&[(Gt, &["5"]), (NotIn, &["6"])], Some("7")),
+            (&[(Lt, &["-3"])], Some("-4")),
+            (&[(NotIn, &["a"])], None),
+            (&[(DoesNotExist, &[])], None),
+        ];
+        for (conditions, expected) in cases {
+            let interner = &mut Interner::default();
+            let all: Vec<_> = conditions.iter().map(|(op, listed)| values(*op, listed, interner)).collect();
+            let all = all[1..].iter().fold(all[0].clone(), |both, one| both.and(one, interner));
+            assert_eq!(all.chosen(interner).as_deref(), *expected, "{conditions:?}");
+        }
     }
 }

@@ -4,15 +4,15 @@
 //! Pods of one group are equal, so what refuses one of them for good refuses all: each group looks at each node
 //! at most once more than it puts pods there.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-use crate::model::requirement::untolerated;
-use crate::provision::amounts::{self, Amounts};
+use crate::model::requirement::{Requirement, untolerated};
+use crate::provision::amounts;
+use crate::provision::bits::Bits;
 use crate::provision::draft::{Candidate, Draft, Refused, collide};
 use crate::provision::intern::Sym;
-use crate::provision::problem::{Demand, Problem};
-use crate::provision::topology::{Domain, Place};
+use crate::provision::order::Order;
+use crate::provision::problem::{Demand, Problem, is_counted};
+use crate::provision::requirements;
+use crate::provision::topology::{Count, Domain, Place};
 use crate::why::TopologyRule;
 
 /// A schedule in the making.
@@ -21,21 +21,22 @@ pub(crate) struct Schedule<'a, 'b> {
     pub(crate) problem: &'a mut Problem<'b>,
     /// New nodes. Their places follow those of the existing nodes.
     pub(crate) drafts: Vec<Draft>,
+    order: Order,
 }
 
 /// What one group may still try.
 struct Options {
     /// Existing nodes that may still take a pod, in order.
     existing: Vec<Place>,
-    /// New nodes that may still take a pod, those with the fewest pods first.
-    drafts: BinaryHeap<Reverse<(u32, usize)>>,
+    /// New nodes that will never take a pod of this group.
+    refusing: Bits,
     /// NodePools that may still have a new node for it.
     templates: Vec<usize>,
 }
 
 impl<'a, 'b> Schedule<'a, 'b> {
-    pub(crate) const fn new(problem: &'a mut Problem<'b>) -> Self {
-        Self { problem, drafts: Vec::new() }
+    pub(crate) fn new(problem: &'a mut Problem<'b>) -> Self {
+        Self { problem, drafts: Vec::new(), order: Order::default() }
     }
 
     /// Puts up to `pods` pods of a group somewhere, and says where. Those for which there is no place are not
@@ -55,13 +56,16 @@ impl<'a, 'b> Schedule<'a, 'b> {
     fn options(&self, demand: usize) -> Options {
         let demand = &self.problem.demands[demand];
         let existing = (0..self.problem.existing.len()).filter(|place| self.may_run(*place, demand));
-        let drafts = self.drafts.iter().enumerate().filter(|(_, draft)| {
+        let mut refusing = Bits::default();
+        for (at, draft) in self.drafts.iter().enumerate() {
             let taints = &self.problem.templates[draft.template].pool.taints;
-            untolerated(taints, &demand.group.spec.tolerations).is_none()
-        });
+            if untolerated(taints, &demand.group.spec.tolerations).is_some() {
+                refusing.insert_growing(self.problem.existing.len() + at);
+            }
+        }
         Options {
             existing: existing.collect(),
-            drafts: drafts.map(|(at, draft)| Reverse((draft.pods, at))).collect(),
+            refusing,
             templates: (0..self.problem.templates.len()).collect(),
         }
     }
@@ -79,7 +83,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     fn place_one(&mut self, demand: usize, options: &mut Options) -> Option<Place> {
         let existing = self.place_on_existing(demand, &mut options.existing);
         existing
-            .or_else(|| self.place_on_draft(demand, &mut options.drafts))
+            .or_else(|| self.place_on_draft(demand, &mut options.refusing))
             .or_else(|| self.place_on_new(demand, options))
     }
 
@@ -146,25 +150,45 @@ impl<'a, 'b> Schedule<'a, 'b> {
         }
     }
 
-    fn place_on_draft(&mut self, at: usize, open: &mut BinaryHeap<Reverse<(u32, usize)>>) -> Option<Place> {
-        let mut later = Vec::new();
-        let mut found = None;
-        while let Some(Reverse((pods, draft))) = open.pop() {
-            match self.joined(draft, at) {
+    fn place_on_draft(&mut self, demand: usize, refusing: &mut Bits) -> Option<Place> {
+        let mut not_now = self.refused_by_rules(demand);
+        while let Some(place) = self.order.first_outside([refusing, &not_now]) {
+            let draft = place - self.problem.existing.len();
+            match self.joined(draft, demand) {
                 Ok(shape) => {
                     self.drafts[draft].shape = shape;
-                    let place = self.problem.existing.len() + draft;
-                    self.take(place, at);
-                    open.push(Reverse((pods + 1, draft)));
-                    found = Some(place);
-                    break;
+                    self.take(place, demand);
+                    return Some(place);
                 }
-                Err(refused) if self.is_final(refused) => {}
-                Err(_) => later.push(Reverse((pods, draft))),
+                Err(refused) if self.is_final(refused) => refusing.insert_growing(place),
+                Err(_) => not_now.insert_growing(place),
             }
         }
-        open.extend(later);
-        found
+        None
+    }
+
+    /// New nodes that are sure to refuse a pod now because of rules on where it may be relative to others.
+    fn refused_by_rules(&self, demand: usize) -> Bits {
+        let mut refused = Bits::default();
+        let concern = &self.problem.demands[demand].concern;
+        let rules = &self.problem.rules;
+        for at in concern.own.iter().filter(|at| rules[**at].label.is_none()) {
+            let counts_itself = concern.meant.binary_search(at).is_ok();
+            if let Some(hosts) = rules[*at].refusing_hosts(counts_itself) {
+                refused.unite_growing(hosts);
+            }
+        }
+        for at in concern.repelled.iter().filter(|at| rules[**at].label.is_none()) {
+            refused.unite_growing(rules[*at].intolerant_hosts());
+        }
+        for label in &concern.labels {
+            for (value, places) in self.order.bound(*label) {
+                if self.problem.refusing(concern, Some(*label), Domain::Label(value)).is_some() {
+                    refused.unite_growing(places);
+                }
+            }
+        }
+        refused
     }
 
     fn joined(&self, draft: usize, demand: usize) -> Result<crate::provision::template::Shape, Refused> {
@@ -187,9 +211,8 @@ impl<'a, 'b> Schedule<'a, 'b> {
             match self.problem.open(template, &self.problem.demands[at], place) {
                 Ok(draft) => {
                     self.problem.templates[template].room.take(&draft.charged);
-                    self.drafts.push(Draft { requests: Amounts::new(), pods: 0, ..draft });
+                    self.drafts.push(draft);
                     self.take(place, at);
-                    options.drafts.push(Reverse((1, self.drafts.len() - 1)));
                     return Some(place);
                 }
                 Err(refused) if self.is_final(refused) => options.templates.retain(|t| *t != template),
@@ -202,23 +225,24 @@ impl<'a, 'b> Schedule<'a, 'b> {
     /// Puts one pod of a group on a place that will do.
     pub(crate) fn take(&mut self, place: Place, demand: usize) {
         self.count(place, demand, Count::Up);
-        let (row, ports) = {
-            let demand = &self.problem.demands[demand];
-            (demand.requests.clone(), demand.group.spec.host_ports.clone())
+        let Problem { demands, existing, universes, templates, .. } = &mut *self.problem;
+        let Demand { requests, group, .. } = &demands[demand];
+        let ports = group.spec.host_ports.iter().cloned();
+        let Some(at) = place.checked_sub(existing.len()) else {
+            let node = &mut existing[place];
+            amounts::subtract(&mut node.free, requests);
+            node.host_ports.extend(ports);
+            return;
         };
-        match place.checked_sub(self.problem.existing.len()) {
-            None => {
-                let node = &mut self.problem.existing[place];
-                amounts::subtract(&mut node.free, &row);
-                node.host_ports.extend(ports);
-            }
-            Some(draft) => {
-                let draft = &mut self.drafts[draft];
-                if draft.pods > 0 {
-                    draft.host_ports.extend(ports);
-                }
-                amounts::add(&mut draft.requests, &row);
-                draft.pods += 1;
+        let draft = &mut self.drafts[at];
+        amounts::add(&mut draft.requests, requests);
+        draft.host_ports.extend(ports);
+        self.order.promote(place, draft.pods);
+        draft.pods += 1;
+        let universe = &universes[templates[draft.template].universe];
+        for label in &demands[demand].concern.labels {
+            if let Some(value) = draft.shape.only(*label, universe) {
+                self.order.bind(place, *label, value);
             }
         }
     }
@@ -238,23 +262,44 @@ impl<'a, 'b> Schedule<'a, 'b> {
     }
 
     fn count(&mut self, place: Place, demand: usize, count: Count) {
-        let concern = self.problem.demands[demand].concern.clone();
-        for at in concern.meant {
-            if let Some(domain) = self.domain_of_rule(place, at) {
-                match count {
-                    Count::Up => self.problem.rules[at].add(domain, 1),
-                    Count::Down => self.problem.rules[at].remove(domain, 1),
-                }
+        // Taken out for a moment, because the rules that are counted are looked up while they are changed.
+        let concern = std::mem::take(&mut self.problem.demands[demand].concern);
+        for at in &concern.meant {
+            // Pods that state a rule are only put where it looks.
+            let is_seen = concern.own.contains(at) || self.is_looked_at(place, *at);
+            if is_seen && let Some(domain) = self.domain_of_rule(place, *at) {
+                self.problem.rules[*at].count_matching(domain, count);
             }
         }
-        for at in concern.own {
-            if let Some(domain) = self.domain_of_rule(place, at) {
-                match count {
-                    Count::Up => self.problem.rules[at].add_owner(domain, 1),
-                    Count::Down => self.problem.rules[at].remove_owner(domain, 1),
-                }
+        for at in &concern.own {
+            if let Some(domain) = self.domain_of_rule(place, *at) {
+                self.problem.rules[*at].count_owners(domain, count);
             }
         }
+        self.problem.demands[demand].concern = concern;
+    }
+
+    /// Whether a rule counts the pods on a place at all.
+    fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
+        let Problem { rules, existing, templates, universes, interner, .. } = &mut *self.problem;
+        let what = &rules[rule].what;
+        if what.affinity.is_empty() && what.tolerations.is_none() {
+            return true;
+        }
+        let Some(draft) = place.checked_sub(existing.len()) else {
+            let node = &existing[place];
+            return is_counted(&node.labels, &node.taints, what);
+        };
+        let draft = &self.drafts[draft];
+        let template = &templates[draft.template];
+        let tolerated =
+            what.tolerations.as_ref().is_none_or(|t| untolerated(&template.pool.taints, t).is_none());
+        let universe = &universes[template.universe];
+        let mut could_be = |term: &Vec<Requirement>| {
+            let wanted = requirements::collect(term, interner);
+            draft.shape.and(&wanted, universe, interner).is_ok()
+        };
+        tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
     }
 
     fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
@@ -270,17 +315,8 @@ impl<'a, 'b> Schedule<'a, 'b> {
             Some(draft) => {
                 let draft = &self.drafts[draft];
                 let universe = &self.problem.universes[self.problem.templates[draft.template].universe];
-                match draft.shape.domains(label, universe)?.as_slice() {
-                    [only] => Some(Domain::Label(*only)),
-                    _ => None,
-                }
+                draft.shape.only(label, universe).map(Domain::Label)
             }
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Count {
-    Up,
-    Down,
 }

@@ -1,6 +1,7 @@
 //! A NodePool as a new node of it starts out: what it may be, before any pod is on it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::labels;
 use crate::model::node_pool::{NODES, NodePool};
@@ -21,7 +22,7 @@ pub(crate) struct Shape {
     pub(crate) zones: ZoneMask,
     pub(crate) capacity_types: CapacityMask,
     /// Labels that are not the instance type's own, or of which it allows several values.
-    pub(crate) custom: ByKey,
+    pub(crate) custom: Arc<ByKey>,
 }
 
 /// A NodePool as a new node of it starts out.
@@ -124,6 +125,9 @@ impl Shape {
         interner: &Interner,
     ) -> Result<Self, Box<Why>> {
         let mut shape = self.clone();
+        // By name, so that the first label that fails is always the same.
+        let mut wanted: Vec<_> = wanted.iter().collect();
+        wanted.sort_unstable_by_key(|(key, _)| interner.text(*key));
         for (key, values) in wanted {
             shape.restrict(*key, values, universe, interner)?;
         }
@@ -160,15 +164,15 @@ impl Shape {
             }
             Axis::Several => {
                 self.types.intersect(&universe.matching(key, values, interner));
-                requirements::add(&mut self.custom, key, values.clone(), interner);
-                let left = requirements::get(&self.custom, key).is_some_and(|left| !left.is_none());
+                requirements::add(Arc::make_mut(&mut self.custom), key, values.clone(), interner);
+                let left = requirements::get(&self.custom, key).is_some_and(|left| !left.is_nothing());
                 left && !self.types.is_empty()
             }
             Axis::Custom => match requirements::get(&self.custom, key) {
                 None => values.admits_absence(),
                 Some(offered) => {
                     let compatible = offered.is_compatible(values, interner);
-                    requirements::add(&mut self.custom, key, values.clone(), interner);
+                    requirements::add(Arc::make_mut(&mut self.custom), key, values.clone(), interner);
                     compatible
                 }
             },
@@ -194,6 +198,19 @@ impl Shape {
             }
             (_, Some(values)) => values.join(", "),
             (_, None) => "any value".to_owned(),
+        }
+    }
+
+    /// The one value that a label can still have; `None` when there are several, or none.
+    pub(crate) fn only(&self, key: Sym, universe: &Universe) -> Option<Sym> {
+        let one_zone = self.zones.is_power_of_two();
+        match universe.axis(key) {
+            Axis::Zone if !one_zone => None,
+            Axis::Zone => universe.zones.get(self.zones.trailing_zeros() as usize).copied(),
+            _ => match self.domains(key, universe)?.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            },
         }
     }
 
@@ -255,19 +272,16 @@ pub(crate) fn shape_of(
     interner: &mut Interner,
 ) -> Result<Shape, Box<Why>> {
     let by_key = requirements::collect(&requirements_of(pool), interner);
-    let mut shape = Shape {
+    // What a pool says about a label of its own is what its nodes will have.
+    let (own, others): (ByKey, ByKey) =
+        by_key.into_iter().partition(|(key, _)| universe.axis(*key) == Axis::Custom);
+    let anything = Shape {
         types: Bits::all(universe.len()),
         zones: universe.all_zones(),
         capacity_types: CapacityMask::MAX,
-        custom: ByKey::new(),
+        custom: Arc::new(own),
     };
-    for (key, values) in by_key {
-        match universe.axis(key) {
-            // What a pool says about a label of its own is what its nodes will have.
-            Axis::Custom => requirements::add(&mut shape.custom, key, values, interner),
-            _ => shape.restrict(key, &values, universe, interner)?,
-        }
-    }
+    let mut shape = anything.and(&others, universe, interner)?;
     universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
     Ok(shape)
 }
@@ -333,14 +347,10 @@ pub(crate) fn alternatives_without_hostname(daemon: &PodSpec) -> Vec<Vec<Require
     kept.collect()
 }
 
-/// Labels that a node of this shape will carry, with one value chosen for each: the first by name.
+/// Labels that a node of this shape will carry, with one value chosen for each.
 pub(crate) fn labels_of(template: &Template, shape: &Shape, interner: &Interner) -> BTreeMap<String, String> {
     let mut labels = template.pool.labels.clone();
-    for (key, values) in &shape.custom {
-        let mut listed = texts(values.listed().unwrap_or_default(), interner);
-        if !listed.is_empty() {
-            labels.insert(interner.text(*key).to_owned(), listed.swap_remove(0));
-        }
-    }
+    let chosen = shape.custom.iter().filter_map(|(key, values)| Some((*key, values.chosen(interner)?)));
+    labels.extend(chosen.map(|(key, value)| (interner.text(key).to_owned(), value)));
     labels
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::labels;
 use crate::model::pod::{InclusionPolicy, PodSpec, WhenUnsatisfiable};
 use crate::model::requirement::{Requirement, Toleration};
+use crate::provision::bits::Bits;
 use crate::provision::intern::Sym;
 use crate::provision::selector::{Meant, Namespaces};
 use crate::why::TopologyRule;
@@ -39,6 +40,8 @@ pub(crate) struct Rule {
     matching: Counter,
     /// Pods that state this rule, by domain. Only anti-affinity works both ways.
     owners: Counter,
+    /// Places that are sure to refuse, for rules about the hostname.
+    full: Full,
     /// The domains that there are or could be, for a spread.
     pub(crate) domains: BTreeSet<Sym>,
 }
@@ -48,6 +51,35 @@ pub(crate) struct Rule {
 pub(crate) enum Domain {
     Label(Sym),
     Host(Place),
+}
+
+/// Whether pods come or go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    Up,
+    Down,
+}
+
+/// Which pods a rule is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Those that its selector means.
+    Meant,
+    /// Those that state it.
+    Owners,
+}
+
+/// Places with so many pods that the rule means or that state it.
+#[derive(Clone, Debug, Default)]
+struct Full {
+    /// Any that the rule means.
+    any: Bits,
+    /// As many as the skew allows: one more that the rule means is too many.
+    at_skew: Bits,
+    /// More than the skew allows: even a pod that the rule does not mean is too many.
+    above_skew: Bits,
+    /// Any that state the rule.
+    owned: Bits,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -77,15 +109,18 @@ impl Counter {
         }
     }
 
-    fn add(&mut self, domain: Domain, pods: u32) {
-        *self.cell(domain) += pods;
-        self.total += pods;
-    }
-
-    fn remove(&mut self, domain: Domain, pods: u32) {
+    fn count(&mut self, domain: Domain, pods: u32, count: Count) {
         let cell = self.cell(domain);
-        *cell = cell.saturating_sub(pods);
-        self.total = self.total.saturating_sub(pods);
+        match count {
+            Count::Up => {
+                *cell += pods;
+                self.total += pods;
+            }
+            Count::Down => {
+                *cell = cell.saturating_sub(pods);
+                self.total = self.total.saturating_sub(pods);
+            }
+        }
     }
 }
 
@@ -98,6 +133,8 @@ pub(crate) struct Concern {
     pub(crate) meant: Vec<usize>,
     /// Anti-affinity rules of any pods whose selector means its pods.
     pub(crate) repelled: Vec<usize>,
+    /// The labels that any of these are about, by name.
+    pub(crate) labels: Vec<Sym>,
 }
 
 impl Concern {
@@ -143,20 +180,49 @@ impl Rule {
         self.domains.iter().map(|value| self.matching.at(Domain::Label(*value))).min().unwrap_or(0)
     }
 
-    pub(crate) fn add(&mut self, domain: Domain, pods: u32) {
-        self.matching.add(domain, pods);
+    /// Counts a pod that the rule means.
+    pub(crate) fn count_matching(&mut self, domain: Domain, count: Count) {
+        self.matching.count(domain, 1, count);
+        self.note_full(domain);
     }
 
-    pub(crate) fn remove(&mut self, domain: Domain, pods: u32) {
-        self.matching.remove(domain, pods);
+    /// Counts a pod that states the rule.
+    pub(crate) fn count_owners(&mut self, domain: Domain, count: Count) {
+        self.owners.count(domain, 1, count);
+        self.note_full(domain);
     }
 
-    pub(crate) fn add_owner(&mut self, domain: Domain, pods: u32) {
-        self.owners.add(domain, pods);
+    /// Counts the pods of a group that are on a node already: whether the rule means them, or they state it.
+    pub(crate) fn count_residents(&mut self, domain: Domain, pods: u32, whom: Whom) {
+        match whom {
+            Whom::Meant => self.matching.count(domain, pods, Count::Up),
+            Whom::Owners => self.owners.count(domain, pods, Count::Up),
+        }
+        self.note_full(domain);
     }
 
-    pub(crate) fn remove_owner(&mut self, domain: Domain, pods: u32) {
-        self.owners.remove(domain, pods);
+    fn note_full(&mut self, domain: Domain) {
+        let Domain::Host(place) = domain else { return };
+        let (pods, owners) = (self.matching.at(domain), self.owners.at(domain));
+        self.full.any.set_growing(place, (pods > 0).into());
+        self.full.at_skew.set_growing(place, (pods >= self.what.max_skew).into());
+        self.full.above_skew.set_growing(place, (pods > self.what.max_skew).into());
+        self.full.owned.set_growing(place, (owners > 0).into());
+    }
+
+    /// The places that are sure to refuse a pod that states this rule about the hostname.
+    pub(crate) fn refusing_hosts(&self, counts_itself: bool) -> Option<&Bits> {
+        match (self.what.rule, counts_itself) {
+            (TopologyRule::Spread, true) => Some(&self.full.at_skew),
+            (TopologyRule::Spread, false) => Some(&self.full.above_skew),
+            (TopologyRule::AntiAffinity, _) => Some(&self.full.any),
+            (TopologyRule::Affinity, _) => None,
+        }
+    }
+
+    /// The places with pods that state this rule about the hostname, and so refuse pods that it means.
+    pub(crate) const fn intolerant_hosts(&self) -> &Bits {
+        &self.full.owned
     }
 
     /// Whether the rule's selector means pods like these.
@@ -166,7 +232,7 @@ impl Rule {
 
     pub(crate) fn new(what: RuleKey, label: Option<Sym>) -> Self {
         let (matching, owners) = (Counter::default(), Counter::default());
-        Self { what, label, matching, owners, domains: BTreeSet::new() }
+        Self { what, label, matching, owners, full: Full::default(), domains: BTreeSet::new() }
     }
 }
 

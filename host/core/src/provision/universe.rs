@@ -207,16 +207,20 @@ impl Universe {
     /// The types that have at least so much of everything left for pods.
     pub(crate) fn fitting(&self, wanted: &[u64]) -> Bits {
         let mut fitting = Bits::all(self.len());
-        self.keep_fitting(&mut fitting, wanted);
+        self.keep_fitting(&mut fitting, &[wanted]);
         fitting
     }
 
-    /// Drops the types that have less of something than wanted.
-    pub(crate) fn keep_fitting(&self, types: &mut Bits, wanted: &[u64]) {
-        for (axis, wanted) in wanted.iter().enumerate().filter(|(_, wanted)| **wanted > 0) {
-            let levels = self.levels.get(axis);
-            let enough = levels.and_then(|levels| {
-                let level = levels.amounts.partition_point(|amount| amount < wanted);
+    /// Drops the types that have less of something than all of these rows together.
+    pub(crate) fn keep_fitting(&self, types: &mut Bits, rows: &[&[u64]]) {
+        let axes = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        for axis in 0..axes {
+            let wanted = rows.iter().fold(0, |sum: u64, row| sum.saturating_add(amounts::at(row, axis)));
+            if wanted == 0 {
+                continue;
+            }
+            let enough = self.levels.get(axis).and_then(|levels| {
+                let level = levels.amounts.partition_point(|amount| *amount < wanted);
                 levels.at_least.get(level)
             });
             match enough {
@@ -228,11 +232,7 @@ impl Universe {
 
     /// Drops the types that cannot be bought in any of these zones in any of these ways.
     pub(crate) fn keep_offered(&self, types: &mut Bits, zones: ZoneMask, capacity_types: CapacityMask) {
-        let mut offered = Bits::none(self.len());
-        for way in self.ways(zones, capacity_types) {
-            offered.unite(&self.offered[way]);
-        }
-        types.intersect(&offered);
+        types.intersect_any(self.ways(zones, capacity_types).map(|way| &self.offered[way]));
     }
 
     /// Whether any of `types` can be bought in one of these zones in one of these ways.
@@ -240,7 +240,11 @@ impl Universe {
         self.ways(zones, capacity_types).any(|way| self.offered[way].intersects(types))
     }
 
-    fn ways(&self, zones: ZoneMask, capacity_types: CapacityMask) -> impl Iterator<Item = usize> + '_ {
+    fn ways(
+        &self,
+        zones: ZoneMask,
+        capacity_types: CapacityMask,
+    ) -> impl Iterator<Item = usize> + Clone + '_ {
         let zones = (0..self.zones.len()).filter(move |zone| zones & (1 << zone) != 0);
         zones.flat_map(move |zone| {
             let ways = 0..CapacityType::ALL.len();

@@ -1,0 +1,6 @@
+//! Disruption: which nodes need not be, and what keeps the others.
+
+mod blocked;
+mod budgets;
+mod empty;
+mod underutilized;

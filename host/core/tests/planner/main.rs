@@ -1,0 +1,13 @@
+//! What the planner does, one behaviour a test, through the public interface only.
+//!
+//! `cluster` holds the words in which the tests are written; each other module is about one decision.
+
+mod cluster;
+mod disruption;
+mod drain;
+mod generated;
+mod interruption;
+mod knowledge;
+mod lifecycle;
+mod properties;
+mod provisioning;

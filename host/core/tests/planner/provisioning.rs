@@ -1,0 +1,12 @@
+//! Provisioning: which nodes are launched for waiting pods, and which pods go where.
+
+mod daemons;
+mod existing;
+mod labels;
+mod leaving;
+mod limits;
+mod packing;
+mod pools;
+mod spread;
+mod together;
+mod volumes;
