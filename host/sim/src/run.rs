@@ -177,7 +177,11 @@ impl Driver {
         if plan.actions.is_empty() {
             return false;
         }
-        let violations = check(self.controller.snapshot(), plan, now);
+        let violations = if plan.actions.iter().any(is_judged) {
+            check(self.controller.snapshot(), plan, now)
+        } else {
+            Vec::new()
+        };
         if !violations.is_empty() {
             self.recorder.violated(violations, &mut self.world);
             self.held_until = now + HOLD_BACK;
@@ -227,5 +231,20 @@ impl Driver {
         };
         let blocked = self.controller.blocked().to_vec();
         self.recorder.finish(&mut self.world, settings, blocked)
+    }
+}
+
+/// Whether any rule is about an action. Judging a plan means looking at the whole cluster, and most plans do no more
+/// than tell a node that it has joined.
+fn is_judged(action: &Action) -> bool {
+    match action {
+        Action::Register(_) | Action::Initialize(_) | Action::Uncordon(_) => false,
+        Action::Launch(_)
+        | Action::Nominate(_)
+        | Action::Cordon(_)
+        | Action::Delete(_)
+        | Action::Evict(_)
+        | Action::Terminate(_)
+        | Action::Finalize(_) => true,
     }
 }

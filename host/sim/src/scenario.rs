@@ -91,7 +91,7 @@ pub struct TimingsSpec {
     pub pod_stop: Option<String>,
     /// How long a pod of a Job runs that has no annotation `whittle.dev/run-seconds`, `10m` unless set.
     pub job_run: Option<String>,
-    /// By how much all of these vary, in percent up and down, 20 unless set.
+    /// By how much these vary, `terminate` and `jobRun` aside, in percent up and down, 20 unless set.
     pub jitter_percent: Option<u64>,
 }
 

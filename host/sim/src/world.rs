@@ -25,7 +25,7 @@ use whittle_catalog::catalog::Catalog;
 use whittle_core::event::{Event, ObjectKey};
 use whittle_core::model::node::{Node, NodeClaim};
 use whittle_core::model::node_pool::{NodeClass, NodePool};
-use whittle_core::model::time::Timestamp;
+use whittle_core::model::time::{Duration, Timestamp};
 
 use crate::agenda::Agenda;
 use crate::input::{Objects, StorageClass, Timings, WorkloadKey};
@@ -33,6 +33,7 @@ use crate::journal::Journal;
 use crate::meter::Meters;
 use crate::random::Random;
 use crate::record::nodes::NodeList;
+use crate::scheduler::rules::SpecOrd;
 use crate::scheduler::{Claims, Decision, Namespaces, PodOrd, Scheduler};
 use crate::script::Step;
 use crate::world::budgets::Budget;
@@ -50,6 +51,8 @@ mod purpose {
     pub(super) const RECLAIM: u64 = 5;
     pub(super) const NAMES: u64 = 6;
 }
+
+const MILLIS_PER_SECOND: u64 = 1_000;
 
 /// How a world behaves.
 #[derive(Clone, Debug)]
@@ -111,6 +114,7 @@ pub(crate) struct World {
     workloads: BTreeMap<WorkloadKey, Workload>,
     to_reconcile: BTreeSet<WorkloadKey>,
     budgets: BTreeMap<ObjectKey, Budget>,
+    budgets_by_spec: BTreeMap<SpecOrd, Vec<ObjectKey>>,
     budgets_changed: BTreeSet<ObjectKey>,
     storage_classes: BTreeMap<String, StorageClass>,
     volume_claims: Claims,
@@ -158,6 +162,7 @@ impl World {
             workloads: BTreeMap::new(),
             to_reconcile: BTreeSet::new(),
             budgets: BTreeMap::new(),
+            budgets_by_spec: BTreeMap::new(),
             budgets_changed: BTreeSet::new(),
             storage_classes: BTreeMap::new(),
             volume_claims: Claims::new(),
@@ -213,6 +218,12 @@ impl World {
     /// When something happens next.
     pub(crate) fn next_time(&self) -> Option<Timestamp> {
         self.agenda.next()
+    }
+
+    /// Enters what happens after a span, at a whole second: the times of Kubernetes objects are no finer.
+    fn enter_after(&mut self, span: Duration, happening: Happening) {
+        let at = (self.now + span).millis().div_ceil(MILLIS_PER_SECOND) * MILLIS_PER_SECOND;
+        self.agenda.enter(Timestamp::from_millis(at), happening);
     }
 
     /// Enters a step of the scenario.

@@ -350,7 +350,8 @@ fn pool_summary(name: &str, meter: &Meter, world: &World) -> PoolSummary {
 
 /// A share in millionths. Loads times milliseconds of a month still leave room for the factor.
 fn share_ppm(part: u128, whole: u128) -> u64 {
-    if whole == 0 { 0 } else { u64::try_from(part.saturating_mul(1_000_000) / whole).unwrap_or(u64::MAX) }
+    let share = part.saturating_mul(1_000_000).checked_div(whole).unwrap_or(0);
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 /// Percentiles by nearest rank.

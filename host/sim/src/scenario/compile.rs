@@ -83,8 +83,12 @@ pub(crate) fn find(files: Vec<File>, problems: &mut Vec<Problem>) -> Found {
     found
 }
 
-/// A file is a scenario when any line of it says so at the outermost level.
+/// A file is a scenario when any line of it says so at the outermost level, or its one object in JSON does.
 fn is_scenario(file: &File) -> bool {
+    if file.text.trim_start().starts_with('{') {
+        let object: Option<serde_json::Value> = serde_json::from_str(&file.text).ok();
+        return object.is_some_and(|object| object.get("kind").is_some_and(|kind| kind == KIND));
+    }
     let says = |line: &str| {
         let value = line.strip_prefix("kind:").map(|value| value.trim().trim_matches(['"', '\'']));
         value == Some(KIND)

@@ -8,7 +8,7 @@ use whittle_core::model::pod::{Pod, PodSpec};
 
 use super::World;
 use crate::input::{Amount, BudgetRule, BudgetSpec, WorkloadKey};
-use crate::scheduler::rules::matches_labels;
+use crate::scheduler::rules::{SpecOrd, matches_labels};
 
 /// A budget and what its status is computed from.
 #[derive(Clone, Debug)]
@@ -71,6 +71,7 @@ impl World {
             budget.bare += u64::from(entry.workload.is_none());
         }
         self.budgets.insert(key.clone(), budget);
+        self.budgets_by_spec.clear();
         self.budgets_changed.insert(key);
     }
 
@@ -96,39 +97,54 @@ impl World {
         self.budgets_changed.extend(affected.map(|(key, _)| key.clone()));
     }
 
-    pub(super) fn budget_gains(&mut self, pod: &Pod) {
+    pub(super) fn budget_gains(&mut self, spec: SpecOrd, pod: &Pod) {
         let bare = pod.spec.owner.is_none();
-        self.change_budgets(&pod.spec, |budget| {
+        self.change_budgets(spec, &pod.spec, |budget| {
             budget.pods += 1;
             budget.bare += u64::from(bare);
             budget.healthy += u64::from(is_healthy(pod));
         });
     }
 
-    pub(super) fn budget_loses(&mut self, pod: &Pod) {
+    pub(super) fn budget_loses(&mut self, spec: SpecOrd, pod: &Pod) {
         let bare = pod.spec.owner.is_none();
-        self.change_budgets(&pod.spec, |budget| {
+        self.change_budgets(spec, &pod.spec, |budget| {
             budget.pods = budget.pods.saturating_sub(1);
             budget.bare = budget.bare.saturating_sub(u64::from(bare));
             budget.healthy = budget.healthy.saturating_sub(u64::from(is_healthy(pod)));
         });
     }
 
-    pub(super) fn budget_changes(&mut self, before: &Pod, after: &Pod) {
+    pub(super) fn budget_changes(&mut self, spec: SpecOrd, before: &Pod, after: &Pod) {
         match (is_healthy(before), is_healthy(after)) {
             (true, false) => {
-                self.change_budgets(&after.spec, |budget| budget.healthy = budget.healthy.saturating_sub(1));
+                self.change_budgets(spec, &after.spec, |budget| {
+                    budget.healthy = budget.healthy.saturating_sub(1)
+                });
             }
-            (false, true) => self.change_budgets(&after.spec, |budget| budget.healthy += 1),
+            (false, true) => self.change_budgets(spec, &after.spec, |budget| budget.healthy += 1),
             (true, true) | (false, false) => {}
         }
     }
 
-    fn change_budgets(&mut self, spec: &PodSpec, change: impl Fn(&mut Budget)) {
-        for (key, budget) in self.budgets.iter_mut().filter(|(key, budget)| budget.covers(&key.0, spec)) {
-            change(budget);
-            self.budgets_changed.insert(key.clone());
+    fn change_budgets(&mut self, ord: SpecOrd, spec: &PodSpec, change: impl Fn(&mut Budget)) {
+        for key in self.budgets_of(ord, spec) {
+            if let Some(budget) = self.budgets.get_mut(&key) {
+                change(budget);
+                self.budgets_changed.insert(key);
+            }
         }
+    }
+
+    /// The budgets that cover pods of a specification. Found once for each, because pods come and go all the time.
+    fn budgets_of(&mut self, ord: SpecOrd, spec: &PodSpec) -> Vec<ObjectKey> {
+        if let Some(known) = self.budgets_by_spec.get(&ord) {
+            return known.clone();
+        }
+        let covering = self.budgets.iter().filter(|(key, budget)| budget.covers(&key.0, spec));
+        let found: Vec<ObjectKey> = covering.map(|(key, _)| key.clone()).collect();
+        self.budgets_by_spec.insert(ord, found.clone());
+        found
     }
 
     /// Asks the budgets whether a pod may be evicted now.

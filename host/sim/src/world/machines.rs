@@ -152,7 +152,7 @@ impl World {
         self.schedule_reclaim(&machine);
         self.machines.insert(id.clone(), machine);
         let join = self.boot_time(self.setup.timings.join);
-        self.agenda.enter(self.now + join, Happening::Joins(id));
+        self.enter_after(join, Happening::Joins(id));
     }
 
     fn boot_time(&mut self, usual: Duration) -> Duration {
@@ -203,7 +203,7 @@ impl World {
         self.nodes.insert(name.clone(), node);
         self.publish_node(&name);
         let ready = self.boot_time(self.setup.timings.ready);
-        self.agenda.enter(self.now + ready, Happening::Ready(id.to_owned()));
+        self.enter_after(ready, Happening::Ready(id.to_owned()));
     }
 
     /// The kubelet says that its node is ready.
@@ -218,7 +218,7 @@ impl World {
         self.note(EntryKind::Ready, Some(&pool), &name, text);
         self.publish_node(&name);
         let startup = self.boot_time(self.setup.timings.startup_taints);
-        self.agenda.enter(self.now + startup, Happening::StartupDone(id.to_owned()));
+        self.enter_after(startup, Happening::StartupDone(id.to_owned()));
     }
 
     /// Whoever put startup taints on the node takes them off.
@@ -277,7 +277,7 @@ impl World {
         let is_running = self.machines.get(id).is_some_and(|machine| machine.phase == Phase::Running);
         if is_running {
             self.stop_paying(id);
-            self.agenda.enter(self.now + self.setup.timings.terminate, Happening::Gone(id.to_owned()));
+            self.enter_after(self.setup.timings.terminate, Happening::Gone(id.to_owned()));
         }
     }
 
@@ -354,7 +354,7 @@ impl World {
         self.machines.insert(id.clone(), machine);
         if claim.node.is_none() {
             let join = self.boot_time(self.setup.timings.join);
-            self.agenda.enter(self.now + join, Happening::Joins(id));
+            self.enter_after(join, Happening::Joins(id));
         }
     }
 

@@ -98,7 +98,7 @@ impl World {
         let spec = self.scheduler.spec(&pod.spec, &self.namespaces);
         let entry = PodEntry { spec, workload: workload.clone(), ordinal, pinned, placed: false, pod };
         self.uids.insert(entry.pod.uid.clone(), ord);
-        self.budget_gains(&entry.pod);
+        self.budget_gains(spec, &entry.pod);
         let node = entry.pod.node.clone();
         let (phase, deleting) = (entry.pod.phase, entry.pod.deleting);
         self.pods.insert(ord, entry);
@@ -112,7 +112,7 @@ impl World {
             None => {}
         }
         if deleting.is_some() {
-            self.agenda.enter(self.now + self.setup.timings.pod_stop_max, Happening::PodStopped(ord));
+            self.enter_after(self.setup.timings.pod_stop_max, Happening::PodStopped(ord));
         }
         self.publish_pod(ord);
         ord
@@ -169,7 +169,7 @@ impl World {
         for key in keys {
             self.bind_volume(&key, node);
         }
-        self.agenda.enter(now + Duration::from_millis(start), Happening::PodStarts(ord));
+        self.enter_after(Duration::from_millis(start), Happening::PodStarts(ord));
         self.publish_pod(ord);
     }
 
@@ -188,12 +188,12 @@ impl World {
         }
         let before = entry.pod.clone();
         (entry.pod.phase, entry.pod.ready, entry.pod.started) = (PodPhase::Running, true, Some(now));
-        let after = entry.pod.clone();
-        self.budget_changes(&before, &after);
+        let (spec, after) = (entry.spec, entry.pod.clone());
+        self.budget_changes(spec, &before, &after);
         self.publish_pod(ord);
         let Some(key) = self.pods[&ord].workload.clone() else { return };
         if let Some(run) = self.run_time(&key) {
-            self.agenda.enter(now + run, Happening::PodEnds(ord));
+            self.enter_after(run, Happening::PodEnds(ord));
         }
         if self.waits_for_ready(&key) {
             self.to_reconcile.insert(key);
@@ -208,12 +208,12 @@ impl World {
         }
         let before = entry.pod.clone();
         (entry.pod.phase, entry.pod.ready) = (PodPhase::Succeeded, false);
-        let after = entry.pod.clone();
+        let (spec, after) = (entry.spec, entry.pod.clone());
         let workload = entry.workload.clone();
-        self.budget_changes(&before, &after);
+        self.budget_changes(spec, &before, &after);
         self.free_room(ord, Leaving::AtOnce);
         self.publish_pod(ord);
-        self.agenda.enter(self.now + ENDED_POD_KEPT, Happening::PodForgotten(ord));
+        self.enter_after(ENDED_POD_KEPT, Happening::PodForgotten(ord));
         if let Some(key) = workload {
             self.pod_succeeded(&key, ord);
         }
@@ -230,7 +230,7 @@ impl World {
         entry.pod.deleting = Some(now);
         let after = entry.pod.clone();
         let (spec, workload) = (entry.spec, entry.workload.clone());
-        self.budget_changes(&before, &after);
+        self.budget_changes(spec, &before, &after);
         self.publish_pod(ord);
         if let Some(key) = workload {
             self.pod_leaves(&key, ord);
@@ -246,7 +246,7 @@ impl World {
             .pods
             .jittered(self.setup.timings.pod_stop_max.millis(), self.setup.timings.jitter_percent);
         let stop = Duration::from_millis(needs.min(grace.millis()));
-        self.agenda.enter(now + stop, Happening::PodStopped(ord));
+        self.enter_after(stop, Happening::PodStopped(ord));
     }
 
     /// Evicts a pod, if its budgets allow it.
@@ -269,7 +269,7 @@ impl World {
         self.scheduler.forget(ord);
         self.waiting.remove(&ord);
         self.uids.remove(&entry.pod.uid);
-        self.budget_loses(&entry.pod);
+        self.budget_loses(entry.spec, &entry.pod);
         let is_lost = end == End::Lost && !was_leaving && !entry.pod.phase.is_terminal();
         if is_lost && !entry.pod.belongs_to_node() && entry.pod.started.is_some() {
             let text = format!("pod {} was running on an instance that is gone", entry.pod.full_name());

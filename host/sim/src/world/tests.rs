@@ -9,7 +9,7 @@ use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
 use whittle_core::model::labels::{NODE_POOL, ZONE};
 use whittle_core::model::node::NodeClaim;
 use whittle_core::model::node_pool::{NodeClass, VolumeBinding};
-use whittle_core::model::pod::{LabelSelector, Owner, PodSpec};
+use whittle_core::model::pod::{LabelSelector, Owner, Pod, PodPhase, PodSpec};
 use whittle_core::model::price::Price;
 use whittle_core::model::requirement::Requirement;
 use whittle_core::model::resources::Resources;
@@ -384,4 +384,37 @@ fn a_ramp_changes_one_pod_at_a_time_and_ends_where_it_should() {
         counts.push(world.waiting_pods());
     }
     assert_eq!(counts, [2, 2, 3, 7, 12]);
+}
+
+#[test]
+fn a_snapshot_goes_on_from_where_it_was() {
+    let mut grown = world([]);
+    let node = grow(&mut grown, "a");
+    let (_, spec) = workload(WorkloadKind::Deployment, ("Deployment", "web"), 2);
+    let pod = Pod {
+        uid: "from-the-cluster".into(),
+        name: "web-1".into(),
+        spec: Arc::clone(&spec.pod),
+        volume_claims: Vec::new(),
+        node: Some(node.clone()),
+        unschedulable: false,
+        nominated_node: None,
+        phase: PodPhase::Running,
+        ready: true,
+        created: START_DEFAULT,
+        started: Some(START_DEFAULT),
+        deleting: None,
+    };
+    let mut world = world_with(Objects {
+        workloads: [(key("Deployment", "web"), spec)].into(),
+        node_claims: grown.node_claims.clone(),
+        nodes: grown.nodes.clone(),
+        pods: vec![pod],
+        ..Objects::default()
+    });
+    // The pod counts as one of two, the other one has room beside it, and the instance is paid for from now on.
+    assert_eq!((world.pods.len(), world.waiting_pods(), world.launches()), (2, 0, 0));
+    world.advance(seconds(3_600));
+    assert_eq!(world.meters.pools["pool"].cost_micros(), 30_000);
+    assert_eq!(world.meters.pools["pool"].requested.cpu_millis, 2_000);
 }
