@@ -112,7 +112,7 @@ impl Scheduler {
     pub(crate) fn wait(&mut self, waiting: Waiting) {
         let alone = !waiting.volumes.is_empty() || waiting.pinned.is_some();
         let key = (waiting.spec, alone.then_some(waiting.pod));
-        let turn = (-i64::from(self.rules.get(waiting.spec).spec.priority), waiting.pod);
+        let turn = (-i64::from(self.rules.get(waiting.spec).wants.spec.priority), waiting.pod);
         self.members.insert(waiting.pod, (key, turn));
         let group = self.groups.entry(key).or_default();
         group.untold.insert(turn);
@@ -225,7 +225,7 @@ impl Scheduler {
         }
         let Self { rules, slots, groups, awake, .. } = self;
         for (key, group) in groups.iter() {
-            let entangled = key.1.is_some() || rules.get(key.0).is_entangled();
+            let entangled = key.1.is_some() || rules.get(key.0).wants.is_entangled();
             let woken = if entangled {
                 moved || !dirty.is_empty()
             } else {

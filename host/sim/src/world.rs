@@ -113,6 +113,8 @@ pub(crate) struct World {
     pub(crate) peak: Option<NodeList>,
     workloads: BTreeMap<WorkloadKey, Workload>,
     to_reconcile: BTreeSet<WorkloadKey>,
+    daemon_sets: BTreeSet<WorkloadKey>,
+    nodes_for_daemons: BTreeSet<String>,
     budgets: BTreeMap<ObjectKey, Budget>,
     budgets_by_spec: BTreeMap<SpecOrd, Vec<ObjectKey>>,
     budgets_changed: BTreeSet<ObjectKey>,
@@ -161,6 +163,8 @@ impl World {
             peak: None,
             workloads: BTreeMap::new(),
             to_reconcile: BTreeSet::new(),
+            daemon_sets: BTreeSet::new(),
+            nodes_for_daemons: BTreeSet::new(),
             budgets: BTreeMap::new(),
             budgets_by_spec: BTreeMap::new(),
             budgets_changed: BTreeSet::new(),
@@ -253,6 +257,9 @@ impl World {
         loop {
             while let Some(key) = self.to_reconcile.pop_first() {
                 self.reconcile(&key);
+            }
+            while let Some(node) = self.nodes_for_daemons.pop_first() {
+                self.reconcile_daemons_on(&node);
             }
             if !self.scheduler.is_due() {
                 break;

@@ -27,6 +27,8 @@ pub(crate) struct Recorder {
     /// Why each NodeClaim ends.
     reasons: BTreeMap<String, DeleteReason>,
     unplaced: BTreeMap<(String, String), Unmet>,
+    /// What was last said about each pod without a place.
+    reported: BTreeMap<String, Unplaced>,
     violations: Vec<PlanViolation>,
     decisions: u64,
 }
@@ -66,8 +68,9 @@ impl Recorder {
     pub(crate) fn decided(&mut self, plan: &Plan, world: &mut World) {
         self.decisions += 1;
         for unplaced in &plan.report.unplaced {
-            // The report is that of the last look at waiting pods; some of them may have gone since.
-            if world.is_waiting(&unplaced.pod) {
+            // The report is that of the last look at waiting pods: most of it is known, some pods may have gone since.
+            if self.reported.get(&unplaced.pod) != Some(unplaced) && world.is_waiting(&unplaced.pod) {
+                self.reported.insert(unplaced.pod.clone(), unplaced.clone());
                 self.note_unplaced(unplaced, world);
             }
         }

@@ -1,6 +1,8 @@
 //! Which nodes will do for a pod: room, taints, affinity, ports and volumes node by node, and what other pods say
 //! domain by domain.
 
+use std::sync::Arc;
+
 use whittle_core::model::node_pool::VolumeBinding;
 use whittle_core::model::pod::InclusionPolicy;
 use whittle_core::model::requirement::Requirement;
@@ -66,14 +68,14 @@ fn volumes_of<'a>(waiting: &Waiting, claims: &'a Claims) -> Option<Vec<&'a [Vec<
 }
 
 fn barriers(rules: &mut Rules, spec: SpecOrd, slots: &Slots) -> Vec<Barrier> {
-    let compiled = rules.get(spec).clone();
+    let (compiled, member_of) = (Arc::clone(&rules.get(spec).wants), rules.get(spec).member_of.clone());
     let mut barriers = Vec::new();
     for spread in &compiled.hard_spread {
-        let own = u64::from(compiled.member_of.contains(&spread.set));
+        let own = u64::from(member_of.contains(&spread.set));
         barriers.push(spread_barrier(rules, spec, spread, own, slots));
     }
     let is_alone = compiled.affinity.iter().all(|(set, _)| {
-        compiled.member_of.contains(set) && slots.live().all(|(slot, _)| rules.present(*set, slot) == 0)
+        member_of.contains(set) && slots.live().all(|(slot, _)| rules.present(*set, slot) == 0)
     });
     for (set, key) in &compiled.affinity {
         let near = sums(*key, slots, |slot| rules.present(*set, slot));
@@ -86,7 +88,7 @@ fn barriers(rules: &mut Rules, spec: SpecOrd, slots: &Slots) -> Vec<Barrier> {
         let open = near.iter().map(|count| *count == 0).collect();
         barriers.push(Barrier { key: *key, open, open_without_key: true });
     }
-    for keeper in rules.keepers.iter().filter(|keeper| compiled.member_of.contains(&keeper.set)) {
+    for keeper in rules.keepers.iter().filter(|keeper| member_of.contains(&keeper.set)) {
         let held = sums(keeper.key, slots, |slot| keeper.holding.get(slot).copied().map_or(0, u64::from));
         let open = held.iter().map(|count| *count == 0).collect();
         barriers.push(Barrier { key: keeper.key, open, open_without_key: true });

@@ -25,6 +25,18 @@ const SCORED_MEMORY_BYTES_MIN: u64 = 200 << 20;
 /// A specification, compiled.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled {
+    pub(crate) wants: Arc<Wants>,
+    /// The sets that pods of this specification belong to.
+    pub(crate) member_of: BTreeSet<SetOrd>,
+    /// Per slot, for which generation of it this was computed, and whether affinity and taints allow it.
+    suits: Vec<(u32, bool, bool)>,
+    /// How many pods are on each slot, and how many of them stop.
+    on_slot: BTreeMap<SlotOrd, (u32, u32)>,
+}
+
+/// What pods of a specification want. It never changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Wants {
     pub(crate) spec: Arc<PodSpec>,
     pub(crate) scored_cpu_millis: u64,
     pub(crate) scored_memory_bytes: u64,
@@ -34,12 +46,6 @@ pub(crate) struct Compiled {
     pub(crate) anti_affinity: Vec<(SetOrd, KeyOrd)>,
     /// Wishes to be near (above zero) or not near (below zero).
     pub(crate) wishes: Vec<(i64, SetOrd, KeyOrd)>,
-    /// The sets that pods of this specification belong to.
-    pub(crate) member_of: BTreeSet<SetOrd>,
-    /// Per slot, for which generation of it this was computed, and whether affinity and taints allow it.
-    suits: Vec<(u32, bool, bool)>,
-    /// How many pods are on each slot, and how many of them stop.
-    on_slot: BTreeMap<SlotOrd, (u32, u32)>,
 }
 
 /// A topology spread.
@@ -77,6 +83,9 @@ pub(crate) struct Keeper {
     pub(crate) holding: Vec<u32>,
 }
 
+/// Sets with the key of the domains in which they must be near, must not be near, or are wished near or far.
+type Affinity = (Vec<(SetOrd, KeyOrd)>, Vec<(SetOrd, KeyOrd)>, Vec<(i64, SetOrd, KeyOrd)>);
+
 /// All specifications, sets and keepers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -86,7 +95,7 @@ pub(crate) struct Rules {
     pub(crate) keepers: Vec<Keeper>,
 }
 
-impl Compiled {
+impl Wants {
     /// Whether where other pods are makes a difference to whether these fit.
     pub(crate) fn is_entangled(&self) -> bool {
         !self.hard_spread.is_empty() || !self.affinity.is_empty() || !self.anti_affinity.is_empty()
@@ -107,31 +116,35 @@ impl Rules {
         if let Some(known) = self.by_spec.get(spec) {
             return *known;
         }
-        let ord = self.specs.len();
-        let member_of = (0..self.sets.len()).filter(|set| self.sets[*set].what.holds(spec)).collect();
-        self.specs.push(Compiled {
+        let (hard_spread, soft_spread) = self.compile_spreads(spec, slots);
+        let (affinity, anti_affinity, wishes) = self.compile_affinity(spec, namespaces, slots);
+        let wants = Wants {
             spec: Arc::clone(spec),
             scored_cpu_millis: spec.requests.cpu_millis.max(SCORED_CPU_MILLIS_MIN),
             scored_memory_bytes: spec.requests.memory_bytes.max(SCORED_MEMORY_BYTES_MIN),
-            hard_spread: Vec::new(),
-            soft_spread: Vec::new(),
-            affinity: Vec::new(),
-            anti_affinity: Vec::new(),
-            wishes: Vec::new(),
+            hard_spread,
+            soft_spread,
+            affinity,
+            anti_affinity,
+            wishes,
+        };
+        let ord = self.specs.len();
+        let member_of = (0..self.sets.len()).filter(|set| self.sets[*set].what.holds(spec)).collect();
+        self.specs.push(Compiled {
+            wants: Arc::new(wants),
             member_of,
             suits: Vec::new(),
             on_slot: BTreeMap::new(),
         });
         self.by_spec.insert(Arc::clone(spec), ord);
-        self.compile_spreads(ord, slots);
-        self.compile_affinity(ord, namespaces, slots);
         ord
     }
 
-    fn compile_spreads(&mut self, ord: SpecOrd, slots: &mut Slots) {
-        let spec = Arc::clone(&self.specs[ord].spec);
+    /// Rules and wishes.
+    fn compile_spreads(&mut self, spec: &PodSpec, slots: &mut Slots) -> (Vec<Spread>, Vec<Spread>) {
+        let (mut hard, mut soft) = (Vec::new(), Vec::new());
         for spread in &spec.topology_spread {
-            let what = spread_set(spread, &spec);
+            let what = spread_set(spread, spec);
             let compiled = Spread {
                 set: self.set(what, slots),
                 key: slots.key(&spread.key),
@@ -141,15 +154,16 @@ impl Rules {
                 taints: spread.node_taints_policy,
             };
             match spread.when_unsatisfiable {
-                WhenUnsatisfiable::DoNotSchedule => self.specs[ord].hard_spread.push(compiled),
-                WhenUnsatisfiable::ScheduleAnyway => self.specs[ord].soft_spread.push(compiled),
+                WhenUnsatisfiable::DoNotSchedule => hard.push(compiled),
+                WhenUnsatisfiable::ScheduleAnyway => soft.push(compiled),
             }
         }
         if spec.topology_spread.is_empty()
             && let Some(owner) = spec.owner.clone().filter(|owner| owner.kind != "DaemonSet")
         {
-            self.specs[ord].soft_spread = self.default_spreads(&spec.namespace, &owner, slots);
+            soft = self.default_spreads(&spec.namespace, &owner, slots);
         }
+        (hard, soft)
     }
 
     /// What kube-scheduler wishes for pods that say nothing about it (`defaultingType: System`): host name with a
@@ -169,10 +183,10 @@ impl Rules {
             .into()
     }
 
-    fn compile_affinity(&mut self, ord: SpecOrd, namespaces: &Namespaces, slots: &mut Slots) {
-        let spec = Arc::clone(&self.specs[ord].spec);
+    /// Whom pods must be near, must not be near, and wish to be near or not.
+    fn compile_affinity(&mut self, spec: &PodSpec, namespaces: &Namespaces, slots: &mut Slots) -> Affinity {
         let mut compile = |rules: &mut Self, term: &PodAffinityTerm| {
-            let set = rules.set(affinity_set(term, &spec, namespaces), slots);
+            let set = rules.set(affinity_set(term, spec, namespaces), slots);
             (set, slots.key(&term.key))
         };
         let affinity = spec.pod_affinity.iter().map(|term| compile(self, term)).collect();
@@ -189,8 +203,7 @@ impl Rules {
                 self.keepers.push(Keeper { set: *set, key: *key, holding: Vec::new() });
             }
         }
-        let compiled = &mut self.specs[ord];
-        (compiled.affinity, compiled.anti_affinity, compiled.wishes) = (affinity, anti, wishes);
+        (affinity, anti, wishes)
     }
 
     /// The number of a set, new or known. A new one is counted at once.
@@ -201,7 +214,7 @@ impl Rules {
         let ord = self.sets.len();
         let mut set = PodSet { what, present: vec![0; slots.len()], staying: vec![0; slots.len()] };
         for spec in &mut self.specs {
-            if set.what.holds(&spec.spec) {
+            if set.what.holds(&spec.wants.spec) {
                 spec.member_of.insert(ord);
                 for (slot, (present, stopping)) in &spec.on_slot {
                     *at(&mut set.present, *slot) += present;
@@ -238,8 +251,8 @@ impl Rules {
         let node = slots.get(slot);
         let known = &mut compiled.suits[slot];
         if known.0 != node.generation {
-            let affinity = node.live && node.fulfils(&compiled.spec.node_affinity);
-            let taints = node.live && untolerated(&node.taints, &compiled.spec.tolerations).is_none();
+            let affinity = node.live && node.fulfils(&compiled.wants.spec.node_affinity);
+            let taints = node.live && untolerated(&node.taints, &compiled.wants.spec.tolerations).is_none();
             *known = (node.generation, affinity, taints);
         }
         (known.1, known.2)
@@ -248,7 +261,7 @@ impl Rules {
     /// Whether a slot could hold a pod, other pods' wishes aside.
     pub(crate) fn could_hold(&mut self, spec: SpecOrd, slot: SlotOrd, slots: &Slots) -> bool {
         let node = slots.get(slot);
-        let wanted = &self.specs[spec].spec;
+        let wanted = &self.specs[spec].wants.spec;
         node.live
             && node.has_room(&wanted.requests)
             && node.has_ports(&wanted.host_ports)
@@ -267,10 +280,10 @@ impl Rules {
             *at(&mut keeper.holding, slot) += 1;
         }
         let node = slots.get_mut(slot);
-        node.used = node.used.plus(&compiled.spec.requests);
-        node.scored_cpu_millis += compiled.scored_cpu_millis;
-        node.scored_memory_bytes += compiled.scored_memory_bytes;
-        node.ports.extend(compiled.spec.host_ports.iter().cloned());
+        node.used = node.used.plus(&compiled.wants.spec.requests);
+        node.scored_cpu_millis += compiled.wants.scored_cpu_millis;
+        node.scored_memory_bytes += compiled.wants.scored_memory_bytes;
+        node.ports.extend(compiled.wants.spec.host_ports.iter().cloned());
     }
 
     pub(crate) fn begin_stopping(&mut self, spec: SpecOrd, slot: SlotOrd) {
@@ -302,10 +315,11 @@ impl Rules {
             *holding = holding.saturating_sub(1);
         }
         let node = slots.get_mut(slot);
-        node.used = node.used.minus(&compiled.spec.requests);
-        node.scored_cpu_millis = node.scored_cpu_millis.saturating_sub(compiled.scored_cpu_millis);
-        node.scored_memory_bytes = node.scored_memory_bytes.saturating_sub(compiled.scored_memory_bytes);
-        for port in &compiled.spec.host_ports {
+        node.used = node.used.minus(&compiled.wants.spec.requests);
+        node.scored_cpu_millis = node.scored_cpu_millis.saturating_sub(compiled.wants.scored_cpu_millis);
+        node.scored_memory_bytes =
+            node.scored_memory_bytes.saturating_sub(compiled.wants.scored_memory_bytes);
+        for port in &compiled.wants.spec.host_ports {
             if let Some(position) = node.ports.iter().position(|taken| taken == port) {
                 node.ports.swap_remove(position);
             }
@@ -329,7 +343,7 @@ impl Rules {
 
 impl Compiled {
     fn keeps(&self, keeper: &Keeper) -> bool {
-        self.anti_affinity.contains(&(keeper.set, keeper.key))
+        self.wants.anti_affinity.contains(&(keeper.set, keeper.key))
     }
 }
 

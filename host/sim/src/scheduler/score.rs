@@ -4,10 +4,12 @@
 //! PodTopologySpread 2, InterPodAffinity 2, TaintToleration 3 (kube-scheduler's default plugins). Each score is 0
 //! to 100, in integers, so that every machine agrees. Image locality is left out: a world in memory has no images.
 
+use std::sync::Arc;
+
 use whittle_core::model::requirement::TaintEffect;
 
 use super::filter::{counts_here, sums};
-use super::rules::{Compiled, Rules, SpecOrd, matches_labels};
+use super::rules::{Rules, SpecOrd, Wants, matches_labels};
 use super::slots::{Slot, SlotOrd, Slots};
 use crate::random::Random;
 
@@ -24,7 +26,7 @@ pub(super) fn best(
     if feasible.len() < 2 {
         return feasible.first().copied();
     }
-    let compiled = rules.get(spec).clone();
+    let compiled = Arc::clone(&rules.get(spec).wants);
     let mut scores: Vec<i64> = feasible.iter().map(|slot| room(&compiled, slots.get(*slot))).collect();
     let mut add = |weight: i64, extra: Vec<i64>| {
         for (score, extra) in scores.iter_mut().zip(extra) {
@@ -47,7 +49,7 @@ pub(super) fn best(
 }
 
 /// LeastAllocated over CPU and memory, and BalancedAllocation: the nearer the two shares, the better.
-fn room(compiled: &Compiled, node: &Slot) -> i64 {
+fn room(compiled: &Wants, node: &Slot) -> i64 {
     let per_mille = |used: u64, there: u64| {
         if there == 0 { 1_000 } else { (u128::from(used) * 1_000 / u128::from(there)).min(1_000) as i64 }
     };
@@ -62,7 +64,7 @@ fn room(compiled: &Compiled, node: &Slot) -> i64 {
     least + (1_000 - (cpu - memory).abs() / 2) / 10
 }
 
-fn preferred_nodes(compiled: &Compiled, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
+fn preferred_nodes(compiled: &Wants, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
     let wishes = &compiled.spec.preferred_node_affinity;
     if wishes.is_empty() {
         return Vec::new();
@@ -79,7 +81,7 @@ fn preferred_nodes(compiled: &Compiled, feasible: &[SlotOrd], slots: &Slots) -> 
     raw.into_iter().map(|score| if most == 0 { 0 } else { score * SCORE_MAX / most }).collect()
 }
 
-fn unwanted_taints(compiled: &Compiled, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
+fn unwanted_taints(compiled: &Wants, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
     let count = |slot: &SlotOrd| {
         let taints = slots.get(*slot).taints.iter();
         let soft = taints.filter(|taint| taint.effect == TaintEffect::PreferNoSchedule);
@@ -94,7 +96,7 @@ fn unwanted_taints(compiled: &Compiled, feasible: &[SlotOrd], slots: &Slots) -> 
 }
 
 /// InterPodAffinity: the pod's own wishes to be near others or not.
-fn near_and_far(rules: &Rules, compiled: &Compiled, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
+fn near_and_far(rules: &Rules, compiled: &Wants, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
     let mut raw = vec![0_i64; feasible.len()];
     for (weight, set, key) in &compiled.wishes {
         let near = sums(*key, slots, |slot| rules.present(*set, slot));
@@ -111,9 +113,9 @@ fn near_and_far(rules: &Rules, compiled: &Compiled, feasible: &[SlotOrd], slots:
 
 /// PodTopologySpread for wishes: few siblings in the domain are good, more so where there are many domains.
 fn spread(rules: &mut Rules, spec: SpecOrd, feasible: &[SlotOrd], slots: &Slots) -> Vec<i64> {
-    let wishes = rules.get(spec).soft_spread.clone();
+    let wishes = Arc::clone(&rules.get(spec).wants);
     let mut raw: Vec<Option<u64>> = vec![Some(0); feasible.len()];
-    for wish in &wishes {
+    for wish in &wishes.soft_spread {
         let mut counts = vec![0_u64; slots.domains_of(wish.key)];
         for (slot, node) in slots.live() {
             if let Some(domain) = node.domains[wish.key]

@@ -51,7 +51,7 @@ impl World {
         let Some(node) = self.nodes.get(name) else { return };
         self.scheduler.put_node(node);
         self.outbox.push(Event::Node(Box::new(node.clone())));
-        self.reconcile_daemon_sets();
+        self.nodes_for_daemons.insert(name.to_owned());
     }
 
     pub(super) fn publish_claim(&mut self, name: &str) {

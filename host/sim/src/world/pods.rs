@@ -275,11 +275,10 @@ impl World {
             let text = format!("pod {} was running on an instance that is gone", entry.pod.full_name());
             self.journal.interrupted(self.now, entry.pod.full_name(), text);
         }
-        self.outbox.push(Event::PodGone(entry.pod.uid));
-        if let Some(key) = entry.workload {
-            self.pod_leaves(&key, ord);
-            self.to_reconcile.insert(key);
+        if let Some(key) = &entry.workload {
+            self.pod_gone(key, ord, &entry);
         }
+        self.outbox.push(Event::PodGone(entry.pod.uid));
     }
 
     /// The pod holds no room any more.

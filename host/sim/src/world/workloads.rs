@@ -15,7 +15,7 @@ use whittle_core::model::pod::PodSpec;
 use whittle_core::model::requirement::{TaintEffect, Toleration, TolerationOperator};
 use whittle_core::model::time::Duration;
 
-use super::pods::NewPod;
+use super::pods::{NewPod, PodEntry};
 use super::{Happening, World};
 use crate::input::{WorkloadKey, WorkloadKind, WorkloadSpec};
 use crate::journal::EntryKind;
@@ -51,6 +51,8 @@ impl World {
             let (namespace, name) = (key.namespace.clone(), key.name.clone());
             let spec = Arc::clone(&wanted.pod);
             self.outbox.push(Event::DaemonSet(DaemonSet { namespace, name, spec }));
+            self.daemon_sets.insert(key.clone());
+            self.nodes_for_daemons.extend(self.nodes.keys().cloned());
         }
         let spec = self.scheduler.spec(&wanted.pod, &self.namespaces);
         if let WorkloadKind::CronJob { schedule, .. } = &wanted.kind
@@ -86,6 +88,7 @@ impl World {
         let Some(workload) = self.workloads.remove(key) else { return };
         if matches!(workload.wanted.kind, WorkloadKind::DaemonSet) {
             self.outbox.push(Event::DaemonSetGone((key.namespace.clone(), key.name.clone())));
+            self.daemon_sets.remove(key);
         }
         self.budgets_lose_workload(key);
         for pod in workload.live {
@@ -127,16 +130,25 @@ impl World {
         }
     }
 
-    /// A pod has been asked to stop or is gone. A StatefulSet's name is free only when the pod is gone.
+    /// A pod has been asked to stop or is gone.
     pub(super) fn pod_leaves(&mut self, key: &WorkloadKey, pod: PodOrd) {
-        let gone = !self.pods.contains_key(&pod);
-        let Some(workload) = self.workloads.get_mut(key) else { return };
-        workload.live.remove(&pod);
-        if gone {
-            workload.ordinals.retain(|_, there| *there != pod);
-            workload.by_node.retain(|_, there| *there != pod);
+        if let Some(workload) = self.workloads.get_mut(key) {
+            workload.live.remove(&pod);
+            self.to_reconcile.insert(key.clone());
         }
-        self.to_reconcile.insert(key.clone());
+    }
+
+    /// A pod is gone, and only now its name or its place on a node is free.
+    pub(super) fn pod_gone(&mut self, key: &WorkloadKey, ord: PodOrd, entry: &PodEntry) {
+        self.pod_leaves(key, ord);
+        let Some(workload) = self.workloads.get_mut(key) else { return };
+        if let Some(ordinal) = entry.ordinal.filter(|ordinal| workload.ordinals.get(ordinal) == Some(&ord)) {
+            workload.ordinals.remove(&ordinal);
+        }
+        if let Some(node) = entry.pinned.as_ref().filter(|node| workload.by_node.get(*node) == Some(&ord)) {
+            workload.by_node.remove(node);
+            self.nodes_for_daemons.insert(node.clone());
+        }
     }
 
     /// A pod of a Job has done its work.
@@ -187,7 +199,8 @@ impl World {
                 let ordered = *ordered;
                 self.reconcile_stateful_set(key, if ordered { Order::OneByOne } else { Order::AllAtOnce });
             }
-            WorkloadKind::DaemonSet => self.reconcile_daemon_set(key),
+            // Node by node, not pod by pod: see `reconcile_daemons_on`.
+            WorkloadKind::DaemonSet => {}
             WorkloadKind::Job { completions, .. } => {
                 let left = completions.saturating_sub(workload.succeeded);
                 self.reconcile_job(key, left);
@@ -281,17 +294,15 @@ impl World {
         }
     }
 
-    fn reconcile_daemon_set(&mut self, key: &WorkloadKey) {
-        let spec = self.workloads[key].spec;
-        let missing: Vec<String> = self
-            .nodes
-            .values()
-            .filter(|node| node.deleting.is_none() && !self.workloads[key].by_node.contains_key(&node.name))
-            .map(|node| node.name.clone())
-            .collect();
-        for node in missing {
-            if self.scheduler.suits(spec, &node) {
-                self.make_sibling(key, None, Some(node));
+    /// Gives a node that has come or changed the pods of DaemonSets that it lacks.
+    pub(super) fn reconcile_daemons_on(&mut self, node: &str) {
+        if self.nodes.get(node).is_none_or(|node| node.deleting.is_some()) {
+            return;
+        }
+        for key in self.daemon_sets.clone() {
+            let Some(workload) = self.workloads.get(&key) else { continue };
+            if !workload.by_node.contains_key(node) && self.scheduler.suits(workload.spec, node) {
+                self.make_sibling(&key, None, Some(node.to_owned()));
             }
         }
     }
@@ -344,12 +355,6 @@ impl World {
         }
     }
 
-    /// A node has come or changed: DaemonSets may want a pod on it.
-    pub(super) fn reconcile_daemon_sets(&mut self) {
-        let sets = self.workloads.iter().filter(|(_, workload)| is_daemon_set(workload));
-        self.to_reconcile.extend(sets.map(|(key, _)| key.clone()));
-    }
-
     /// The workloads whose pods a selector covers, for PodDisruptionBudgets.
     pub(super) fn workloads_like(&self, covers: impl Fn(&PodSpec) -> bool) -> BTreeSet<WorkloadKey> {
         let covered = self.workloads.iter().filter(|(_, workload)| covers(&workload.wanted.pod));
@@ -362,10 +367,6 @@ impl World {
 enum Order {
     OneByOne,
     AllAtOnce,
-}
-
-fn is_daemon_set(workload: &Workload) -> bool {
-    matches!(workload.wanted.kind, WorkloadKind::DaemonSet)
 }
 
 /// What the DaemonSet controller adds to every pod (`AddOrUpdateDaemonPodTolerations`): a node that is in trouble
