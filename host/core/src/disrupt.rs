@@ -18,7 +18,7 @@ use crate::model::time::Timestamp;
 use crate::provision::problem::{Cache, Problem};
 use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
-use crate::provision::{Work, collect_work, keep_nominated};
+use crate::provision::{Work, collect_work, in_order, keep_nominated};
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
 use crate::why::{Blocker, MoveBlocked};
@@ -171,9 +171,13 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
     fn make_room_for_waiting(&mut self, work: Work) {
         let overdue = keep_nominated(&mut self.schedule, &work);
-        let overdue = overdue.into_iter().map(|(_, uid)| uid);
+        let mut wanted = work.wanted;
+        for (group, uid) in overdue {
+            wanted.entry(group).or_default().push(uid);
+        }
         let snapshot = self.snapshot;
-        for uid in work.wanted.into_values().flatten().chain(overdue) {
+        let waiting = in_order(snapshot, &self.schedule, wanted);
+        for uid in waiting.into_iter().flat_map(|waiting| waiting.pods) {
             let Some(pod) = snapshot.pods.get(&uid) else { continue };
             if let Some(place) = self.demand_of(pod).and_then(|demand| self.put(demand, Takes::Waiting)) {
                 self.arrived.entry(place).or_default().push(pod);

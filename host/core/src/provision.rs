@@ -129,18 +129,23 @@ pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Ve
     let places: BTreeMap<String, Place> = (schedule.problem.existing.iter().enumerate())
         .map(|(place, existing)| (existing.name.clone(), place))
         .collect();
+    // By name, because groups are in the order in which they were first seen.
+    let mut kept: Vec<_> = work
+        .kept
+        .iter()
+        .flat_map(|(group, pods)| pods.iter().map(move |(uid, name)| (uid, name, *group)))
+        .collect();
+    kept.sort_unstable();
     let mut overdue = Vec::new();
-    for (group, pods) in &work.kept {
-        let demand = schedule.problem.by_group[group];
-        for (uid, name) in pods {
-            let Some(place) = places.get(name).copied() else { continue };
-            // Of a node that is not launched yet only the domain is known: its pods count there.
-            let launched = schedule.problem.existing[place].launched;
-            if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
-                schedule.take(place, demand);
-            } else {
-                overdue.push((*group, uid.clone()));
-            }
+    for (uid, name, group) in kept {
+        let demand = schedule.problem.by_group[&group];
+        let Some(place) = places.get(name).copied() else { continue };
+        // Of a node that is not launched yet only the domain is known: its pods count there.
+        let launched = schedule.problem.existing[place].launched;
+        if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
+            schedule.take(place, demand);
+        } else {
+            overdue.push((group, uid.clone()));
         }
     }
     overdue
@@ -148,13 +153,13 @@ pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Ve
 
 /// A group's pods that need a place, oldest first.
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     demand: usize,
-    pods: Vec<String>,
+    pub(crate) pods: Vec<String>,
 }
 
 /// The largest first: by CPU, by memory, then the one that waits longest (Karpenter's queue).
-fn in_order(
+pub(crate) fn in_order(
     snapshot: &Snapshot,
     schedule: &Schedule<'_, '_>,
     wanted: BTreeMap<GroupId, Vec<String>>,

@@ -22,7 +22,7 @@ use crate::model::pod::Pod;
 use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
-use crate::plan::{Action, LaunchOffering, Nomination, Outcome, Plan};
+use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
 use crate::state::groups::{GroupId, Groups, PodGroup};
 use crate::state::index::Index;
 
@@ -31,6 +31,10 @@ pub const UNAVAILABLE_FOR: Duration = Duration::from_secs(180);
 
 /// How long a pod is expected on a node that is ready (Karpenter: twice the longest batch, 20 s).
 pub const NOMINATED_FOR: Duration = Duration::from_secs(20);
+
+/// How long a NodeClaim that was asked for is waited for until it is seen (as long as one that is seen and not
+/// launched).
+pub const ASKED_FOR: Duration = crate::lifecycle::LAUNCH_TIMEOUT;
 
 /// Everything that is known about a cluster at one moment. Decisions read it and never change it.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,8 @@ pub struct Snapshot {
     pub node_classes: BTreeMap<String, NodeClass>,
     /// NodeClaims by name.
     pub claims: BTreeMap<String, NodeClaim>,
+    /// NodeClaims that plans have asked for and that have not been seen yet, by name.
+    pub asked: BTreeMap<String, NodeClaim>,
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
     /// Pods by uid.
@@ -156,19 +162,24 @@ impl Snapshot {
     #[must_use]
     pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
         let nominations = self.nominations.values().map(|(_, until)| *until);
-        let expiries = self.unavailable.values().copied().chain(nominations);
+        let asked = self.asked.values().map(|claim| claim.created + ASKED_FOR);
+        let expiries = self.unavailable.values().copied().chain(nominations).chain(asked);
         expiries.filter(|until| *until > now && *until < Timestamp::MAX).min()
     }
 
-    /// Whether pods can still be expected on a NodeClaim, or on a Node that has none. What is not known yet is a
-    /// NodeClaim that is just being made: nothing is expected on places that are gone.
+    /// Whether pods can still be expected on a NodeClaim, or on a Node that has none.
     #[must_use]
     pub fn is_expected(&self, place: &str) -> bool {
         match self.claims.get(place) {
             Some(claim) => !self.is_leaving(claim),
-            None if self.refused.contains(place) => false,
-            None => self.nodes.get(place).is_none_or(|node| node.deleting.is_none()),
+            None if self.asked.contains_key(place) => true,
+            None => self.nodes.get(place).is_some_and(|node| node.deleting.is_none()),
         }
+    }
+
+    /// All NodeClaims: those that are there, and those that were asked for and have not been seen yet.
+    pub fn claims_and_asked(&self) -> impl Iterator<Item = &NodeClaim> {
+        self.claims.values().chain(self.asked.values())
     }
 
     /// Whether an offering is thought to be available at `now`.
@@ -183,7 +194,7 @@ impl Snapshot {
     pub fn used_of_pool(&self, node_pool: &str) -> (Resources, u64) {
         let of_pool =
             |claim: &&NodeClaim| claim.node_pool == node_pool && !self.refused.contains(&claim.name);
-        self.claims.values().filter(of_pool).fold((Resources::default(), 0), |(used, nodes), claim| {
+        self.claims_and_asked().filter(of_pool).fold((Resources::default(), 0), |(used, nodes), claim| {
             let node = self.node_of_claim(claim).map(|node| &node.capacity).filter(|c| !c.is_zero());
             let capacity = node.or(claim.instance.as_ref().map(|instance| &instance.capacity));
             let used = match capacity {
@@ -239,6 +250,8 @@ impl ClusterState {
         for action in &plan.actions {
             match action {
                 Action::Launch(launch) => {
+                    let claim = claim_for(launch, now);
+                    Arc::make_mut(&mut self.snapshot).asked.insert(claim.name.clone(), claim);
                     launch.pods.iter().for_each(|pod| self.expect_one(pod, &launch.claim, Timestamp::MAX));
                 }
                 Action::Nominate(Nomination { pod, node }) => {
@@ -265,12 +278,13 @@ impl ClusterState {
         snapshot.nominations.insert(pod_uid.to_owned(), (node.to_owned(), until));
     }
 
-    /// Forgets what has run out: refused offerings and nominations.
+    /// Forgets what has run out: refused offerings, nominations, and NodeClaims that nobody made.
     pub fn expire(&mut self, now: Timestamp) {
         let stale = |until: &Timestamp| *until <= now;
         let snapshot = &self.snapshot;
         let nothing_to_do = !snapshot.unavailable.values().any(stale)
-            && !snapshot.nominations.values().any(|(_, until)| stale(until));
+            && !snapshot.nominations.values().any(|(_, until)| stale(until))
+            && !snapshot.asked.values().any(|claim| stale(&(claim.created + ASKED_FOR)));
         if nothing_to_do {
             return;
         }
@@ -278,6 +292,32 @@ impl ClusterState {
         snapshot.version += 1;
         snapshot.unavailable.retain(|_, until| !stale(until));
         snapshot.nominations.retain(|_, (_, until)| !stale(until));
+        snapshot.asked.retain(|_, claim| !stale(&(claim.created + ASKED_FOR)));
+    }
+}
+
+/// The NodeClaim that a launch makes.
+#[must_use]
+pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
+    NodeClaim {
+        name: launch.claim.clone(),
+        node_pool: launch.node_pool.clone(),
+        node_class: launch.node_class.clone(),
+        labels: launch.labels.clone(),
+        requirements: launch.requirements.clone(),
+        taints: launch.taints.clone(),
+        startup_taints: launch.startup_taints.clone(),
+        requests: launch.requests.clone(),
+        instance: None,
+        node: None,
+        created: now,
+        registered: None,
+        initialized: None,
+        last_pod_event: None,
+        deleting: None,
+        expire_after: launch.expire_after,
+        termination_grace_period: launch.termination_grace_period,
+        do_not_disrupt: false,
     }
 }
 
@@ -320,6 +360,9 @@ impl Snapshot {
     }
 
     fn put_claim(&mut self, mut claim: NodeClaim, now: Timestamp) {
+        if let Some(asked) = self.asked.remove(&claim.name) {
+            claim.instance = claim.instance.or(asked.instance);
+        }
         if let Some(known) = self.claims.get(&claim.name) {
             // What this process has seen is at least as new as what it has read back.
             claim.last_pod_event = claim.last_pod_event.max(known.last_pod_event);
@@ -344,6 +387,7 @@ impl Snapshot {
     }
 
     fn remove_claim(&mut self, name: &str) {
+        self.asked.remove(name);
         let instance = self.claims.remove(name).and_then(|claim| claim.instance);
         if let Some(instance) = instance {
             self.index.remove_claim_instance(&instance.provider_id);
@@ -439,7 +483,7 @@ impl Snapshot {
 
     /// A NodeClaim that could not even be made will not come: its pods look for another place.
     fn give_up_unmade(&mut self, claim: &str) {
-        if !self.claims.contains_key(claim) {
+        if self.asked.remove(claim).is_some() {
             self.nominations.retain(|_, (node, _)| node != claim);
         }
     }
@@ -448,7 +492,8 @@ impl Snapshot {
         match outcome {
             Outcome::Launched { claim, instance } => {
                 self.index.put_claim_instance(&instance.provider_id, &claim);
-                if let Some(known) = self.claims.get_mut(&claim) {
+                let known = self.claims.get_mut(&claim).or_else(|| self.asked.get_mut(&claim));
+                if let Some(known) = known {
                     known.instance = Some(instance);
                 }
             }
@@ -456,6 +501,7 @@ impl Snapshot {
                 for LaunchOffering { instance_type, zone, capacity_type, .. } in offerings {
                     self.unavailable.insert((instance_type, zone, capacity_type), at + UNAVAILABLE_FOR);
                 }
+                self.asked.remove(&claim);
                 self.refused.insert(claim);
             }
             Outcome::Terminated { claim } => drop(self.terminated.insert(claim)),

@@ -57,7 +57,7 @@ fn admits(values: &Values, value: &str, interner: &Interner) -> bool {
 
 /// All places for pods: initialized nodes first, then by name, as Karpenter tries them.
 pub(crate) fn existing_nodes(snapshot: &Snapshot, axes: &mut Axes) -> Vec<Existing> {
-    let claimed = snapshot.claims.values().filter_map(|claim| of_claim(snapshot, claim, axes));
+    let claimed = snapshot.claims_and_asked().filter_map(|claim| of_claim(snapshot, claim, axes));
     let mut nodes: Vec<_> = claimed.collect();
     let unmanaged = snapshot.nodes.values().filter(|node| snapshot.claim_of_node(node).is_none());
     nodes.extend(unmanaged.filter(|node| is_usable(node)).map(|node| {

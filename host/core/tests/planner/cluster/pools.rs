@@ -78,7 +78,7 @@ pub(crate) trait PoolWords: Sized {
     }
 
     fn limit(self, resource: &str, amount: u64) -> Self {
-        self.change(|pool| drop(pool.limits.insert(resource.into(), amount)))
+        self.change(|pool| pool.limits.extend([(resource.to_owned(), amount)]))
     }
 
     fn budget(self, nodes: BudgetNodes, reasons: &[DisruptionReason]) -> Self {

@@ -57,11 +57,7 @@ fn room_is_filled_once() {
         .with(pod("three").cpu(900).on("c"));
     assert_eq!(
         cluster.disrupted(),
-        [
-            "a Underutilized",
-            "b: pod shop/two fits on no other node",
-            "c: pod shop/one fits on no other node",
-        ]
+        ["a Underutilized", "b: pod shop/two fits on no other node", "c: pod shop/one fits on no other node",]
     );
 }
 
@@ -79,7 +75,11 @@ fn what_is_tried_and_fails_leaves_no_trace() {
         .with(pod("two").cpu(300).on("c"));
     assert_eq!(
         cluster.disrupted(),
-        ["b Underutilized", "a: pod shop/large fits on no other node", "c: pod shop/one fits on no other node"]
+        [
+            "b Underutilized",
+            "a: pod shop/large fits on no other node",
+            "c: pod shop/one fits on no other node"
+        ]
     );
 }
 
