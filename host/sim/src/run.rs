@@ -19,6 +19,7 @@ use crate::problems::Problems;
 use crate::record::recorder::Recorder;
 use crate::record::{Record, RecordSettings};
 use crate::scenario::compile::{self, Course};
+use crate::scenario::events;
 use crate::script::Step;
 use crate::world::ports::Ports;
 use crate::world::{Setup, World};
@@ -86,7 +87,7 @@ pub(crate) fn read(dir: &FilePath, options: &Options) -> Result<Input, Problems>
     let mut course = compile::course(found.scenario, prices, &mut problems);
     course.seed = options.seed.unwrap_or(course.seed);
     let objects = load::objects(&found.manifests, &course.place, &mut problems);
-    let steps = compile::steps(&course, &objects, &found.later, &mut problems);
+    let steps = events::steps(&course, &objects, &found.later, &mut problems);
     if problems.is_empty() { Ok(Input { course, objects, steps }) } else { Err(Problems(problems)) }
 }
 

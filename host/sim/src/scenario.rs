@@ -1,10 +1,11 @@
 //! The scenario file: what happens to a cluster, and when. Its documentation for people is `docs/scenarios.md`.
 //!
-//! Here is the shape of the file alone. What makes sense in it, for the manifests beside it, is checked in
-//! `compile`.
+//! Here is the shape of the file alone. What makes sense in it, for the manifests beside it, is checked in `compile`
+//! and `events`.
 
 pub mod clock;
 pub(crate) mod compile;
+pub(crate) mod events;
 mod shape;
 
 use schemars::JsonSchema;

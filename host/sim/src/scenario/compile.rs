@@ -1,4 +1,4 @@
-//! From a scenario file to steps: everything that can be wrong with it is found here, all at once.
+//! Finds the scenario among files and reads what it says about the world as a whole. Its events are in `events`.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,13 @@ use whittle_api::manifest::File;
 use whittle_api::problem::{Path, Problem, Segment, Source};
 use whittle_catalog::catalog::Catalog;
 use whittle_catalog::price_book::PriceBook;
-use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::{Duration, Timestamp};
 
-use super::clock::{Clock, When, parse_timestamp, parse_when};
-use super::{API_VERSION, EventSpec, KIND, Scenario, ScenarioSpec, TimingsSpec, schema, shape};
-use crate::input::{Objects, START_DEFAULT, Timings, WorkloadKey};
-use crate::load::{self, Place};
+use super::clock::{Clock, parse_timestamp};
+use super::{API_VERSION, KIND, Scenario, ScenarioSpec, TimingsSpec, schema, shape};
+use crate::input::{START_DEFAULT, Timings};
+use crate::load::Place;
 use crate::problems::{Finder, one_of, path};
-use crate::script::{InstanceFilter, Many, Step};
 
 /// The region when nobody says.
 const REGION_DEFAULT: &str = "us-east-1";
@@ -208,7 +206,7 @@ fn zones(spec: &ScenarioSpec, region: &str, catalog: &Catalog, finder: &mut Find
     Some(zones)
 }
 
-fn known_zones(catalog: &Catalog, region: &str) -> Vec<&'static str> {
+pub(super) fn known_zones(catalog: &Catalog, region: &str) -> Vec<&'static str> {
     catalog.zones(region).unwrap_or_default().iter().map(|zone| zone.name).collect()
 }
 
@@ -238,296 +236,12 @@ fn timings(spec: Option<&TimingsSpec>, finder: &mut Finder) -> Timings {
     timings
 }
 
-fn span(text: Option<&String>, at: &Path, finder: &mut Finder) -> Option<Duration> {
+/// The span of time that a text says, if there is one.
+pub(super) fn span(text: Option<&String>, at: &Path, finder: &mut Finder) -> Option<Duration> {
     let text = text?;
     let parsed = duration::parse(text);
     if parsed.is_none() {
         finder.add(at, format!("{text:?}"), "a span of time such as 30s, 20m or 1h30m");
     }
     parsed
-}
-
-/// The steps of a scenario for these objects, by time.
-pub(crate) fn steps(
-    course: &Course,
-    objects: &Objects,
-    later: &BTreeMap<String, File>,
-    problems: &mut Vec<Problem>,
-) -> Vec<(Timestamp, Step)> {
-    let mut compiler = Compiler {
-        course,
-        finder: Finder::new(course.source.clone()),
-        workloads: objects.workloads.keys().cloned().collect(),
-        pools: objects.node_pools.keys().cloned().collect(),
-        later: BTreeMap::new(),
-    };
-    for (name, file) in later {
-        let brought = load::objects(std::slice::from_ref(file), &course.place, problems);
-        compiler.workloads.extend(brought.workloads.keys().cloned());
-        compiler.pools.extend(brought.node_pools.keys().cloned());
-        compiler.later.insert(name.clone(), brought);
-    }
-    compiler.workloads.sort();
-    compiler.workloads.dedup();
-    let mut steps = Vec::new();
-    for (position, event) in course.spec.events.iter().enumerate() {
-        let at = path(&["spec", "events"]).with(Segment::Index(position));
-        compiler.event(event, &at, &mut steps);
-    }
-    problems.append(&mut compiler.finder.found);
-    steps
-}
-
-struct Compiler<'a> {
-    course: &'a Course,
-    finder: Finder,
-    workloads: Vec<WorkloadKey>,
-    pools: Vec<String>,
-    later: BTreeMap<String, Objects>,
-}
-
-/// Which instances an event is about, as the file says it.
-#[derive(Default)]
-struct FilterSpec<'a> {
-    instance_type: Option<&'a String>,
-    family: Option<&'a String>,
-    zone: Option<&'a String>,
-    capacity_type: Option<&'a String>,
-    node_pool: Option<&'a String>,
-}
-
-impl Compiler<'_> {
-    fn event(&mut self, event: &EventSpec, at: &Path, steps: &mut Vec<(Timestamp, Step)>) {
-        let when = self.when(&event.at, &at.clone().with(Segment::Key("at".to_owned())));
-        if let Some(label) = &event.label {
-            steps.push((when, Step::Say(label.clone())));
-        }
-        let before = steps.len();
-        let mut named = Vec::new();
-        let mut add = |name: &'static str, step: Option<Step>| {
-            named.push(name);
-            steps.extend(step.map(|step| (when, step)));
-        };
-        let here = |name: &str| at.clone().with(Segment::Key(name.to_owned()));
-        if let Some(scale) = &event.scale {
-            let at = here("scale");
-            let over = span(scale.over.as_ref(), &at.clone().with(key("over")), &mut self.finder);
-            let workload = self.workload(&scale.workload, &at);
-            let over = over.unwrap_or(Duration::ZERO);
-            add("scale", workload.map(|workload| Step::Ramp { workload, to: scale.replicas, over }));
-        }
-        if let Some(file) = &event.submit {
-            add("submit", self.objects(&file.file, &here("submit")));
-        }
-        if let Some(file) = &event.apply {
-            add("apply", self.objects(&file.file, &here("apply")));
-        }
-        if let Some(delete) = &event.delete {
-            add("delete", self.workload(&delete.workload, &here("delete")).map(Step::Delete));
-        }
-        if let Some(interrupt) = &event.interrupt {
-            let at = here("interrupt");
-            let spot = CapacityType::Spot.label().to_owned();
-            let filter = self.filter(
-                &FilterSpec {
-                    instance_type: interrupt.instance_type.as_ref(),
-                    family: interrupt.family.as_ref(),
-                    zone: interrupt.zone.as_ref(),
-                    capacity_type: Some(&spot),
-                    node_pool: interrupt.node_pool.as_ref(),
-                },
-                &at,
-            );
-            let many = self.many(interrupt.count, interrupt.percent, &at);
-            add("interrupt", Some(Step::Interrupt { filter, many }));
-        }
-        if let Some(capacity) = &event.capacity {
-            let at = here("capacity");
-            let filter = self.filter(
-                &FilterSpec {
-                    instance_type: capacity.instance_type.as_ref(),
-                    family: capacity.family.as_ref(),
-                    zone: capacity.zone.as_ref(),
-                    capacity_type: capacity.capacity_type.as_ref(),
-                    node_pool: None,
-                },
-                &at,
-            );
-            if capacity.available {
-                let expected = "false: capacity is there unless an event says otherwise";
-                self.finder.add(&at.clone().with(key("available")), "true", expected);
-            }
-            let span = span(Some(&capacity.span), &at.with(key("for")), &mut self.finder);
-            add("capacity", span.map(|span| Step::Shortage { filter, span }));
-        }
-        if let Some(price) = &event.price {
-            let at = here("price");
-            let filter = self.filter(
-                &FilterSpec {
-                    instance_type: price.instance_type.as_ref(),
-                    family: price.family.as_ref(),
-                    zone: price.zone.as_ref(),
-                    capacity_type: price.capacity_type.as_ref(),
-                    node_pool: None,
-                },
-                &at,
-            );
-            let factor = self.factor(price.factor, &at.with(key("factor")));
-            add("price", factor.map(|parts_per_million| Step::Price { filter, parts_per_million }));
-        }
-        if let Some(delete) = &event.delete_node {
-            let at = here("deleteNode");
-            let spec = FilterSpec {
-                zone: delete.zone.as_ref(),
-                node_pool: delete.node_pool.as_ref(),
-                ..FilterSpec::default()
-            };
-            let filter = self.filter(&spec, &at);
-            add(
-                "deleteNode",
-                Some(Step::DeleteNodes { filter, many: Many::Count(delete.count.unwrap_or(1)) }),
-            );
-        }
-        self.exactly_one(&named, event, at);
-        debug_assert!(steps.len() <= before + named.len(), "an event has a step per field at most");
-    }
-
-    fn exactly_one(&mut self, named: &[&str], event: &EventSpec, at: &Path) {
-        match named {
-            [] if event.label.is_none() => {
-                self.finder.add(at, "neither a label nor anything that happens", "one of the two");
-            }
-            [] | [_] => {}
-            several => {
-                let found = several.join(" and ");
-                self.finder.add(at, found, "one thing that happens; write a second event with the same time");
-            }
-        }
-    }
-
-    fn when(&mut self, text: &str, at: &Path) -> Timestamp {
-        let Course { start, end, clock, .. } = self.course;
-        let when = match parse_when(text) {
-            Some(When::After(span)) => *start + span,
-            Some(When::TimeOfDay(second)) => clock.first(*start, second),
-            None => {
-                let expected = "a time of day such as \"09:30\", or a span after the start such as +1h30m";
-                self.finder.add(at, format!("{text:?}"), expected);
-                return *start;
-            }
-        };
-        if when > *end {
-            let expected = format!("a time before the end, which is {} after the start", end.since(*start));
-            self.finder.add(at, format!("{text:?}, {} after the start", when.since(*start)), expected);
-        }
-        when
-    }
-
-    fn workload(&mut self, text: &str, at: &Path) -> Option<WorkloadKey> {
-        let parts: Vec<&str> = text.split('/').collect();
-        let fits = |key: &&WorkloadKey| match parts.as_slice() {
-            [name] => key.name == *name,
-            [first, name] => {
-                key.name == *name && (key.kind.eq_ignore_ascii_case(first) || key.namespace == *first)
-            }
-            [kind, namespace, name] => {
-                key.kind.eq_ignore_ascii_case(kind) && key.namespace == *namespace && key.name == *name
-            }
-            _ => false,
-        };
-        let found: Vec<&WorkloadKey> = self.workloads.iter().filter(fits).collect();
-        if let [one] = found.as_slice() {
-            return Some((*one).clone());
-        }
-        let at = at.clone().with(key("workload"));
-        let full = |key: &WorkloadKey| format!("{}/{}/{}", key.kind.to_lowercase(), key.namespace, key.name);
-        let known: Vec<String> = if found.is_empty() {
-            let last = parts.last().copied().unwrap_or_default();
-            let names = self.workloads.iter().map(|key| key.name.as_str());
-            self.finder.add(&at, format!("{text:?}"), one_of(names, last));
-            return None;
-        } else {
-            found.into_iter().map(full).collect()
-        };
-        let found = format!("{text:?}, which could be any of {}", known.len());
-        self.finder.add(&at, found, one_of(known.iter().map(String::as_str), text));
-        None
-    }
-
-    fn objects(&mut self, file: &str, at: &Path) -> Option<Step> {
-        if let Some(objects) = self.later.get(file) {
-            return Some(Step::Put(Box::new(objects.clone())));
-        }
-        let found = format!("{file:?}, which is not there");
-        self.finder.add(&at.clone().with(key("file")), found, "a manifest file in the scenario's directory");
-        None
-    }
-
-    fn filter(&mut self, spec: &FilterSpec<'_>, at: &Path) -> InstanceFilter {
-        let Place { catalog, region, .. } = &self.course.place;
-        let field = |name: &str| at.clone().with(key(name));
-        let known = known_zones(catalog, region);
-        if let Some(zone) = spec.zone.filter(|zone| !known.contains(&zone.as_str())) {
-            self.finder.add(&field("zone"), format!("{zone:?}"), one_of(known.iter().copied(), zone));
-        }
-        if let Some(name) = spec.instance_type.filter(|name| catalog.specification(name).is_none()) {
-            let names = catalog.specifications().iter().map(|specification| specification.name);
-            self.finder.add(&field("instanceType"), format!("{name:?}"), one_of(names, name));
-        }
-        let families = || catalog.specifications().iter().map(|specification| specification.family());
-        if let Some(family) = spec.family.filter(|family| !families().any(|known| known == *family)) {
-            self.finder.add(&field("family"), format!("{family:?}"), one_of(families(), family));
-        }
-        if let Some(pool) = spec.node_pool.filter(|pool| !self.pools.contains(pool)) {
-            let names = self.pools.iter().map(String::as_str);
-            self.finder.add(&field("nodePool"), format!("{pool:?}"), one_of(names, pool));
-        }
-        let capacity_type = spec.capacity_type.and_then(|label| {
-            let found = CapacityType::from_label(label);
-            if found.is_none() {
-                let names = CapacityType::ALL.map(CapacityType::label);
-                self.finder.add(&field("capacityType"), format!("{label:?}"), one_of(names, label));
-            }
-            found
-        });
-        InstanceFilter {
-            instance_type: spec.instance_type.cloned(),
-            family: spec.family.cloned(),
-            zone: spec.zone.cloned(),
-            capacity_type,
-            node_pool: spec.node_pool.cloned(),
-        }
-    }
-
-    fn many(&mut self, count: Option<u64>, percent: Option<u64>, at: &Path) -> Many {
-        match (count, percent) {
-            (None, None) => Many::Percent(100),
-            (Some(count), None) => Many::Count(count),
-            (None, Some(percent)) => {
-                if percent > 100 {
-                    self.finder.add(&at.clone().with(key("percent")), percent.to_string(), "at most 100");
-                }
-                Many::Percent(percent.min(100))
-            }
-            (Some(count), Some(_)) => {
-                self.finder.add(at, "count and percent", "only one of the two");
-                Many::Count(count)
-            }
-        }
-    }
-
-    /// A factor in parts per million; it comes as a decimal number and is one again when it is rounded.
-    fn factor(&mut self, factor: f64, at: &Path) -> Option<u64> {
-        const FACTOR_MAX: f64 = 1_000.0;
-        if !(0.0..=FACTOR_MAX).contains(&factor) {
-            self.finder.add(at, factor.to_string(), "a number from 0 to 1000");
-            return None;
-        }
-        let millionths = format!("{:.0}", factor * 1_000_000.0);
-        millionths.parse().ok()
-    }
-}
-
-fn key(name: &str) -> Segment {
-    Segment::Key(name.to_owned())
 }
