@@ -152,14 +152,23 @@ impl Problem<'_> {
             let refusing = self.refusing(concern, Some(label), Domain::Label(value));
             return refusing.map_or(Ok(()), |rule| Err(Refused::Topology { rule }));
         }
-        let mut refusing = concern.own.iter().find(|rule| self.rules[**rule].label == Some(label)).copied();
+        let values = shape.domains(label, universe);
+        // Without the label there is no domain: nothing to be near to, nothing to keep away from.
+        let is_absent = values.as_ref().is_some_and(Vec::is_empty);
+        let minds = |rule: &&usize| {
+            let rule = &self.rules[**rule];
+            rule.label == Some(label) && !(is_absent && rule.what.rule == TopologyRule::AntiAffinity)
+        };
+        let mut refusing: Vec<_> = concern.own.iter().filter(minds).copied().collect();
         let mut choices = Vec::new();
-        for value in shape.domains(label, universe).unwrap_or_default() {
+        for value in values.unwrap_or_default() {
             match self.refusing(concern, Some(label), Domain::Label(value)) {
-                Some(rule) => refusing = Some(rule),
+                Some(rule) => refusing.push(rule),
                 None => choices.extend(self.chosen(shape, universe, label, value)),
             }
         }
+        // Always the same of several, and one that may change its mind rather than one that will not.
+        let refusing = refusing.into_iter().min_by_key(|rule| &self.rules[*rule].what);
         let best = choices.into_iter().min_by_key(|(value, chosen)| {
             let pods = self.pods_in(concern, label, *value);
             (pods, universe.cheapest_of(chosen), self.interner.text(*value))

@@ -299,7 +299,8 @@ mod tests {
     #[test]
     fn a_label_that_must_be_there_is_given_a_value_that_will_do() {
         use Operator::{DoesNotExist, Exists, Gt, In, Lt, NotIn};
-        let cases: &[(&[(Operator, &[&str])], Option<&str>)] = &[
+        type Condition<'a> = (Operator, &'a [&'a str]);
+        let cases: &[(&[Condition<'_>], Option<&str>)] = &[
             (&[(In, &["b", "a"])], Some("a")),
             (&[(Exists, &[])], Some("0")),
             (&[(Exists, &[]), (NotIn, &["0", "1"])], Some("2")),

@@ -6,6 +6,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use whittle_core::event::Event;
 use whittle_core::model::labels::{ARCH, CAPACITY_TYPE, HOSTNAME, ZONE};
+use whittle_core::model::node_pool::NodePool;
 use whittle_core::model::pod::InclusionPolicy;
 use whittle_core::model::requirement::Operator;
 use whittle_core::model::resources::Resources;
@@ -229,7 +230,7 @@ impl World {
     fn events(&self) -> Vec<Event> {
         let mut events = catalogue::class().events();
         for (at, like) in self.pools.iter().enumerate() {
-            events.extend(like.pool(&pool_name(at)).events());
+            events.extend(like.pool(&pool_name(at), self.team(at)).events());
         }
         for (at, daemon) in self.daemons.iter().enumerate() {
             events.extend(daemon_set(daemon.pods(at)).events());
@@ -248,13 +249,26 @@ impl World {
         events
     }
 
+    /// What a pool says of the label `team`. Where pods are spread over it, its values are listed: domains that
+    /// nobody can list are no domains.
+    fn team(&self, pool: usize) -> Team {
+        let about = |rule: &Rule| match rule {
+            Rule::Spread { key, .. } | Rule::Near { key, .. } | Rule::Away { key, .. } => *key == "team",
+        };
+        let is_domain = self.kinds.iter().flat_map(|kind| &kind.rules).any(about);
+        match self.pools[pool].team {
+            Team::Any if is_domain => Team::RedOrBlue,
+            team => team,
+        }
+    }
+
     fn machine(&self, at: usize, like: &NodeLike) -> Machine {
         let pool_ord = like.pool % self.pools.len();
         let machine = node(&format!("n{at}")).instance_type(like.instance_type).zone(like.zone);
         let machine = if like.spot { machine.spot() } else { machine };
         let machine = machine.of_pool(&pool_name(pool_ord));
         let machine = if like.taint { machine.taint("special") } else { machine };
-        let machine = match self.pools[pool_ord].team {
+        let machine = match self.team(pool_ord) {
             Team::Nothing => machine,
             Team::Red | Team::RedOrBlue => machine.label("team", "red"),
             Team::Any => machine.label("team", "0"),
@@ -323,7 +337,7 @@ fn app_name(at: usize) -> String {
 }
 
 impl PoolLike {
-    fn pool(&self, name: &str) -> whittle_core::model::node_pool::NodePool {
+    fn pool(&self, name: &str, team: Team) -> NodePool {
         let mut made = pool(name).weight(self.weight);
         if self.taint {
             made = made.taint("special");
@@ -334,7 +348,7 @@ impl PoolLike {
         if let Some((resource, amount)) = self.limit {
             made = made.limit(resource, amount);
         }
-        match self.team {
+        match team {
             Team::Nothing => made,
             Team::Red => made.label("team", "red"),
             Team::RedOrBlue => made.only("team", &["red", "blue"]),

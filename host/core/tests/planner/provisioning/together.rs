@@ -204,3 +204,9 @@ fn different_addresses_and_protocols_do_not_collide() {
         .with(on("c", "0.0.0.0", "UDP"));
     assert_eq!(cluster.provisioned(), ["general c.large/a/spot: a b c"]);
 }
+
+#[test]
+fn a_node_without_the_label_is_no_domain_to_keep_away_from() {
+    let mut cluster = Cluster::new().with(pool("general")).with(pods("web", 2).cpu(100).apart("rack"));
+    assert_eq!(cluster.provisioned(), ["general c.large/a/spot: web-0 web-1"]);
+}
