@@ -28,17 +28,22 @@ function somewhere(one) {
   return one.values.some((value) => value > 0);
 }
 
+/** As high as its legend beside it, within reason. */
+function heightFor(layers) {
+  return narrow() ? 160 : Math.min(330, Math.max(160, 60 + layers.length * 21));
+}
+
 function costChart() {
   const layers = poolNames.map((pool) => layer(poolLabel(pool), paint(pool), ofPool(pool, 'price'))).filter(somewhere);
   return { title: 'Cost per hour', say: rate, axis: (micros) => dollars(micros, micros % 1000000 ? (micros % 10000 ? 3 : 2) : 0),
-    height: 150, layers, whole: { name: 'all', values: samples.map((sample) => sample.price) } };
+    height: heightFor(layers), layers, whole: { name: 'all', values: samples.map((sample) => sample.price) } };
 }
 
 function nodesChart() {
   const layers = poolNames.flatMap((pool) => CAPACITY.map(([field, name]) =>
     layer(`${poolLabel(pool)}, ${name}`, paint(pool, name), ofPool(pool, field)))).filter(somewhere);
   const all = (sample) => CAPACITY.reduce((sum, [field]) => sum + sumOver(field)(sample), 0);
-  return { title: 'Nodes', say: count, axis: count, height: 150, layers, whole: { name: 'all', values: samples.map(all) } };
+  return { title: 'Nodes', say: count, axis: count, height: heightFor(layers), layers, whole: { name: 'all', values: samples.map(all) } };
 }
 
 function waitingChart() {
@@ -97,7 +102,7 @@ function chosen(tops, columns) {
 
 function niceStep(max, base) {
   if (max <= 0) return 1;
-  const rough = max / 3;
+  const rough = max / 4;
   const power = base ** Math.floor(Math.log(rough) / Math.log(base));
   const factors = base === 1024 ? [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] : [1, 2, 2.5, 5, 10];
   return power * factors.find((factor) => factor * power >= rough * 0.999);
@@ -238,5 +243,7 @@ function legend(chart) {
   for (const one of spec.layers) rows.push(row(swatch(one.style), one.name, (i) => spec.say(one.values[i])));
   for (const one of spec.beside || []) rows.push(row(null, one.name, (i) => spec.say(one.values[i])));
   chart.moment = el('span', { class: 'muted' });
-  chart.caption.replaceChildren(el('b', {}, spec.title, ' ', chart.moment), el('ul', {}, rows));
+  const list = el('ul', {}, rows);
+  chart.caption.replaceChildren(el('b', {}, spec.title, chart.moment), list);
+  if (list.scrollHeight > list.clientHeight) fill(list, { tabindex: 0, 'aria-label': `Values of ${spec.title}` }, []);
 }

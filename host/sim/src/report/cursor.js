@@ -47,6 +47,8 @@ function drawCharts() {
   const plots = charts[0].plot;
   const width = Math.floor(plots.getBoundingClientRect().width);
   if (width < 50) return;
+  view.width = width;
+  hideTip();
   if (events.length) drawLane(width);
   for (const chart of charts) drawChart(chart, width);
   byId('zoom-reset').hidden = view.from === settings.start && view.to === Math.max(settings.end, settings.start + 1);
@@ -64,7 +66,7 @@ function showCursor() {
     if (!chart.cursor) continue;
     chart.cursor.setAttribute('visibility', view.cursor === null ? 'hidden' : 'visible');
     if (view.cursor === null) continue;
-    const x = Math.round(scale(chart.plot.getBoundingClientRect().width).x(at)) + 0.5;
+    const x = Math.round(scale(view.width).x(at)) + 0.5;
     chart.cursor.setAttribute('x1', x);
     chart.cursor.setAttribute('x2', x);
   }
@@ -120,7 +122,7 @@ function watchPointer(plot) {
 
 function showZoom(from, to) {
   for (const chart of charts) {
-    const across = scale(chart.plot.getBoundingClientRect().width);
+    const across = scale(view.width);
     const [left, right] = [across.x(from), across.x(to)].sort((a, b) => a - b);
     chart.zoom.setAttribute('visibility', from === to ? 'hidden' : 'visible');
     chart.zoom.setAttribute('x', left);

@@ -9,7 +9,7 @@ function fill(node, attributes, children) {
     else if (name.startsWith('--')) node.style.setProperty(name, value);
     else node.setAttribute(name, value === true ? '' : String(value));
   }
-  for (const child of children.flat()) {
+  for (const child of children.flat(Infinity)) {
     if (child === undefined || child === null || child === false) continue;
     node.append(child instanceof Node ? child : String(child));
   }
@@ -33,11 +33,11 @@ function datum(integer, text) {
   return el('data', { value: integer }, text);
 }
 
-const ESTIMATE = 'An estimate: the price tables hold no list price for this instance type in this region or this way of buying it.';
+const ESTIMATE = 'Whittle knows the published on-demand prices of us-east-1; prices elsewhere, and all spot prices, come from a model. A file with prices of your own takes their place.';
 
 /** `~` before whatever rests on an estimated price. */
 function tilde(estimated) {
-  return estimated && el('span', { class: 'est', title: ESTIMATE }, '~', el('span', { class: 'visually-hidden' }, '(estimate) '));
+  return estimated && el('span', { class: 'est', title: `An estimate. ${ESTIMATE}` }, '~', el('span', { class: 'visually-hidden' }, '(estimate) '));
 }
 
 /** A share as a number and a small bar. */
@@ -47,14 +47,19 @@ function meter(parts) {
   return [datum(parts, ppm(parts)), bar];
 }
 
-/** A table from columns `[heading, class]` and rows of cells, the first of which names the row. */
+/**
+ * A table from columns `[heading, class]` and rows of cells, the first of which names the row. On a narrow screen each
+ * row becomes a list with the headings as labels; the roles keep it a table for a screen reader.
+ */
 function table(caption, columns, rows, foot) {
-  const cells = (row) => row.map((cell, i) => el(i ? 'td' : 'th', { class: columns[i][1], scope: i ? undefined : 'row' }, cell));
-  const made = el('table', {},
+  const cells = (row) => row.map((cell, i) => el(i ? 'td' : 'th', { class: columns[i][1], scope: i ? undefined : 'row',
+    role: i ? 'cell' : 'rowheader', 'data-label': i && cell !== '' ? columns[i][2] || columns[i][0] : undefined }, el('span', {}, cell)));
+  const made = el('table', { role: 'table' },
     el('caption', {}, caption),
-    el('thead', {}, el('tr', {}, columns.map(([heading, kind]) => el('th', { scope: 'col', class: kind }, heading)))),
-    el('tbody', {}, rows.map((row) => el('tr', {}, cells(row)))));
-  if (foot) made.append(el('tfoot', {}, el('tr', {}, cells(foot))));
+    el('thead', { role: 'rowgroup' }, el('tr', { role: 'row' }, columns.map(([heading, kind]) =>
+      el('th', { scope: 'col', role: 'columnheader', class: kind }, heading)))),
+    el('tbody', { role: 'rowgroup' }, rows.map((row) => el('tr', { role: 'row' }, cells(row)))));
+  if (foot) made.append(el('tfoot', { role: 'rowgroup' }, el('tr', { role: 'row' }, cells(foot))));
   const label = made.caption.textContent;
   return el('div', { class: 'table-wrap', tabindex: 0, role: 'region', 'aria-label': label }, made);
 }

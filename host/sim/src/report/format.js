@@ -72,7 +72,7 @@ function duration(millis) {
   if (millis < 1000) return `${millis}ms`;
   if (millis < MINUTE) return shortened(millis / 1000, 1) + 's';
   const seconds = Math.round(millis / 1000);
-  const parts = [['d', 86400], ['h', 3600], ['m', 60], ['s', 1]];
+  const parts = [['d', 86400], ['h', 3600], ['m', 60], ['s', 1]].slice(millis > 2 * DAY ? 0 : 1);
   const first = parts.findIndex(([, size]) => seconds >= size);
   const [unit, size] = parts[first];
   const [nextUnit, nextSize] = parts[first + 1] || ['', 1];

@@ -1,6 +1,6 @@
 // The packing: every node as two bars, CPU and memory, with a segment for each pod.
 
-const NODES_AT_ONCE = 60;
+const NODES_AT_ONCE = narrow() ? 16 : 60;
 const PICTURES = { peak: ['most nodes', record.peak], last: ['at the end', record.last] };
 const picture = { which: 'peak', order: 'size' };
 
@@ -44,15 +44,19 @@ function bar(node, field) {
   ];
   const svg = draw('svg', { viewBox: '0 0 1000 10', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
     layers.filter(([, some]) => some.length).map(([kind, some]) => draw('path', { class: kind, d: path(some) })));
-  const made = el('div', { class: 'bar' }, svg);
+  const made = el('span', { class: 'bar' }, svg);
   made.segments = all;
   return made;
 }
 
 function barRow(name, node, field, say) {
   const [used, all] = [node.used[field], node.allocatable[field]];
-  return el('div', { class: 'bar-row' }, el('span', {}, name), bar(node, field),
-    el('span', { class: 'amount', title: `${say(used)} of ${say(all)} allocatable` }, `${say(used)} / ${say(all)}`));
+  return el('span', { class: 'bar-row' }, el('span', {}, `${name} ${percent(used, all)}`), el('span', {}, `${say(used)} of ${say(all)}`), bar(node, field));
+}
+
+/** Nodes of somebody else have no price. */
+function nodePrice(node) {
+  return node.claim ? datum(node.price, price(node.price)) : 'no price';
 }
 
 function capacityName(node) {
@@ -69,11 +73,13 @@ function nodeBox(node) {
   const box = el('button', { type: 'button', class: `node ${node.capacityType || ''}`, 'aria-label': nodeLabel(node), onclick: () => openNode(node) },
     el('span', { class: 'line' },
       el('span', { class: 'type' }, node.instanceType || 'unknown type'),
-      el('span', {}, `${node.zone || 'no zone'} · ${capacityName(node)}`),
-      el('span', {}, tilde(node.estimated), price(node.price))),
-    el('span', { class: 'name' }, `${node.name} · ${several(node.pods.length + leftOut(node), 'pod')}${state}`),
+      el('span', { class: 'price' }, tilde(node.estimated), nodePrice(node))),
+    el('span', { class: 'line' },
+      el('span', {}, `${capacityName(node)} · ${node.zone || 'no zone'}${state}`),
+      el('span', { class: 'price' }, several(node.pods.length + leftOut(node), 'pod'))),
+    el('span', { class: 'name' }, node.name),
     barRow('CPU', node, 'cpuMillis', cpu),
-    barRow('Mem', node, 'memoryBytes', memory));
+    barRow('Memory', node, 'memoryBytes', memory));
   return box;
 }
 
@@ -112,7 +118,7 @@ function openNode(node) {
   byId('node-dialog-title').textContent = node.name;
   const facts = [
     ['NodePool', poolLabel(node.nodePool)], ['NodeClaim', node.claim || 'none'], ['Instance type', node.instanceType || 'unknown'],
-    ['Zone', node.zone || 'unknown'], ['Bought', capacityName(node)], ['Price', [tilde(node.estimated), datum(node.price, price(node.price))]],
+    ['Zone', node.zone || 'unknown'], ['Bought', capacityName(node)], ['Price', [tilde(node.estimated), nodePrice(node)]],
     ['Since', when(node.launched)], ['Ready', node.ready ? 'yes' : 'no'],
     ['CPU', `${cpu(node.used.cpuMillis)} of ${cpu(node.allocatable.cpuMillis)}`],
     ['Memory', `${memory(node.used.memoryBytes)} of ${memory(node.allocatable.memoryBytes)}`],

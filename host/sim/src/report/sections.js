@@ -21,7 +21,7 @@ function showFigures() {
   const unplaced = record.unplaced.length;
   byId('figures').append(
     figure('Total cost', totals.costMicros, { before: tilde(totals.estimated), text: cost(totals.costMicros) }, totals.estimated ? '~ some prices are estimates' : ''),
-    figure('Dearest hour rate', totals.pricePeak, { before: tilde(totals.estimated), text: rate(totals.pricePeak) }, 'highest at one moment'),
+    figure('Peak cost per hour', totals.pricePeak, { before: tilde(totals.estimated), text: rate(totals.pricePeak) }, 'at the dearest moment'),
     figure('Most nodes', totals.nodesPeak, count(totals.nodesPeak), `${several(totals.launches, 'launch', 'launches')}`),
     figure('Pending, p95', waits.p95Millis, duration(waits.p95Millis), `p50 ${duration(waits.p50Millis)}, longest ${duration(waits.maxMillis)}`),
     figure('Pods placed', totals.podsPlaced, count(totals.podsPlaced), `${several(totals.decisions, 'decision')}`),
@@ -38,15 +38,15 @@ function notice(kind, ...children) {
 function showNotices() {
   const holder = byId('notices');
   if (record.violations.length) {
-    holder.append(notice('bad', el('a', { href: '#violations' }, `${several(record.violations.length + missing('violations'), 'plan')} broke a rule`),
-      ' and was not carried out. This is a defect: please report it.'));
+    holder.append(notice('bad', el('a', { href: '#violations' }, several(record.violations.length + missing('violations'), 'violation')),
+      ': a plan that breaks a rule is not carried out. This is a defect: please report it.'));
   }
   if (record.unplaced.length) {
     const waiting = record.unplaced.reduce((sum, one) => sum + one.waitingAtEnd, 0);
     holder.append(notice('bad', el('a', { href: '#unschedulable' }, `${several(record.unplaced.length + missing('unplaced'), 'workload and reason', 'workloads and reasons')} without a place`),
       waiting ? `: ${several(waiting, 'pod')} of them still ${waiting === 1 ? 'waits' : 'wait'} at the end.` : ': all of them found one, or were gone, by the end.'));
   }
-  if (totals.estimated) holder.append(notice('', 'Prices marked ', tilde(true), ' are estimates. ', ESTIMATE.replace('An estimate: t', 'T')));
+  if (totals.estimated) holder.append(notice('', 'Prices marked ', tilde(true), ' are estimates. ', ESTIMATE));
   if (words.leftOut.length) {
     holder.append(notice('plain', 'To keep this page small, some of the record is left out of it. All of it is in ', el('code', {}, 'whittle simulate --output json'), '.',
       el('ul', {}, words.leftOut.map((one) => el('li', {}, `${one.words}: ${count(one.shown)} of ${count(one.total)}. ${one.kept}`)))));
@@ -62,9 +62,9 @@ function nameCell(pool) {
 }
 
 function summaryTable() {
-  const num = (heading) => [heading, 'num'];
-  const columns = [['NodePool'], num('Cost'), num('Per hour, at the end'), num('at most'), num('Nodes, at the end'), num('at most'),
-    num('CPU in use'), num('Memory in use'), num('Pending p50'), num('p95'), num('Evictions')];
+  const num = (heading, alone) => [heading, 'num', alone];
+  const columns = [['NodePool'], num('Cost'), num('Per hour, at the end'), num('at most', 'Per hour, at most'), num('Nodes, at the end'), num('at most', 'Nodes, at most'),
+    num('CPU in use'), num('Memory in use'), num('Pending p50'), num('p95', 'Pending p95'), num('Evictions')];
   const rows = record.nodePools.map((pool) => [
     nameCell(pool.name), [tilde(pool.estimated), datum(pool.costMicros, cost(pool.costMicros))],
     datum(pool.priceLast, rate(pool.priceLast)), datum(pool.pricePeak, rate(pool.pricePeak)),
@@ -94,7 +94,7 @@ function showPools() {
   holder.append(summaryTable());
   if (kinds.length) {
     holder.append(el('details', { class: 'more-list', open: kinds.length <= 6 }, el('summary', {}, 'By instance type, zone and way of buying'),
-      el('div', { class: 'pool-tables-grid' }, kinds.map(kindsTable))));
+      el('div', { class: 'pool-tables-grid kinds' }, kinds.map(kindsTable))));
   }
 }
 
@@ -112,6 +112,11 @@ function showUnschedulable() {
   byId('unschedulable-list').append(...(record.unplaced.length
     ? record.unplaced.map(reasonBox)
     : [el('p', { class: 'empty' }, 'Every pod had a NodePool that could give it a place.')]));
+  byId('kept').hidden = !record.blocked.length;
+  if (record.blocked.length) {
+    const rows = record.blocked.map((one, i) => [el('span', { class: 'wrap' }, one.claim), el('span', { class: 'wrap' }, words.blocked[i])]);
+    byId('kept-list').append(table('What keeps them', [['NodeClaim'], ['Kept because']], rows));
+  }
   byId('violations').hidden = !record.violations.length;
   byId('violation-list').append(...record.violations.map((one, i) => el('li', {}, timeElement(one.at), ' ', words.violations[i])));
 }

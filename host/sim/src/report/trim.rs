@@ -21,6 +21,8 @@ const NODES_MAX: usize = 2_000;
 const PODS_MAX: usize = 20_000;
 /// Workloads without a place: each comes with a reason per NodePool, and nobody reads more.
 const UNPLACED_MAX: usize = 500;
+/// Nodes that stay and what keeps them, at about 200 bytes each.
+const BLOCKED_MAX: usize = 2_000;
 /// Violations: nobody reads more, and one is a defect already.
 const VIOLATIONS_MAX: usize = 500;
 
@@ -71,6 +73,9 @@ pub(super) fn trim(record: &Record) -> Trimmed {
     );
     note("unplaced", "Workloads without a place", "The first are kept.", {
         shorten(&mut record.unplaced, |unplaced| unplaced.truncate(UNPLACED_MAX))
+    });
+    note("blocked", "Nodes that stay", "The first are kept.", {
+        shorten(&mut record.blocked, |blocked| blocked.truncate(BLOCKED_MAX))
     });
     note("violations", "Violations", "The first are kept.", {
         shorten(&mut record.violations, |violations| violations.truncate(VIOLATIONS_MAX))

@@ -37,8 +37,8 @@ function timeElement(at) {
   return el('time', { datetime: new Date(at).toISOString() }, when(at));
 }
 
-/** What the charts look at: a window of time, and the moment that is pointed at. */
-const view = { from: settings.start, to: Math.max(settings.end, settings.start + 1), cursor: null, loadPool: '' };
+/** What the charts look at: a window of time, the moment that is pointed at, whose load; and how wide they are. */
+const view = { from: settings.start, to: Math.max(settings.end, settings.start + 1), cursor: null, loadPool: '', width: 0 };
 
 /** Solid for on-demand, stripes for spot, dots for reserved, in the colour of the NodePool. */
 function definePatterns() {
