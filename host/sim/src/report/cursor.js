@@ -14,7 +14,7 @@ function clusters(across) {
     const one = made[made.length - 1];
     const label = markLabel(one.events);
     one.half = 5 + label.length * 3.6;
-    one.right = one.x + one.half + 9;
+    one.right = one.x + one.half + 14;
   }
   return made;
 }

@@ -38,7 +38,7 @@ function price(micros) {
 
 /** What many instances cost per hour. */
 function rate(micros) {
-  return dollars(micros, micros < 10000000 ? 3 : 2) + '/h';
+  return dollars(micros, micros === 0 ? 0 : micros < 10000000 ? 3 : 2) + '/h';
 }
 
 function shortened(number, decimals) {
@@ -69,6 +69,7 @@ function ppm(parts) {
 
 /** `1h 30m`, `4.2s`: two units at most. */
 function duration(millis) {
+  if (millis === 0) return '0s';
   if (millis < 1000) return `${millis}ms`;
   if (millis < MINUTE) return shortened(millis / 1000, 1) + 's';
   const seconds = Math.round(millis / 1000);

@@ -27,7 +27,7 @@ function showFigures() {
     figure('Pods placed', totals.podsPlaced, count(totals.podsPlaced), `${several(totals.decisions, 'decision')}`),
     figure('Evictions', totals.evictions, count(totals.evictions), 'pods asked to leave'),
     figure('Interrupted pods', totals.interruptedPods, count(totals.interruptedPods), 'their instance vanished', totals.interruptedPods ? 'bad' : ''),
-    figure('Waiting at the end', totals.waitingAtEnd, count(totals.waitingAtEnd), unplaced ? 'some have no place, see below' : 'for a node', totals.waitingAtEnd ? 'bad' : ''),
+    figure('Waiting at the end', totals.waitingAtEnd, count(totals.waitingAtEnd), totals.waitingAtEnd && unplaced ? 'some have no place, see below' : 'pods for a node', totals.waitingAtEnd ? 'bad' : ''),
   );
 }
 
@@ -43,7 +43,8 @@ function showNotices() {
   }
   if (record.unplaced.length) {
     const waiting = record.unplaced.reduce((sum, one) => sum + one.waitingAtEnd, 0);
-    holder.append(notice('bad', el('a', { href: '#unschedulable' }, `${several(record.unplaced.length + missing('unplaced'), 'workload and reason', 'workloads and reasons')} without a place`),
+    const workloads = new Set(record.unplaced.map((one) => one.workload)).size;
+    holder.append(notice(waiting ? 'bad' : '', el('a', { href: '#unschedulable' }, `${several(workloads, 'workload')} had pods that no NodePool could take`),
       waiting ? `: ${several(waiting, 'pod')} of them still ${waiting === 1 ? 'waits' : 'wait'} at the end.` : ': all of them found one, or were gone, by the end.'));
   }
   if (totals.estimated) holder.append(notice('', 'Prices marked ', tilde(true), ' are estimates. ', ESTIMATE));
