@@ -249,7 +249,8 @@ fn finish(
             None => {}
         }
     }
-    let mut names = ClaimNames::new((now, seed), snapshot.claims.keys().cloned());
+    let taken = snapshot.claims_and_asked().map(|claim| claim.name.clone());
+    let mut names = ClaimNames::new((now, seed), taken);
     let mut actions = Vec::with_capacity(drafts.len() + nominations.len());
     for (draft, pods) in drafts.iter().zip(pods_of) {
         let pool = &problem.templates[draft.template].pool.name;

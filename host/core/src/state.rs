@@ -360,9 +360,7 @@ impl Snapshot {
     }
 
     fn put_claim(&mut self, mut claim: NodeClaim, now: Timestamp) {
-        if let Some(asked) = self.asked.remove(&claim.name) {
-            claim.instance = claim.instance.or(asked.instance);
-        }
+        self.asked.remove(&claim.name);
         if let Some(known) = self.claims.get(&claim.name) {
             // What this process has seen is at least as new as what it has read back.
             claim.last_pod_event = claim.last_pod_event.max(known.last_pod_event);
@@ -492,8 +490,7 @@ impl Snapshot {
         match outcome {
             Outcome::Launched { claim, instance } => {
                 self.index.put_claim_instance(&instance.provider_id, &claim);
-                let known = self.claims.get_mut(&claim).or_else(|| self.asked.get_mut(&claim));
-                if let Some(known) = known {
+                if let Some(known) = self.claims.get_mut(&claim) {
                     known.instance = Some(instance);
                 }
             }

@@ -78,3 +78,36 @@ pub(crate) fn subtract(row: &mut Amounts, other: &[u64]) {
 pub(crate) fn fits(wanted: &[u64], free: &[u64]) -> bool {
     wanted.iter().enumerate().all(|(axis, wanted)| *wanted <= at(free, axis))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Axes, add, fits, subtract};
+    use crate::model::resources::Resources;
+
+    fn with_gpus(gpus: u64) -> Resources {
+        let mut resources = Resources { cpu_millis: 500, pods: 1, ..Resources::default() };
+        resources.set("nvidia.com/gpu", gpus);
+        resources
+    }
+
+    #[test]
+    fn rows_made_before_a_resource_was_seen_have_none_of_it() {
+        let axes = &mut Axes::default();
+        let (early, late) = (axes.row(&with_gpus(0)), axes.row(&with_gpus(1)));
+        assert!(fits(&early, &late));
+        assert!(!fits(&late, &early));
+        assert_eq!(axes.resources(&late), with_gpus(1));
+    }
+
+    #[test]
+    fn a_sum_is_as_long_as_the_longer_row_and_a_difference_stops_at_zero() {
+        let axes = &mut Axes::default();
+        let (early, late) = (axes.row(&with_gpus(0)), axes.row(&with_gpus(1)));
+        let mut row = early.clone();
+        add(&mut row, &late);
+        assert_eq!(axes.resources(&row), with_gpus(0).plus(&with_gpus(1)));
+        subtract(&mut row, &late);
+        subtract(&mut row, &late);
+        assert!(axes.resources(&row).is_zero());
+    }
+}

@@ -265,8 +265,9 @@ impl<'a, 'b> Schedule<'a, 'b> {
         // Taken out for a moment, because the rules that are counted are looked up while they are changed.
         let concern = std::mem::take(&mut self.problem.demands[demand].concern);
         for at in &concern.meant {
-            // Pods that state a rule are only put where it looks.
-            let is_seen = concern.own.contains(at) || self.is_looked_at(place, *at);
+            // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
+            let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
+            let is_seen = (is_new && concern.own.contains(at)) || self.is_looked_at(place, *at);
             if is_seen && let Some(domain) = self.domain_of_rule(place, *at) {
                 self.problem.rules[*at].count_matching(domain, count);
             }

@@ -283,6 +283,8 @@ pub(crate) fn shape_of(
     };
     let mut shape = anything.and(&others, universe, interner)?;
     universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+    // Where nothing is for sale there is no domain either.
+    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
     Ok(shape)
 }
 

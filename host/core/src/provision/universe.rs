@@ -240,6 +240,16 @@ impl Universe {
         self.ways(zones, capacity_types).any(|way| self.offered[way].intersects(types))
     }
 
+    /// The zones and capacity types of a shape in which any of its types can be bought.
+    pub(crate) fn offered_to(&self, shape: &Shape) -> (ZoneMask, CapacityMask) {
+        let ways = self.ways(shape.zones, shape.capacity_types);
+        let offered = ways.filter(|way| self.offered[*way].intersects(&shape.types));
+        offered.fold((0, 0), |(zones, capacity_types), way| {
+            let (zone, capacity_type) = (way / CapacityType::ALL.len(), way % CapacityType::ALL.len());
+            (zones | 1 << zone, capacity_types | 1 << capacity_type)
+        })
+    }
+
     fn ways(
         &self,
         zones: ZoneMask,
@@ -377,3 +387,6 @@ fn levels_of(allocatable: &[Amounts]) -> Vec<Levels> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,18 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
         .prop_map(|(pools, kinds, nodes, daemons)| World { pools, kinds, nodes, daemons })
 }
 
+/// A cluster in which no node leaves. Pods of leaving nodes are expected nowhere in particular, so they may take
+/// another place in the next plan, and leave theirs to others.
+pub(crate) fn staying_worlds() -> impl Strategy<Value = World> {
+    worlds().prop_map(|world| {
+        let stays = |node: NodeLike| match node.age {
+            Age::Leaving => NodeLike { age: Age::Running, ..node },
+            _ => node,
+        };
+        World { nodes: world.nodes.into_iter().map(stays).collect(), ..world }
+    })
+}
+
 /// A cluster in which nothing waits and all nodes run.
 pub(crate) fn quiet_worlds() -> impl Strategy<Value = World> {
     let running = select(vec![Age::Running, Age::Running, Age::Unmanaged]);

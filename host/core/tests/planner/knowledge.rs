@@ -5,11 +5,12 @@ use std::sync::Arc;
 use whittle_core::event::Event;
 use whittle_core::model::pod::PodPhase;
 use whittle_core::model::resources::Resources;
+use whittle_core::plan::Outcome;
 
 use crate::cluster::nodes::node;
 use crate::cluster::pods::{pod, pods};
 use crate::cluster::pools::{pool, volume};
-use crate::cluster::{Cluster, START, at};
+use crate::cluster::{Cluster, START, at, launches};
 
 #[test]
 fn every_change_makes_another_version() {
@@ -100,4 +101,26 @@ fn quiet_time_does_not_start_anew_when_everything_is_listed_again() {
     cluster.tell(pod("web").on("a"), START);
     let last = cluster.state.snapshot().claims["a"].last_pod_event;
     assert!(last < Some(START), "the pod has run for a day: {last:?}");
+}
+
+#[test]
+fn two_decisions_at_one_moment_give_different_names() {
+    let mut cluster = Cluster::new().with(pool("general")).with(pod("web"));
+    let first = launches(&cluster.provision_and_expect(START));
+    let mut cluster = cluster.with(pod("api").cpu(3_000));
+    let second = launches(&cluster.provision_and_expect(START));
+    assert_ne!(first[0].claim, second[0].claim);
+}
+
+#[test]
+fn a_node_claim_that_nobody_makes_is_forgotten_and_its_pods_are_placed_anew() {
+    let mut cluster = Cluster::new().with(pool("general")).with(pod("web"));
+    let claim = launches(&cluster.provision_and_expect(START))[0].claim.clone();
+    let failed = Outcome::Failed { claim, message: "refused".into() };
+    let mut told = cluster.clone().with(Event::Outcome(failed));
+    assert_eq!(launches(&told.provision(at(1))).len(), 1, "at once when it is known to have failed");
+    cluster.state.expire(at(299));
+    assert_eq!(launches(&cluster.provision(at(299))), []);
+    cluster.state.expire(at(300));
+    assert_eq!(launches(&cluster.provision(at(300))).len(), 1);
 }

@@ -136,10 +136,11 @@ fn spreads_of_different_apps_do_not_interact() {
 #[test]
 fn capacity_types_are_domains_too() {
     let mut cluster =
-        Cluster::new().with(pool("general")).with(pods("web", 2).spread(CAPACITY_TYPE, 1, |_| {}));
+        Cluster::new().with(pool("general")).with(pods("web", 3).spread(CAPACITY_TYPE, 1, |_| {}));
     assert_eq!(
         cluster.provisioned(),
-        ["general c.large/a/spot: web-0", "general c.large/a/on-demand: web-1"]
+        ["general c.large/a/spot: web-0 web-2", "general c.large/a/on-demand: web-1"],
+        "nothing is for sale as reserved"
     );
 }
 
