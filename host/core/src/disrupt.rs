@@ -58,10 +58,12 @@ pub fn disrupt(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, only: Opt
     if candidates.is_empty() {
         return round;
     }
-    let mut budgets = Budgets::default();
+    let mut budgets = Budgets::new(now);
     let (empty, used): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| candidate.is_empty);
     for candidate in &empty {
-        settle(snapshot, candidate, DisruptionReason::Empty, (&mut budgets, &mut round));
+        if has_budget(snapshot, candidate, DisruptionReason::Empty, (&mut budgets, &mut round)) {
+            settle(candidate, DisruptionReason::Empty, (&mut budgets, &mut round));
+        }
     }
     if !used.is_empty() {
         underutilized(snapshot, cache, now, &used, (&mut budgets, &mut round));
@@ -69,22 +71,25 @@ pub fn disrupt(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, only: Opt
     round
 }
 
-/// Takes a move in if the NodePool's budget allows it.
-fn settle(
+/// Whether the NodePool's budget allows one more move; notes it when it does not.
+fn has_budget(
     snapshot: &Snapshot,
     candidate: &Candidate<'_>,
     reason: DisruptionReason,
     (budgets, round): (&mut Budgets, &mut Round),
 ) -> bool {
-    let claim = candidate.claim.name.clone();
-    let taken = budgets.take(snapshot, candidate.pool, reason);
-    if taken {
-        round.moves.push(Move { claim, reason });
-    } else {
+    let is_left = budgets.is_left(snapshot, candidate.pool, reason);
+    if !is_left {
         let why = Blocker::NodePoolBudget { node_pool: candidate.pool.name.clone() };
-        round.blocked.push(MoveBlocked { claim, why });
+        round.blocked.push(MoveBlocked { claim: candidate.claim.name.clone(), why });
     }
-    taken
+    is_left
+}
+
+/// Takes a move in.
+fn settle(candidate: &Candidate<'_>, reason: DisruptionReason, (budgets, round): (&mut Budgets, &mut Round)) {
+    budgets.take(candidate.pool);
+    round.moves.push(Move { claim: candidate.claim.name.clone(), reason });
 }
 
 /// Nodes whose pods fit on others.
@@ -113,17 +118,19 @@ fn underutilized(
     }
     search.make_room_for_waiting(work);
     for candidate in candidates {
+        // The budget first: it costs nothing to ask, and the search does.
+        let reason = DisruptionReason::Underutilized;
+        if !has_budget(snapshot, candidate, reason, (budgets, round)) {
+            continue;
+        }
         match search.try_to_empty(candidate) {
             Err(pod) => {
                 let why = Blocker::PodsFitNowhere { pod };
                 round.blocked.push(MoveBlocked { claim: candidate.claim.name.clone(), why });
             }
             Ok(emptied) => {
-                if settle(snapshot, candidate, DisruptionReason::Underutilized, (budgets, round)) {
-                    search.keep(emptied);
-                } else {
-                    search.undo(emptied);
-                }
+                search.keep(emptied);
+                settle(candidate, reason, (budgets, round));
             }
         }
     }
@@ -156,11 +163,11 @@ struct Emptied<'a> {
 impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     fn new(snapshot: &'a Snapshot, schedule: Schedule<'b, 'c>, now: Timestamp) -> Self {
         let existing = &schedule.problem.existing;
-        let places = existing.iter().enumerate().map(|(at, node)| (node.name.clone(), at)).collect();
+        let places = existing.iter().enumerate().map(|(at, node)| (node.name.to_owned(), at)).collect();
         let takes = existing.iter().map(|node| {
             let resting = snapshot
                 .claims
-                .get(&node.name)
+                .get(node.name)
                 .is_some_and(|claim| matches!(quiet(snapshot, claim, now), Quiet::At(_)));
             if node.initialized && !resting { Takes::Moved } else { Takes::Waiting }
         });

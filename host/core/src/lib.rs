@@ -4,6 +4,7 @@
 //! come in as arguments, so the same input always gives the same bytes.
 
 pub mod check;
+pub mod cron;
 pub mod disrupt;
 pub mod event;
 pub mod interruption;

@@ -126,8 +126,8 @@ fn sort_in(snapshot: &Snapshot, work: &mut Work, (group, uid): (GroupId, &String
 
 /// Keeps the room of pods that are expected on a node. Those for which there is no room any more come back.
 pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Vec<(GroupId, String)> {
-    let places: BTreeMap<String, Place> = (schedule.problem.existing.iter().enumerate())
-        .map(|(place, existing)| (existing.name.clone(), place))
+    let places: BTreeMap<&str, Place> = (schedule.problem.existing.iter().enumerate())
+        .map(|(place, existing)| (existing.name, place))
         .collect();
     // By name, because groups are in the order in which they were first seen.
     let mut kept: Vec<_> = work
@@ -139,7 +139,7 @@ pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Ve
     let mut overdue = Vec::new();
     for (uid, name, group) in kept {
         let demand = schedule.problem.by_group[&group];
-        let Some(place) = places.get(name).copied() else { continue };
+        let Some(place) = places.get(name.as_str()).copied() else { continue };
         // Of a node that is not launched yet only the domain is known: its pods count there.
         let launched = schedule.problem.existing[place].launched;
         if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
@@ -242,7 +242,7 @@ fn finish(
         match place.checked_sub(existing) {
             Some(draft) => pods_of[draft].push(uid),
             None if waits => {
-                let node = problem.existing[place].name.clone();
+                let node = problem.existing[place].name.to_owned();
                 nominations.push(Action::Nominate(Nomination { pod: uid, node }));
             }
             // Its successor will be another pod, so there is nothing to nominate yet; its room is kept meanwhile.

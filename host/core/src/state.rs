@@ -18,7 +18,7 @@ use crate::model::instance_type::CapacityType;
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
-use crate::model::pod::Pod;
+use crate::model::pod::{Pod, PodSpec};
 use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
@@ -89,7 +89,13 @@ impl Snapshot {
     /// counted.
     pub fn groups_on(&self, node: &str) -> impl Iterator<Item = (GroupId, u32)> + use<'_> {
         let groups = self.index.on_node(node).into_iter().flat_map(|load| load.groups.iter());
-        groups.map(|(group, pods)| (*group, *pods))
+        groups.filter(|(_, pods)| pods.staying > 0).map(|(group, pods)| (*group, pods.staying))
+    }
+
+    /// What the pods bound to a node look like: one answer for each group, those that are leaving included.
+    pub fn kinds_on(&self, node: &str) -> impl Iterator<Item = &PodSpec> + use<'_> {
+        let groups = self.index.on_node(node).into_iter().flat_map(|load| load.groups.keys());
+        groups.map(|group| &*self.groups.get(*group).spec)
     }
 
     /// What the pods bound to a node ask for together.

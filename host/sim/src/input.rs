@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use whittle_core::cron::Schedule;
 use whittle_core::event::ObjectKey;
 use whittle_core::model::node::{Node, NodeClaim};
 use whittle_core::model::node_pool::{NodeClass, NodePool, VolumeClaim};
@@ -12,7 +13,6 @@ use whittle_core::model::pod::{LabelSelector, Pod, PodSpec};
 use whittle_core::model::requirement::Requirement;
 use whittle_core::model::time::{Duration, Timestamp};
 
-use crate::cron::Schedule;
 
 /// Everything that a world starts with.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,6 @@
 //! kubelet's own evictions, and anything else that makes no difference to which nodes there are.
 
 mod agenda;
-mod cron;
 mod input;
 pub mod journal;
 mod load;

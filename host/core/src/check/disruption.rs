@@ -17,6 +17,7 @@ use crate::model::node_pool::{
 use crate::model::pod::Pod;
 use crate::model::requirement::{Taint, TaintEffect, untolerated};
 use crate::model::resources::Resources;
+use crate::model::time::Timestamp;
 use crate::plan::{Action, DeleteReason};
 
 /// A disruption that the plan decides on.
@@ -311,7 +312,7 @@ fn budgets(world: &World<'_>, decisions: &[Decision<'_, '_>]) -> Vec<Violation> 
         let count = disrupted.entry(&pool.name).or_default();
         *count += 1;
         let total = totals.get(pool.name.as_str()).copied().unwrap_or(0);
-        let allowed = allowed(pool, *reason, total);
+        let allowed = allowed(pool, *reason, total, world.now);
         if allowed.is_some_and(|allowed| *count > allowed) {
             let found = format!("{count} of {total} nodes of NodePool {} disrupted at once", pool.name);
             let expected = format!("at most {} for {reason:?}", allowed.unwrap_or_default());
@@ -321,11 +322,14 @@ fn budgets(world: &World<'_>, decisions: &[Decision<'_, '_>]) -> Vec<Violation> 
     violations
 }
 
-/// How many of a NodePool's nodes may be disrupted at once for a reason; `None` for any number. A budget with a
-/// window counts whether or not the window is open: the plan may be carried out when it is.
-fn allowed(pool: &NodePool, reason: DisruptionReason, total: u64) -> Option<u64> {
+/// How many of a NodePool's nodes may be disrupted at once for a reason; `None` for any number. A budget says nothing
+/// while its window is closed; one whose window cannot be read counts as if it were open.
+fn allowed(pool: &NodePool, reason: DisruptionReason, total: u64, now: Timestamp) -> Option<u64> {
     let matching = |budget: &&Budget| budget.reasons.is_empty() || budget.reasons.contains(&reason);
-    let allowances = pool.disruption.budgets.iter().filter(matching).map(|budget| match budget.nodes {
+    let open =
+        |budget: &&Budget| budget.window.as_ref().is_none_or(|window| window.is_open(now).unwrap_or(true));
+    let in_force = pool.disruption.budgets.iter().filter(matching).filter(open);
+    let allowances = in_force.map(|budget| match budget.nodes {
         BudgetNodes::Count(count) => count,
         BudgetNodes::Percent(percent) => (total * u64::from(percent)).div_ceil(100),
     });

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::instance_type::InstanceType;
 use super::requirement::{Requirement, Taint};
 use super::resources::Resources;
-use super::time::Duration;
+use super::time::{Duration, Timestamp};
+use crate::cron::Schedule;
 
 /// A kind of node that may be launched, with its limits and its rules for disruption.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,17 @@ pub struct BudgetWindow {
     pub schedule: String,
     /// How long it stays open.
     pub duration: Duration,
+}
+
+impl BudgetWindow {
+    /// Whether it is open at `now`: it was last opened no longer ago than it stays open. A schedule that cannot be
+    /// read opens nothing and closes nothing: `None`.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> Option<bool> {
+        let schedule = Schedule::parse(&self.schedule)?;
+        let opened = schedule.next(now - self.duration);
+        Some(opened.is_some_and(|opened| opened <= now))
+    }
 }
 
 /// Why a node is disrupted.

@@ -1,5 +1,6 @@
 //! Nodes that are there or on their way, as places for pods.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::labels;
@@ -16,13 +17,13 @@ use crate::state::Snapshot;
 
 /// A node that is there or on its way.
 #[derive(Clone, Debug)]
-pub(crate) struct Existing {
+pub(crate) struct Existing<'a> {
     /// The NodeClaim's name, or the Node's when it has none.
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     /// The Node's name, once it has joined.
-    pub(crate) node: Option<String>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) taints: Vec<Taint>,
+    pub(crate) node: Option<&'a str>,
+    pub(crate) labels: Cow<'a, BTreeMap<String, String>>,
+    pub(crate) taints: Cow<'a, [Taint]>,
     /// What pods may still take.
     pub(crate) free: Amounts,
     pub(crate) host_ports: Vec<HostPort>,
@@ -32,7 +33,7 @@ pub(crate) struct Existing {
     pub(crate) launched: bool,
 }
 
-impl Existing {
+impl Existing<'_> {
     /// Whether pods with these requirements may run here. Labels of a node are final: what is absent stays so.
     pub(crate) fn fulfils(&self, wanted: &ByKey, interner: &Interner) -> bool {
         wanted.iter().all(|(key, values)| match self.labels.get(interner.text(*key)) {
@@ -56,16 +57,23 @@ fn admits(values: &Values, value: &str, interner: &Interner) -> bool {
 }
 
 /// All places for pods: initialized nodes first, then by name, as Karpenter tries them.
-pub(crate) fn existing_nodes(snapshot: &Snapshot, axes: &mut Axes) -> Vec<Existing> {
+pub(crate) fn existing_nodes<'a>(snapshot: &'a Snapshot, axes: &mut Axes) -> Vec<Existing<'a>> {
     let claimed = snapshot.claims_and_asked().filter_map(|claim| of_claim(snapshot, claim, axes));
     let mut nodes: Vec<_> = claimed.collect();
     let unmanaged = snapshot.nodes.values().filter(|node| snapshot.claim_of_node(node).is_none());
     nodes.extend(unmanaged.filter(|node| is_usable(node)).map(|node| {
-        let used = snapshot.used_on(&node.name);
-        let place = Place { node: Some(node), labels: &node.labels, taints: &node.taints };
-        finish(snapshot, place, (&node.name, true), &node.allocatable.minus(&used), axes)
+        let free = node.allocatable.minus(&snapshot.used_on(&node.name));
+        let place = Place {
+            name: &node.name,
+            node: Some(node),
+            labels: Cow::Borrowed(&node.labels),
+            taints: Cow::Borrowed(&node.taints),
+            initialized: true,
+            launched: true,
+        };
+        finish(snapshot, place, &free, axes)
     }));
-    nodes.sort_by(|left, right| (!left.initialized, &left.name).cmp(&(!right.initialized, &right.name)));
+    nodes.sort_by(|left, right| (!left.initialized, left.name).cmp(&(!right.initialized, right.name)));
     nodes
 }
 
@@ -73,47 +81,64 @@ fn is_usable(node: &Node) -> bool {
     node.deleting.is_none() && !node.taints.iter().any(|taint| taint.key == labels::DISRUPTED_TAINT)
 }
 
+/// What is known of a place before its load is looked at.
 struct Place<'a> {
+    name: &'a str,
     node: Option<&'a Node>,
-    labels: &'a BTreeMap<String, String>,
-    taints: &'a [Taint],
+    labels: Cow<'a, BTreeMap<String, String>>,
+    taints: Cow<'a, [Taint]>,
+    initialized: bool,
+    launched: bool,
 }
 
-fn of_claim(snapshot: &Snapshot, claim: &NodeClaim, axes: &mut Axes) -> Option<Existing> {
+fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -> Option<Existing<'a>> {
     if snapshot.is_leaving(claim) {
         return None;
     }
     let initialized = claim.initialized.is_some();
-    let expected = labels_of_claim(claim, snapshot.node_classes.get(&claim.node_class));
-    let Some(instance) = &claim.instance else {
-        let place = Place { node: None, labels: &expected, taints: &claim.taints };
-        let nothing = Resources::default();
-        let existing = finish(snapshot, place, (&claim.name, false), &nothing, axes);
-        return Some(Existing { launched: false, ..existing });
-    };
-    let Some(node) = snapshot.node_of_claim(claim) else {
-        let place = Place { node: None, labels: &expected, taints: &claim.taints };
-        return Some(finish(snapshot, place, (&claim.name, false), &instance.allocatable, axes));
+    let node = snapshot.node_of_claim(claim);
+    let Some((instance, node)) = claim.instance.as_ref().zip(node) else {
+        let class = snapshot.node_classes.get(&claim.node_class);
+        let place = Place {
+            name: &claim.name,
+            node: None,
+            labels: Cow::Owned(labels_of_claim(claim, class)),
+            taints: Cow::Borrowed(&claim.taints),
+            initialized: false,
+            launched: claim.instance.is_some(),
+        };
+        let free = claim.instance.as_ref().map(|instance| &instance.allocatable);
+        return Some(finish(snapshot, place, free.unwrap_or(&Resources::default()), axes));
     };
     if !is_usable(node) {
         return None;
     }
-    let mut labels = node.labels.clone();
+    let mut node_labels = Cow::Borrowed(&node.labels);
     if claim.registered.is_none() {
-        labels.extend(expected);
+        let class = snapshot.node_classes.get(&claim.node_class);
+        node_labels.to_mut().extend(labels_of_claim(claim, class));
     }
-    let taints = if initialized { node.taints.clone() } else { lasting_taints(claim, node) };
-    let mut allocatable = node.allocatable.clone();
-    if !initialized {
+    let mut allocatable = Cow::Borrowed(&node.allocatable);
+    let taints = if initialized {
+        Cow::Borrowed(node.taints.as_slice())
+    } else {
         // A device plugin reports its devices late: until then the instance type's own figures stand.
         for (name, amount) in instance.allocatable.iter().filter(|(name, _)| node.allocatable.get(name) == 0)
         {
-            allocatable.set(name, amount);
+            allocatable.to_mut().set(name, amount);
         }
-    }
+        Cow::Owned(lasting_taints(claim, node))
+    };
     let free = allocatable.minus(&snapshot.used_on(&node.name));
-    let place = Place { node: Some(node), labels: &labels, taints: &taints };
-    Some(finish(snapshot, place, (&claim.name, initialized), &free, axes))
+    let place = Place {
+        name: &claim.name,
+        node: Some(node),
+        labels: node_labels,
+        taints,
+        initialized,
+        launched: true,
+    };
+    Some(finish(snapshot, place, &free, axes))
 }
 
 /// The labels that the node of a claim will have.
@@ -168,46 +193,31 @@ pub(crate) fn is_ephemeral(taint: &Taint) -> bool {
     }
 }
 
-fn finish(
-    snapshot: &Snapshot,
-    place: Place<'_>,
-    (name, initialized): (&str, bool),
-    free: &Resources,
-    axes: &mut Axes,
-) -> Existing {
-    let node = place.node.map(|node| node.name.clone());
-    let mut existing = Existing {
-        name: name.to_owned(),
-        labels: place.labels.clone(),
-        taints: place.taints.to_vec(),
-        free: axes.row(free),
-        host_ports: Vec::new(),
-        initialized,
-        launched: true,
-        node,
-    };
-    if let Some(node) = &existing.node {
-        existing.labels.entry(labels::HOSTNAME.to_owned()).or_insert_with(|| node.clone());
-        for pod in snapshot.pods_on(node) {
-            existing.host_ports.extend(pod.spec.host_ports.iter().cloned());
-        }
+fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: &mut Axes) -> Existing<'a> {
+    let Place { name, node, mut labels, taints, initialized, launched } = place;
+    let node = node.map(|node| node.name.as_str());
+    if let Some(node) = node
+        && !labels.contains_key(labels::HOSTNAME)
+    {
+        labels.to_mut().insert(labels::HOSTNAME.to_owned(), node.to_owned());
     }
+    let kinds = node.into_iter().flat_map(|node| snapshot.kinds_on(node));
+    let host_ports = kinds.flat_map(|spec| spec.host_ports.iter().cloned()).collect();
+    let free = axes.row(free);
+    let mut existing = Existing { name, node, labels, taints, free, host_ports, initialized, launched };
     reserve_for_daemons(snapshot, &mut existing, axes);
     existing
 }
 
 /// DaemonSet pods that will run here and do not yet: their share is not for others.
-fn reserve_for_daemons(snapshot: &Snapshot, existing: &mut Existing, axes: &mut Axes) {
-    let running: BTreeSet<(&str, &str)> = match &existing.node {
-        None => BTreeSet::new(),
-        Some(node) => snapshot
-            .pods_on(node)
-            .filter_map(|pod| {
-                let owner = pod.spec.owner.as_ref().filter(|owner| owner.kind == "DaemonSet")?;
-                Some((pod.spec.namespace.as_str(), owner.name.as_str()))
-            })
-            .collect(),
-    };
+fn reserve_for_daemons(snapshot: &Snapshot, existing: &mut Existing<'_>, axes: &mut Axes) {
+    let kinds = existing.node.into_iter().flat_map(|node| snapshot.kinds_on(node));
+    let running: BTreeSet<(&str, &str)> = kinds
+        .filter_map(|spec| {
+            let owner = spec.owner.as_ref().filter(|owner| owner.kind == "DaemonSet")?;
+            Some((spec.namespace.as_str(), owner.name.as_str()))
+        })
+        .collect();
     for set in snapshot.daemon_sets.values() {
         let missing = !running.contains(&(set.namespace.as_str(), set.name.as_str()));
         if missing && runs_on(&set.spec, existing) {
@@ -217,7 +227,7 @@ fn reserve_for_daemons(snapshot: &Snapshot, existing: &mut Existing, axes: &mut 
     }
 }
 
-fn runs_on(daemon: &PodSpec, existing: &Existing) -> bool {
+fn runs_on(daemon: &PodSpec, existing: &Existing<'_>) -> bool {
     untolerated(&existing.taints, &daemon.tolerations).is_none()
         && alternatives_without_hostname(daemon)
             .iter()

@@ -41,7 +41,7 @@ pub(crate) struct Problem<'a> {
     pub(crate) templates: Vec<Template>,
     /// NodePools that cannot have new nodes now, and why.
     pub(crate) closed: Vec<NodePoolWhy>,
-    pub(crate) existing: Vec<Existing>,
+    pub(crate) existing: Vec<Existing<'a>>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) demands: Vec<Demand>,
     pub(crate) by_group: BTreeMap<GroupId, usize>,
@@ -159,8 +159,12 @@ impl<'a> Problem<'a> {
         let daemons: Vec<_> = snapshot.daemon_sets.values().map(|set| &*set.spec).collect();
         let tools = (&mut *self.axes, &mut *self.interner);
         let overheads = overheads_of(&daemons, &pool.taints, &shape, universe, tools);
-        let (used, used_nodes) = snapshot.used_of_pool(&pool.name);
-        let room = Room::new(pool, &used, used_nodes, self.axes);
+        let room = if pool.limits.is_empty() {
+            Room::default()
+        } else {
+            let (used, used_nodes) = snapshot.used_of_pool(&pool.name);
+            Room::new(pool, &used, used_nodes, self.axes)
+        };
         let min_values = pool.requirements.iter().filter_map(|requirement| {
             Some((self.interner.intern(&requirement.key), requirement.min_values?))
         });
@@ -309,13 +313,13 @@ impl<'a> Problem<'a> {
     }
 
     fn count_residents(&mut self, snapshot: &Snapshot, keys: &BTreeMap<RuleKey, usize>) {
-        let places: BTreeMap<String, usize> = (self.existing.iter().enumerate())
-            .filter_map(|(place, existing)| Some((existing.node.clone()?, place)))
+        let places: BTreeMap<&str, usize> = (self.existing.iter().enumerate())
+            .filter_map(|(place, existing)| Some((existing.node?, place)))
             .collect();
         let mut concerns: BTreeMap<GroupId, Concern> = BTreeMap::new();
         for node in snapshot.nodes.values().filter(|node| !is_leaving(snapshot, node)) {
             // A node that takes no more pods still counts as a domain with the pods it has.
-            let place = places.get(&node.name).copied();
+            let place = places.get(node.name.as_str()).copied();
             for (group, pods) in snapshot.groups_on(&node.name) {
                 let concern =
                     concerns.entry(group).or_insert_with(|| self.concern(&snapshot.group(group).spec, keys));

@@ -31,8 +31,20 @@ struct PodPlace {
 pub(super) struct NodeLoad {
     pub(super) pods: BTreeSet<String>,
     pub(super) requests: Resources,
-    /// Pods by group, those that are leaving not counted.
-    pub(super) groups: BTreeMap<GroupId, u32>,
+    pub(super) groups: BTreeMap<GroupId, OfGroup>,
+}
+
+/// How many pods of a group are on a node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct OfGroup {
+    pub(super) staying: u32,
+    pub(super) leaving: u32,
+}
+
+impl OfGroup {
+    const fn of(&mut self, leaving: bool) -> &mut u32 {
+        if leaving { &mut self.leaving } else { &mut self.staying }
+    }
 }
 
 impl Index {
@@ -62,9 +74,7 @@ impl Index {
             let load = self.nodes.entry(node.clone()).or_default();
             load.pods.insert(pod.uid.clone());
             load.requests = load.requests.plus(requests);
-            if !leaving {
-                *load.groups.entry(group).or_default() += 1;
-            }
+            *load.groups.entry(group).or_default().of(leaving) += 1;
         }
         if waiting {
             self.waiting.entry(group).or_default().insert(pod.uid.clone());
@@ -94,11 +104,9 @@ impl Index {
         {
             load.pods.remove(uid);
             load.requests = load.requests.minus(&requests);
-            if !place.leaving
-                && let Some(pods) = load.groups.get_mut(&place.group)
-            {
-                *pods -= 1;
-                if *pods == 0 {
+            if let Some(pods) = load.groups.get_mut(&place.group) {
+                *pods.of(place.leaving) -= 1;
+                if pods.staying + pods.leaving == 0 {
                     load.groups.remove(&place.group);
                 }
             }

@@ -6,10 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use whittle_api::convert::{self, workload};
 use whittle_api::manifest::Loaded;
 use whittle_api::problem::{At, Defect, Problem};
+use whittle_core::cron::Schedule;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::{Reader, key_of, taken};
-use crate::cron::Schedule;
 use crate::input::{ClaimTemplate, Objects, WorkloadKey, WorkloadKind, WorkloadSpec};
 
 /// On a Job, or on the template of its pods: how long each pod runs, in seconds.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use whittle_catalog::catalog::Catalog;
+use whittle_core::cron::Schedule;
 use whittle_core::event::{Event, NoticeKind};
 use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
 use whittle_core::model::labels::{NODE_POOL, ZONE};
@@ -18,7 +19,6 @@ use whittle_core::plan::LaunchOffering;
 
 use super::machines::{Launched, RECLAIM_NOTICE};
 use super::{Setup, World};
-use crate::cron::Schedule;
 use crate::input::{
     Amount, BudgetRule, BudgetSpec, ClaimTemplate, Objects, START_DEFAULT, StorageClass, Timings,
     WorkloadKey, WorkloadKind, WorkloadSpec,

@@ -1,13 +1,13 @@
-//! Cron schedules with five fields, in UTC, as CronJobs have them.
+//! Cron schedules with five fields, in UTC, as NodePool budgets and CronJobs have them.
 //!
 //! Numbers, names of months and days, `*`, lists, ranges, steps and the usual words (`@hourly`). When both days are
-//! restricted, either will do, as everywhere. Time zones are left out: a world has one clock, UTC.
+//! restricted, either will do, as everywhere. Time zones are left out: budgets have none.
 
-use whittle_core::model::time::{Duration, Timestamp};
+use crate::model::time::{Duration, Timestamp};
 
 /// When something recurs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     minutes: u64,
     hours: u64,
     days: u64,
@@ -26,7 +26,8 @@ const DAYS_AHEAD_MAX: u64 = 8 * 366;
 
 impl Schedule {
     /// The schedule that `text` says; `None` when it is malformed.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let text = match text.trim() {
             "@hourly" => "0 * * * *",
             "@daily" | "@midnight" => "0 0 * * *",
@@ -50,7 +51,8 @@ impl Schedule {
     }
 
     /// The first time after `after`; `None` when there is none.
-    pub(crate) fn next(&self, after: Timestamp) -> Option<Timestamp> {
+    #[must_use]
+    pub fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let first = after.millis() / MILLIS_PER_MINUTE + 1;
         let mut day = first / MINUTES_PER_DAY;
         let mut minute = first % MINUTES_PER_DAY;
@@ -109,7 +111,7 @@ fn field(text: &str, low: u64, high: u64, names: &[&str], first_name: u64) -> Op
         let mut next = from;
         while next <= to {
             bits |= 1 << next;
-            next += step;
+            next = next.saturating_add(step);
         }
     }
     Some(bits)
@@ -152,7 +154,16 @@ mod tests {
 
     #[test]
     fn malformed_schedules_are_refused() {
-        for text in ["", "* * * *", "60 * * * *", "*/0 * * * *", "5-1 * * * *", "x * * * *", "0 0 0 * *"] {
+        for text in [
+            "",
+            "* * * *",
+            "60 * * * *",
+            "*/0 * * * *",
+            "5-1 * * * *",
+            "x * * * *",
+            "1/0 * * * *",
+            "0 0 0 * *",
+        ] {
             assert_eq!(Schedule::parse(text), None, "{text}");
         }
         let never = Schedule::parse("0 0 30 2 *").unwrap();
