@@ -191,17 +191,21 @@ fn a_node_pool_loses_no_more_nodes_at_once_than_its_budgets_allow() {
                 },
                 &[],
             ),
+            // It is ten o'clock: a window of two hours is open, one of a minute is closed.
             (
-                |scene| {
-                    let schedule = "0 9 * * *".to_owned();
-                    let window = Some(BudgetWindow { schedule, duration: Duration::from_secs(60) });
-                    scene.pool().disruption.budgets.push(Budget { window, ..budget(BudgetNodes::Count(0)) });
-                },
+                |scene| scene.pool().disruption.budgets.push(from_nine(Duration::from_secs(7_200))),
                 &["budget: claim-v: found 1 of 4 nodes of NodePool default disrupted at once, \
                    expected at most 0 for Empty"],
             ),
+            (|scene| scene.pool().disruption.budgets.push(from_nine(Duration::from_secs(60))), &[]),
         ],
     );
+}
+
+/// No node, from nine o'clock for so long.
+fn from_nine(duration: Duration) -> Budget {
+    let window = Some(BudgetWindow { schedule: "0 9 * * *".to_owned(), duration });
+    Budget { window, ..budget(BudgetNodes::Count(0)) }
 }
 
 #[test]
