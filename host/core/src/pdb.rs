@@ -2,7 +2,7 @@
 
 use crate::event::ObjectKey;
 use crate::model::node_pool::PodDisruptionBudget;
-use crate::model::pod::{Pod, PodPhase};
+use crate::model::pod::{Pod, PodPhase, PodSpec};
 use crate::provision::selector::selects;
 use crate::state::Snapshot;
 
@@ -11,13 +11,22 @@ pub(crate) fn budgets_of(snapshot: &Snapshot, pod: &Pod) -> Vec<(ObjectKey, u32)
     if pod.phase.is_terminal() || pod.deleting.is_some() {
         return Vec::new();
     }
-    let of_namespace = (pod.spec.namespace.clone(), String::new());
-    let budgets = snapshot.disruption_budgets.range(of_namespace..);
-    let budgets = budgets.take_while(|((namespace, _), _)| *namespace == pod.spec.namespace);
-    budgets
-        .filter(|(_, budget)| covers(budget, pod))
+    let unready = pod.phase == PodPhase::Running && !pod.ready;
+    selecting(snapshot, &pod.spec)
+        .filter(|(_, budget)| !(unready && budget.always_allow_unready))
         .map(|(key, budget)| (key.clone(), budget.disruptions_allowed))
         .collect()
+}
+
+/// The budgets that select pods like these.
+pub(crate) fn selecting<'a>(
+    snapshot: &'a Snapshot,
+    spec: &'a PodSpec,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a PodDisruptionBudget)> {
+    let of_namespace = (spec.namespace.clone(), String::new());
+    let budgets = snapshot.disruption_budgets.range(of_namespace..);
+    let budgets = budgets.take_while(|((namespace, _), _)| *namespace == spec.namespace);
+    budgets.filter(|(_, budget)| budget.selector.as_ref().is_some_and(|s| selects(s, &spec.labels)))
 }
 
 /// Whether PodDisruptionBudgets will never let a pod be evicted: one that allows no disruption at all, or several.
@@ -25,10 +34,4 @@ pub(crate) fn is_blocked_always(snapshot: &Snapshot, pod: &Pod) -> bool {
     let budgets = budgets_of(snapshot, pod);
     let never = |(key, _): &(ObjectKey, u32)| snapshot.disruption_budgets[key].blocks_always;
     budgets.len() > 1 || budgets.iter().any(never)
-}
-
-fn covers(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
-    let selected = budget.selector.as_ref().is_some_and(|s| selects(s, &pod.spec.labels));
-    let unready = pod.phase == PodPhase::Running && !pod.ready;
-    selected && !(unready && budget.always_allow_unready)
 }

@@ -29,7 +29,7 @@ pub(crate) mod universe;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::disrupt::candidates::is_reschedulable;
+use crate::disrupt::kinds::is_reschedulable;
 use crate::model::pod::Pod;
 use crate::model::time::Timestamp;
 use crate::names::ClaimNames;
@@ -154,7 +154,7 @@ pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Ve
 /// A group's pods that need a place, oldest first.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    demand: usize,
+    pub(crate) demand: usize,
     pub(crate) pods: Vec<String>,
 }
 

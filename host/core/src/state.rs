@@ -92,6 +92,12 @@ impl Snapshot {
         groups.filter(|(_, pods)| pods.staying > 0).map(|(group, pods)| (*group, pods.staying))
     }
 
+    /// The groups of the pods bound to a node, with how many there are of each that stay and that are leaving.
+    pub fn all_groups_on(&self, node: &str) -> impl Iterator<Item = (GroupId, u32, u32)> + use<'_> {
+        let groups = self.index.on_node(node).into_iter().flat_map(|load| load.groups.iter());
+        groups.map(|(group, pods)| (*group, pods.staying, pods.leaving))
+    }
+
     /// What the pods bound to a node look like: one answer for each group, those that are leaving included.
     pub fn kinds_on(&self, node: &str) -> impl Iterator<Item = &PodSpec> + use<'_> {
         let groups = self.index.on_node(node).into_iter().flat_map(|load| load.groups.keys());

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::ObjectKey;
+use crate::disrupt::kinds::{Kinds, ONE};
 use crate::model::node::{Node, NodeClaim};
 use crate::model::node_pool::{ConsolidationPolicy, NodePool};
-use crate::model::pod::Pod;
 use crate::model::time::Timestamp;
-use crate::pdb::budgets_of;
 use crate::state::Snapshot;
+use crate::state::groups::GroupId;
 use crate::why::Blocker;
 
 /// A node that may move, as far as it alone is concerned.
@@ -16,12 +15,22 @@ use crate::why::Blocker;
 pub(crate) struct Candidate<'a> {
     pub(crate) claim: &'a NodeClaim,
     pub(crate) pool: &'a NodePool,
-    /// The pods that would have to go somewhere else.
-    pub(crate) pods: Vec<&'a Pod>,
+    /// The pods that would have to go somewhere else, by group.
+    pub(crate) pods: Vec<GroupPods>,
     /// Whether no pod is worth keeping the node for.
     pub(crate) is_empty: bool,
     /// What moving it saves per disruption, to compare candidates by.
     pub(crate) savings_ratio: u128,
+}
+
+/// Pods of one group on one node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GroupPods {
+    pub(crate) group: GroupId,
+    /// Those that run.
+    pub(crate) staying: u32,
+    /// Those that are leaving and will come back under the same name.
+    pub(crate) coming_back: u32,
 }
 
 /// A node that has been quiet for long enough, or when it will have been.
@@ -51,6 +60,7 @@ pub(crate) fn candidates<'a>(
     now: Timestamp,
 ) -> (Vec<Candidate<'a>>, Vec<(String, Blocker)>, Option<Timestamp>) {
     let expected = nodes_with_expected_pods(snapshot, now);
+    let mut kinds = Kinds::new(snapshot, now);
     let (mut candidates, mut blocked, mut next) = (Vec::new(), Vec::new(), None::<Timestamp>);
     for claim in snapshot.claims.values().filter(|claim| !snapshot.is_leaving(claim)) {
         let Some(node) = snapshot.node_of_claim(claim).filter(|node| node.deleting.is_none()) else {
@@ -68,7 +78,7 @@ pub(crate) fn candidates<'a>(
             next = Some(next.map_or(*until, |next| next.min(*until)));
             continue;
         }
-        match candidate(snapshot, (claim, node, pool), now) {
+        match candidate((snapshot, &mut kinds), (claim, node, pool)) {
             Ok(candidate) => candidates.push(candidate),
             Err(blocker) => blocked.push((claim.name.clone(), blocker)),
         }
@@ -92,58 +102,28 @@ fn nodes_with_expected_pods(snapshot: &Snapshot, now: Timestamp) -> BTreeMap<&st
 }
 
 fn candidate<'a>(
-    snapshot: &'a Snapshot,
+    (snapshot, kinds): (&'a Snapshot, &mut Kinds<'_>),
     (claim, node, pool): (&'a NodeClaim, &'a Node, &'a NodePool),
-    now: Timestamp,
 ) -> Result<Candidate<'a>, Blocker> {
     if node.do_not_disrupt || claim.do_not_disrupt {
         return Err(Blocker::NodeDoNotDisrupt);
     }
+    if let Some(blocker) = kinds.blocker(&node.name) {
+        return Err(blocker);
+    }
     let mut pods = Vec::new();
-    for pod in snapshot.pods_on(&node.name) {
-        if pod.is_do_not_disrupt(now) && !pod.phase.is_terminal() && pod.deleting.is_none() {
-            return Err(Blocker::PodDoNotDisrupt { pod: pod.full_name() });
-        }
-        let is_static = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node");
-        if !is_static {
-            blocked_by_budget(snapshot, pod)?;
-        }
-        if is_reschedulable(pod) {
-            pods.push(pod);
+    let mut disruption = 0;
+    for (group, staying, leaving) in snapshot.all_groups_on(&node.name) {
+        let kind = kinds.of(group);
+        let staying = if kind.reschedulable { staying } else { 0 };
+        let coming_back = if kind.comes_back { leaving } else { 0 };
+        if staying + coming_back > 0 {
+            let each = u128::from(kind.cost.max(0).unsigned_abs());
+            disruption += each * u128::from(staying + coming_back);
+            pods.push(GroupPods { group, staying, coming_back });
         }
     }
-    let costs: Vec<_> = pods.iter().map(|pod| eviction_cost(pod).max(0)).collect();
-    let is_empty = costs.iter().all(|cost| *cost == 0);
-    let cost = costs.iter().map(|cost| u128::from(cost.unsigned_abs())).sum::<u128>() + u128::from(ONE);
     let price = claim.instance.as_ref().map_or(0, |instance| instance.price.micros());
-    let savings_ratio = (u128::from(price) << 64) / cost;
-    Ok(Candidate { claim, pool, pods, is_empty, savings_ratio })
-}
-
-fn blocked_by_budget(snapshot: &Snapshot, pod: &Pod) -> Result<(), Blocker> {
-    let budgets = budgets_of(snapshot, pod);
-    let name = |(namespace, name): &ObjectKey| format!("{namespace}/{name}");
-    let blocking = budgets.iter().find(|(_, allowed)| *allowed == 0 || budgets.len() > 1);
-    match blocking {
-        None => Ok(()),
-        Some((key, _)) => Err(Blocker::PodDisruptionBudget { pod: pod.full_name(), budget: name(key) }),
-    }
-}
-
-/// Whether a pod would need another place if its node went away.
-pub(crate) fn is_reschedulable(pod: &Pod) -> bool {
-    let from_stateful_set = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "StatefulSet");
-    let active = !pod.phase.is_terminal() && (pod.deleting.is_none() || from_stateful_set);
-    active && !pod.belongs_to_node()
-}
-
-/// The unit of eviction costs: the cost of a pod with neither priority nor deletion cost.
-const ONE: u64 = 1 << 27;
-
-/// What evicting a pod costs in units of 2^-27: `1 + deletionCost / 2^27 + priority / 2^25`, between -10 and 10
-/// (Karpenter).
-fn eviction_cost(pod: &Pod) -> i64 {
-    let one = i64::try_from(ONE).unwrap_or(i64::MAX);
-    let cost = one + i64::from(pod.spec.deletion_cost) + 4 * i64::from(pod.spec.priority);
-    cost.clamp(-10 * one, 10 * one)
+    let savings_ratio = (u128::from(price) << 64) / (disruption + u128::from(ONE));
+    Ok(Candidate { claim, pool, pods, is_empty: disruption == 0, savings_ratio })
 }

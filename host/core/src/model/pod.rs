@@ -42,8 +42,7 @@ impl Pod {
     /// Whether the pod is made for one given node, by a DaemonSet or by the kubelet, and so never needs a place.
     #[must_use]
     pub fn belongs_to_node(&self) -> bool {
-        let kind = self.spec.owner.as_ref().map(|owner| owner.kind.as_str());
-        matches!(kind, Some("DaemonSet" | "Node"))
+        self.spec.belongs_to_node()
     }
 
     /// Whether the pod waits for a place that a new node could be.
@@ -132,6 +131,15 @@ pub struct PodSpec {
     pub termination_grace_period: Duration,
     /// Whether the pods ask to be left alone.
     pub do_not_disrupt: Option<DoNotDisrupt>,
+}
+
+impl PodSpec {
+    /// Whether such pods are made for one given node, by a DaemonSet or by the kubelet.
+    #[must_use]
+    pub fn belongs_to_node(&self) -> bool {
+        let kind = self.owner.as_ref().map(|owner| owner.kind.as_str());
+        matches!(kind, Some("DaemonSet" | "Node"))
+    }
 }
 
 /// A preference with its weight.

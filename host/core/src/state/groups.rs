@@ -18,7 +18,7 @@ use crate::model::requirement::Requirement;
 pub struct GroupId(pub(crate) u32);
 
 /// Pods that are equal for scheduling.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PodGroup {
     /// What they look like.
     pub spec: Arc<PodSpec>,
