@@ -131,6 +131,20 @@ impl<'a> Shape<'a> {
         let may_hold = |one: &Requirement| one.key == HOSTNAME || Condition::new(one).may_hold(self);
         alternatives.is_empty() || alternatives.iter().any(|all| all.iter().all(may_hold))
     }
+
+    /// The same, should an open label get this value. The key is a normalized one.
+    pub(super) fn may_fulfil_one_of_with(
+        &self,
+        alternatives: &[Vec<Requirement>],
+        (key, value): (&str, &str),
+    ) -> bool {
+        let may_hold = |one: &Requirement| match one.key.as_str() {
+            HOSTNAME => true,
+            other if normalized(other) == key => Condition::new(one).accepts(Some(value)),
+            _ => Condition::new(one).may_hold(self),
+        };
+        alternatives.is_empty() || alternatives.iter().any(|all| all.iter().all(may_hold))
+    }
 }
 
 /// A requirement, made ready to be asked often.

@@ -129,6 +129,72 @@ fn nodes_that_the_pod_could_not_use_are_counted_as_the_policies_say() {
     );
 }
 
+/// A pod that is spread over teams and may run with team red only, beside one of its kind on a node of team red. The
+/// NodePool can make nodes of both teams.
+fn spread_over_teams() -> Scene {
+    let mut scene = Scene {
+        nodes: vec![node("x", "a")],
+        pods: vec![pod("p"), running("q", "x")],
+        actions: vec![nominate("p", "claim-x")],
+        ..empty()
+    };
+    scene.pool().labels.clear();
+    scene.pool().requirements.push(Requirement::new("team", Operator::In, ["red", "blue"]));
+    scene.claim(0).labels.remove("team");
+    scene.claim(0).requirements.push(Requirement::equals("team", "red"));
+    scene.node(0).labels.insert("team".into(), "red".into());
+    for ord in 0..2 {
+        scene.spec(ord).topology_spread.push(spread("team"));
+        scene.spec(ord).node_affinity = vec![vec![Requirement::equals("team", "red")]];
+    }
+    scene
+}
+
+#[test]
+fn a_value_that_a_node_pool_leaves_open_is_a_domain_for_the_pods_that_may_have_it() {
+    const TOO_MANY_RED: &[&str] =
+        &["topology spread: shop/p: found 2 pods in red (team), 0 in the emptiest, \
+         expected a difference of at most 1"];
+    each(
+        spread_over_teams,
+        &[
+            (
+                |scene| {
+                    // The node is still starting.
+                    scene.claim(0).initialized = None;
+                    scene.node(0).ready = false;
+                },
+                &[],
+            ),
+            (
+                // The pods may have both teams.
+                |scene| (0..2).for_each(|ord| scene.spec(ord).node_affinity.clear()),
+                TOO_MANY_RED,
+            ),
+            (
+                // Team blue, but where there is nothing for sale.
+                |scene| {
+                    let blue = [("team", "blue"), (ZONE, "nowhere")]
+                        .map(|(key, value)| Requirement::equals(key, value));
+                    let blue = blue.to_vec();
+                    (0..2).for_each(|ord| scene.spec(ord).node_affinity.push(blue.clone()));
+                },
+                &[],
+            ),
+            (
+                // Team blue, in a zone of its own.
+                |scene| {
+                    let blue =
+                        [("team", "blue"), (ZONE, "b")].map(|(key, value)| Requirement::equals(key, value));
+                    let blue = blue.to_vec();
+                    (0..2).for_each(|ord| scene.spec(ord).node_affinity.push(blue.clone()));
+                },
+                TOO_MANY_RED,
+            ),
+        ],
+    );
+}
+
 #[test]
 fn a_launch_that_may_be_in_several_zones_is_judged_for_each() {
     each(
@@ -256,6 +322,35 @@ fn pods_that_want_to_be_near_their_own_kind_open_one_domain() {
                    topology.kubernetes.io/zone of two, expected the domain of one, which the first of them opens"],
             ),
             (|scene| scene.actions = vec![launch("one", &["a", "b"], &["p", "q"])], &[]),
+        ],
+    );
+}
+
+/// Two kinds of pods that must be near the second of them, and none is there yet.
+fn near_the_second() -> Scene {
+    let mut scene = empty();
+    scene.pods = vec![pod("p"), pod("q")];
+    for (ord, app) in ["k1", "k2"].into_iter().enumerate() {
+        scene.spec(ord).labels = [("app".to_owned(), app.to_owned())].into();
+        scene.spec(ord).pod_affinity.push(term(ZONE, "k2"));
+    }
+    scene.actions = vec![launch("one", &["a"], &["p"]), launch("two", &["a"], &["q"])];
+    scene
+}
+
+#[test]
+fn pods_follow_one_that_opens_a_domain_for_its_own_kind() {
+    const NOBODY: &[&str] = &["pod affinity: shop/p: found none of the pods it must be near in the \
+         topology.kubernetes.io/zone of one, expected one of them"];
+    const ELSEWHERE: &[&str] = &["pod affinity: shop/p: found none of the pods it must be near in the \
+         topology.kubernetes.io/zone of one, expected the domain of two, which the first of them opens"];
+    each(
+        near_the_second,
+        &[
+            (|scene| scene.actions = vec![launch("new", &["a", "b"], &["p", "q"])], &[]),
+            (|scene| scene.actions[1] = launch("two", &["b"], &["q"]), ELSEWHERE),
+            (|scene| scene.actions[1] = launch("two", &["a", "b"], &["q"]), ELSEWHERE),
+            (|scene| drop(scene.actions.pop()), NOBODY),
         ],
     );
 }

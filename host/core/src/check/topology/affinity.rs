@@ -33,8 +33,8 @@ pub(super) fn check(crowd: &Crowd<'_, '_>) -> Vec<Violation> {
 }
 
 /// Every pod that carries the term has a domain with a pod that it wants to be near: one that is there, or one that
-/// comes and does not carry the term itself. When no such pod is there at all and the carriers select themselves,
-/// they may open one domain of their own (Kubernetes: InterPodAffinity, first pod of a series).
+/// comes and does not carry the term itself. When no such pod is there at all and a carrier is one that the term is
+/// about, it may open one domain, which then is everybody's (Kubernetes: InterPodAffinity, first pod of a series).
 fn affinity(crowd: &Crowd<'_, '_>, (key, selection): &Term, carriers: &BTreeSet<GroupId>) -> Vec<Violation> {
     let domains = crowd.domains(key);
     let selected = crowd.selected(selection);
@@ -53,36 +53,43 @@ fn affinity(crowd: &Crowd<'_, '_>, (key, selection): &Term, carriers: &BTreeSet<
         grounded.extend(certain.into_iter().flatten().map(String::as_str));
     }
     let mut violations = Vec::new();
-    let mut opened: Option<(&str, &BTreeSet<String>)> = None;
+    let mut strangers: Vec<(GroupId, &str, &BTreeSet<String>)> = Vec::new();
     for (group, place, _) in crowd.counts(carriers).filter(|(.., count)| count.added > 0) {
-        let violation = |found: String, expected: &str| {
-            broken(Rule::Affinity, crowd.pod_name(&BTreeSet::from([group]), place), found, expected)
-        };
         let Some(possible) = domains.get(place).filter(|possible| !possible.is_empty()) else {
-            violations.push(violation(format!("{place} without the label {key}"), "a place that has it"));
+            let found = format!("{place} without the label {key}");
+            violations.push(lonely(crowd, (group, place), found, "a place that has it"));
             continue;
         };
-        if grounded_places.contains(place) || possible.iter().all(|one| grounded.contains(one.as_str())) {
-            continue;
-        }
-        let found = format!("none of the pods it must be near in the {key} of {place}");
-        if is_anyone_there || !selected.contains(&group) {
-            violations.push(violation(found, "one of them"));
-            continue;
-        }
-        let same = |(other, theirs): (&str, &BTreeSet<String>)| {
-            other == place || (possible.len() == 1 && theirs == possible)
-        };
-        match opened {
-            None => opened = Some((place, possible)),
-            Some(first) if same(first) => {}
-            Some((first, _)) => {
-                let expected = format!("the domain of {first}, which the first of them opens");
-                violations.push(violation(found, &expected));
-            }
+        let is_near = |domain: &String| grounded.contains(domain.as_str());
+        if !grounded_places.contains(place) && !possible.iter().all(is_near) {
+            strangers.push((group, place, possible));
         }
     }
+    // Whoever may, opens; the order in which they were looked at says nothing.
+    let mut openers = strangers.iter().filter(|(group, ..)| !is_anyone_there && selected.contains(group));
+    let opened = openers.next().map(|(_, place, possible)| (*place, *possible));
+    for (group, place, possible) in &strangers {
+        let same = |(other, theirs): (&str, &BTreeSet<String>)| {
+            other == *place || (possible.len() == 1 && theirs == *possible)
+        };
+        let expected = match opened {
+            Some(first) if same(first) => continue,
+            Some((first, _)) => format!("the domain of {first}, which the first of them opens"),
+            None => "one of them".to_owned(),
+        };
+        let found = format!("none of the pods it must be near in the {key} of {place}");
+        violations.push(lonely(crowd, (*group, *place), found, &expected));
+    }
     violations
+}
+
+fn lonely(
+    crowd: &Crowd<'_, '_>,
+    (group, place): (GroupId, &str),
+    found: String,
+    expected: &str,
+) -> Violation {
+    broken(Rule::Affinity, crowd.pod_name(&BTreeSet::from([group]), place), found, expected)
 }
 
 /// Pods that carry a term, pods it is about, and pods that are both, in one domain.

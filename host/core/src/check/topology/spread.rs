@@ -159,19 +159,19 @@ fn least(
     }
     let Some(carrier) = carriers.first().map(|group| crowd.spec(*group)) else { return 0 };
     let asked = rule.affinity.clone().unwrap_or_default();
-    let within = |domain: &String| allows(&asked, &rule.key, domain);
-    let mut usable: BTreeSet<String> =
-        tally.domains.iter().filter(|domain| within(domain)).cloned().collect();
+    let mut usable = tally.domains.clone();
     let mut known = usable.clone();
     for (pool, shape) in &universe.shapes {
         for domain in shape.values(&rule.key).all() {
-            if usable.contains(*domain) || !shape.may_fulfil_one_of(&asked) || domain.is_empty() {
+            // A node has one value of the label: another that the pods may have too does not make this one theirs.
+            let may_fulfil = |alternatives| shape.may_fulfil_one_of_with(alternatives, (&rule.key, domain));
+            if usable.contains(*domain) || domain.is_empty() || !may_fulfil(&asked) {
                 continue;
             }
             known.insert((*domain).to_owned());
             // A domain counts as empty only when the pod could be the one to open it.
             let opens = untolerated(&pool.taints, &carrier.tolerations).is_none()
-                && shape.may_fulfil_one_of(&carrier.node_affinity)
+                && may_fulfil(&carrier.node_affinity)
                 && carrier.requests.fits_in(&shape.allocatable());
             if opens {
                 usable.insert((*domain).to_owned());
@@ -182,12 +182,6 @@ fn least(
         return 0;
     }
     usable.iter().map(|domain| tally.certain.get(domain).copied().unwrap_or(0)).min().unwrap_or(0)
-}
-
-/// Whether what is asked of a label, by any alternative, allows this value.
-fn allows(alternatives: &[Vec<Requirement>], key: &str, value: &str) -> bool {
-    let allows = |one: &Requirement| normalized(&one.key) != key || Condition::new(one).accepts(Some(value));
-    alternatives.is_empty() || alternatives.iter().any(|all| all.iter().all(allows))
 }
 
 /// What the NodePools that follow their pods could launch now.
