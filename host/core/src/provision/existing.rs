@@ -10,7 +10,7 @@ use crate::model::pod::{HostPort, PodSpec};
 use crate::model::requirement::{Operator, Requirement, Taint, TaintEffect, untolerated};
 use crate::model::resources::Resources;
 use crate::provision::amounts::{self, Amounts, Axes};
-use crate::provision::intern::{Interner, Sym};
+use crate::provision::intern::Interner;
 use crate::provision::requirements::{ByKey, Values};
 use crate::provision::template::alternatives_without_hostname;
 use crate::state::Snapshot;
@@ -40,11 +40,6 @@ impl Existing<'_> {
             None => values.admits_absence(),
             Some(value) => admits(values, value, interner),
         })
-    }
-
-    /// The value of a label, as far as it is known to anybody.
-    pub(crate) fn value(&self, key: &str, interner: &Interner) -> Option<Sym> {
-        self.labels.get(key).and_then(|value| interner.find(value))
     }
 }
 

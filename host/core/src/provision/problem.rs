@@ -43,6 +43,8 @@ pub(crate) struct Problem<'a> {
     pub(crate) closed: Vec<NodePoolWhy>,
     pub(crate) existing: Vec<Existing<'a>>,
     pub(crate) rules: Vec<Rule>,
+    /// Which value existing nodes have of each label that a rule is about.
+    locations: Vec<Location>,
     pub(crate) demands: Vec<Demand>,
     pub(crate) by_group: BTreeMap<GroupId, usize>,
     namespaces: &'a Namespaces,
@@ -77,6 +79,15 @@ pub(crate) struct Mask {
     custom: ByKey,
 }
 
+/// Which value existing nodes have of a label.
+#[derive(Clone, Debug)]
+struct Location {
+    label: Sym,
+    key: String,
+    /// By place.
+    values: Vec<Option<Sym>>,
+}
+
 /// The most alternatives of volumes and node affinity together that are tried for a group.
 const ALTERNATIVES_MAX: usize = 64;
 
@@ -91,6 +102,7 @@ impl<'a> Problem<'a> {
             closed: Vec::new(),
             existing: existing_nodes(snapshot, axes),
             rules: Vec::new(),
+            locations: Vec::new(),
             demands: Vec::new(),
             by_group: BTreeMap::new(),
             namespaces: &snapshot.namespaces,
@@ -229,6 +241,7 @@ impl<'a> Problem<'a> {
         if self.rules.is_empty() {
             return;
         }
+        self.locate();
         self.list_domains();
         for at in 0..self.demands.len() {
             let spec = Arc::clone(&self.demands[at].group.spec);
@@ -247,33 +260,42 @@ impl<'a> Problem<'a> {
         self.rules.push(Rule::new(key, label));
     }
 
+    /// The value that an existing node has of a label that a rule is about.
+    pub(crate) fn value_at(&self, place: usize, label: Sym) -> Option<Sym> {
+        self.locations.iter().find(|location| location.label == label)?.values[place]
+    }
+
+    /// Looks up once which value each existing node has of each label that a rule is about.
+    fn locate(&mut self) {
+        for rule in &self.rules {
+            let Some(label) = rule.label else { continue };
+            if self.locations.iter().any(|location| location.label == label) {
+                continue;
+            }
+            let key = rule.what.key.clone();
+            let values =
+                self.existing.iter().map(|node| node.labels.get(&key).map(|v| self.interner.intern(v)));
+            let values = values.collect();
+            self.locations.push(Location { label, key, values });
+        }
+    }
+
     /// The domains over which each spread is judged: those of nodes that are there, and of nodes that could be.
     fn list_domains(&mut self) {
         for at in 0..self.rules.len() {
-            let Some(label) = self.rules[at].label else { continue };
-            let what = self.rules[at].what.clone();
-            // Every value that a node has gets its symbol here, whatever the rule: places are compared by it.
-            for node in &self.existing {
-                if let Some(value) = node.labels.get(&what.key) {
-                    self.interner.intern(value);
-                }
-            }
-            if what.rule != TopologyRule::Spread {
-                continue;
-            }
+            let rule = &self.rules[at];
+            let Some(label) = rule.label.filter(|_| rule.what.rule == TopologyRule::Spread) else { continue };
+            let what = &rule.what;
             let alternatives: Vec<_> =
                 what.affinity.iter().map(|term| requirements::collect(term, self.interner)).collect();
             let mut domains = BTreeSet::new();
             for template in &self.templates {
-                domains.extend(self.domains_of_template(template, label, &alternatives, &what));
+                domains.extend(self.domains_of_template(template, label, &alternatives, what));
             }
-            let values: Vec<_> = self
-                .existing
-                .iter()
-                .filter(|node| is_counted(&node.labels, &node.taints, &what))
-                .filter_map(|node| node.labels.get(&what.key).cloned())
-                .collect();
-            domains.extend(values.iter().map(|value| self.interner.intern(value)));
+            let counted = |(place, node): (usize, &Existing<'_>)| {
+                self.value_at(place, label).filter(|_| is_counted(&node.labels, &node.taints, what))
+            };
+            domains.extend(self.existing.iter().enumerate().filter_map(counted));
             self.rules[at].domains = domains;
         }
     }
@@ -320,44 +342,49 @@ impl<'a> Problem<'a> {
         for node in snapshot.nodes.values().filter(|node| !is_leaving(snapshot, node)) {
             // A node that takes no more pods still counts as a domain with the pods it has.
             let place = places.get(node.name.as_str()).copied();
+            let values = self.values_of(node, place);
+            let domain = |rule: &Rule| match rule.label {
+                // A node that takes no more pods is no place, and needs no host counter.
+                None => place.map(Domain::Host),
+                Some(label) => {
+                    let value = values.iter().find(|(known, _)| *known == label);
+                    value.and_then(|(_, value)| value.map(Domain::Label))
+                }
+            };
             for (group, pods) in snapshot.groups_on(&node.name) {
                 let concern =
                     concerns.entry(group).or_insert_with(|| self.concern(&snapshot.group(group).spec, keys));
                 for rule in &concern.meant {
                     let rule = &mut self.rules[*rule];
                     if is_counted(&node.labels, &node.taints, &rule.what)
-                        && let Some(domain) = domain_of(rule, &node.labels, place, self.interner)
+                        && let Some(domain) = domain(rule)
                     {
                         rule.count_residents(domain, pods, Whom::Meant);
                     }
                 }
                 for rule in &concern.own {
                     let rule = &mut self.rules[*rule];
-                    if let Some(domain) = domain_of(rule, &node.labels, place, self.interner) {
+                    if let Some(domain) = domain(rule) {
                         rule.count_residents(domain, pods, Whom::Owners);
                     }
                 }
             }
         }
     }
+
+    /// The values that a node has of the labels that rules are about.
+    fn values_of(&mut self, node: &Node, place: Option<usize>) -> Vec<(Sym, Option<Sym>)> {
+        let mut value = |location: &Location| match place {
+            Some(place) => location.values[place],
+            None => node.labels.get(&location.key).map(|value| self.interner.intern(value)),
+        };
+        self.locations.iter().map(|location| (location.label, value(location))).collect()
+    }
 }
 
 /// Whether a node's pods are looked for another place already, and so do not count where they are.
 fn is_leaving(snapshot: &Snapshot, node: &Node) -> bool {
     snapshot.claim_of_node(node).is_some_and(|claim| snapshot.is_leaving(claim))
-}
-
-/// The domain of a node that is there. A node that takes no more pods is no place, and needs no host counter.
-fn domain_of(
-    rule: &Rule,
-    labels: &BTreeMap<String, String>,
-    place: Option<usize>,
-    interner: &mut Interner,
-) -> Option<Domain> {
-    match rule.label {
-        None => place.map(Domain::Host),
-        Some(_) => labels.get(&rule.what.key).map(|value| Domain::Label(interner.intern(value))),
-    }
 }
 
 /// Whether a spread counts the pods on a node with these labels and taints.

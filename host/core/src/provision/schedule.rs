@@ -122,7 +122,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             concern.own.iter().map(|at| (*at, true)).chain(concern.repelled.iter().map(|at| (*at, false)))
         {
             let rule = &problem.rules[at];
-            let domain = self.domain(place, rule.label, &rule.what.key);
+            let domain = self.domain(place, rule.label);
             let allowed = match domain {
                 Some(domain) if own => rule.allows(domain, concern.meant.binary_search(&at).is_ok()),
                 Some(domain) => rule.tolerates(domain),
@@ -305,14 +305,14 @@ impl<'a, 'b> Schedule<'a, 'b> {
 
     fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
         let rule = &self.problem.rules[rule];
-        self.domain(place, rule.label, &rule.what.key)
+        self.domain(place, rule.label)
     }
 
     /// The domain that a place is in. A new node that could be in several is in none yet.
-    fn domain(&self, place: Place, label: Option<Sym>, key: &str) -> Option<Domain> {
+    fn domain(&self, place: Place, label: Option<Sym>) -> Option<Domain> {
         let Some(label) = label else { return Some(Domain::Host(place)) };
         match place.checked_sub(self.problem.existing.len()) {
-            None => self.problem.existing[place].value(key, self.problem.interner).map(Domain::Label),
+            None => self.problem.value_at(place, label).map(Domain::Label),
             Some(draft) => {
                 let draft = &self.drafts[draft];
                 let universe = &self.problem.universes[self.problem.templates[draft.template].universe];
