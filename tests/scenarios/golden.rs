@@ -42,3 +42,14 @@ fn difference(name: &str, expected: &str, output: &str) -> String {
     let _ = writeln!(text, "{unified}");
     text
 }
+
+/// A test of this file; the harness of this target runs no other kind.
+pub(crate) fn a_line_that_differs_is_shown_among_its_neighbours() -> Result<()> {
+    let (expected, output) = ("1\n2\n3\n4\n5\n6\n", "1\n2\n3\n4\n5\nsix\n");
+    let shown = difference("plan.txt", expected, output);
+    ensure!(
+        shown == "--- plan.txt, expected\n+++ plan.txt\n@@ -3,4 +3,4 @@\n 3\n 4\n 5\n-6\n+six\n\n",
+        "{shown}"
+    );
+    Ok(())
+}

@@ -26,6 +26,9 @@ fn main() -> ExitCode {
     trials.push(Trial::test("the_node_pools_of_ticket_cluster_are_those_of_the_example", move || {
         failed(ticket_cluster::copies_equal(&example, &scenarios))
     }));
+    trials.push(Trial::test("a_line_that_differs_is_shown_among_its_neighbours", || {
+        failed(golden::a_line_that_differs_is_shown_among_its_neighbours())
+    }));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
