@@ -11,7 +11,7 @@ use crate::model::node_pool::DaemonSet;
 use crate::model::pod::{HostPort, Pod};
 use crate::model::requirement::{Taint, untolerated};
 use crate::model::resources::Resources;
-use crate::state::groups::GroupId;
+use crate::state::groups::{GroupId, PodGroup};
 
 /// Judges every pod that the plan places, and every place it puts one in.
 pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
@@ -115,6 +115,13 @@ fn one_pod(
         violations.push(violation(Rule::Volumes, found, "a place where all its volumes can be"));
     }
     violations
+}
+
+/// Whether pods of a group may be in a place, as far as its taints and labels go.
+pub(super) fn admits(place: &Place<'_>, group: &PodGroup) -> bool {
+    untolerated(&place.taints, &group.spec.tolerations).is_none()
+        && place.fulfils_one_of(&group.spec.node_affinity)
+        && group.volumes.iter().all(|alternatives| place.fulfils_one_of(alternatives))
 }
 
 /// What these pods ask for together.

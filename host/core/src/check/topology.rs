@@ -8,6 +8,9 @@
 //! ```
 //!
 //! A launch that may end up in several zones is judged for each of them.
+//!
+//! A pod on a place that goes roams when the plan names no new place for it: only its successor can be expected
+//! somewhere, so a plan keeps room for it without saying where. It may be on any place there is that would take it.
 
 mod affinity;
 mod spread;
@@ -18,6 +21,7 @@ use std::rc::Rc;
 
 use crate::check::Violation;
 use crate::check::labels::selects;
+use crate::check::placement::{admits, is_reschedulable};
 use crate::check::world::{Place, World};
 use crate::model::labels::{HOSTNAME, normalized};
 use crate::model::pod::{LabelSelector, Pod, PodAffinityTerm, PodSpec};
@@ -26,6 +30,10 @@ use crate::state::groups::GroupId;
 
 /// Judges the places of the plan's pods relative to one another and to the pods that are there.
 pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
+    // Rules on where pods are relative to one another judge new pods only.
+    if world.placements.is_empty() {
+        return Vec::new();
+    }
     let crowd = Crowd::new(world);
     let mut violations = spread::check(&crowd);
     violations.extend(affinity::check(&crowd));
@@ -47,6 +55,9 @@ struct Count {
 struct Crowd<'w, 'a> {
     world: &'w World<'a>,
     groups: BTreeMap<GroupId, BTreeMap<&'a str, Count>>,
+    /// How many pods of a group roam.
+    roaming: BTreeMap<GroupId, u64>,
+    reach: RefCell<BTreeMap<GroupId, Rc<BTreeSet<&'a str>>>>,
     selected: RefCell<BTreeMap<Selection, Rc<BTreeSet<GroupId>>>>,
     domains: RefCell<BTreeMap<String, Rc<Domains<'a>>>>,
 }
@@ -73,7 +84,14 @@ enum Namespaces {
 impl<'w, 'a> Crowd<'w, 'a> {
     fn new(world: &'w World<'a>) -> Self {
         let mut groups: BTreeMap<GroupId, BTreeMap<&'a str, Count>> = BTreeMap::new();
+        let mut roaming: BTreeMap<GroupId, u64> = BTreeMap::new();
         for (name, place) in &world.places {
+            let roams = |pod: &&&Pod| place.leaving.is_some() && is_reschedulable(pod);
+            for group in place.there.iter().filter(roams).filter_map(|pod| world.snapshot.group_of(&pod.uid))
+            {
+                *roaming.entry(group).or_default() += 1;
+                groups.entry(group).or_default();
+            }
             let mut add = |pods: &[&Pod], count: Count| {
                 // Pods on their way out are not counted (spec: 2.8).
                 for pod in pods.iter().filter(|pod| !pod.phase.is_terminal()) {
@@ -89,7 +107,28 @@ impl<'w, 'a> Crowd<'w, 'a> {
             add(&there, Count { before, lingering, added: 0 });
             add(&place.coming, Count { added: 1, ..Count::default() });
         }
-        Self { world, groups, selected: RefCell::default(), domains: RefCell::default() }
+        let (reach, selected, domains) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Self { world, groups, roaming, reach, selected, domains }
+    }
+
+    /// The pods of these groups that roam, and the places that would take them. Who of them finds room is not
+    /// asked: that depends on who comes first.
+    fn roaming(&self, groups: &BTreeSet<GroupId>) -> impl Iterator<Item = (u64, Rc<BTreeSet<&'a str>>)> {
+        let roaming = groups.iter().filter_map(|group| Some((*group, *self.roaming.get(group)?)));
+        roaming.map(|(group, pods)| (pods, self.reach(group)))
+    }
+
+    fn reach(&self, group: GroupId) -> Rc<BTreeSet<&'a str>> {
+        if let Some(known) = self.reach.borrow().get(&group) {
+            return Rc::clone(known);
+        }
+        let group_of = self.world.snapshot.group(group);
+        // A launch says whom it is for.
+        let there_is = |place: &Place<'_>| place.leaving.is_none() && place.launch.is_none();
+        let places = self.world.places.iter().filter(|(_, place)| there_is(place) && admits(place, group_of));
+        let reach = Rc::new(places.map(|(name, _)| *name).collect());
+        self.reach.borrow_mut().insert(group, Rc::clone(&reach));
+        reach
     }
 
     fn spec(&self, group: GroupId) -> &'w PodSpec {

@@ -1,7 +1,9 @@
 use super::build::{NOW, Scene, app, each, empty, launch, node, nominate, pod, running, spread, taint, term};
 use crate::event::Event;
 use crate::model::labels::{HOSTNAME, ZONE};
-use crate::model::pod::{InclusionPolicy, LabelSelector, PodAffinityTerm, TopologySpread, WhenUnsatisfiable};
+use crate::model::pod::{
+    InclusionPolicy, LabelSelector, Owner, PodAffinityTerm, TopologySpread, WhenUnsatisfiable,
+};
 use crate::model::requirement::{Operator, Requirement};
 
 /// A pod in each of the zones a and b; zone c is empty and gets a pod that is spread over zones.
@@ -352,6 +354,82 @@ fn pods_follow_one_that_opens_a_domain_for_its_own_kind() {
             (|scene| scene.actions[1] = launch("two", &["a", "b"], &["q"]), ELSEWHERE),
             (|scene| drop(scene.actions.pop()), NOBODY),
         ],
+    );
+}
+
+/// A node in zone a that goes, with a pod that the plan gives no new place, and one in zone b that would take it.
+fn a_pod_roams() -> Scene {
+    let mut scene = near_a_cache();
+    scene.claim(0).deleting = Some(NOW);
+    scene
+}
+
+#[test]
+fn a_pod_whose_node_goes_may_be_wherever_it_would_be_taken() {
+    fn to_zone_b(scene: &mut Scene) {
+        scene.actions = vec![launch("new", &["b"], &["p"])];
+    }
+    each(
+        a_pod_roams,
+        &[
+            (to_zone_b, &[]),
+            (|scene| scene.actions = vec![nominate("p", "claim-y")], &[]),
+            (
+                // No node is there to take it.
+                |scene| scene.actions = vec![launch("new", &["c"], &["p"])],
+                NOT_NEAR,
+            ),
+            (
+                |scene| {
+                    to_zone_b(scene);
+                    scene.node(1).taints.push(taint("gpu"));
+                },
+                NOT_NEAR,
+            ),
+            (
+                |scene| {
+                    to_zone_b(scene);
+                    scene.spec(1).node_affinity = vec![vec![Requirement::equals(ZONE, "a")]];
+                },
+                NOT_NEAR,
+            ),
+            (
+                // It ends with its node.
+                |scene| {
+                    to_zone_b(scene);
+                    let owner = Owner { kind: "DaemonSet".into(), name: "logs".into() };
+                    scene.spec(1).owner = Some(owner);
+                },
+                NOT_NEAR,
+            ),
+            (
+                // It is on its way out, and a StatefulSet makes it anew.
+                |scene| {
+                    to_zone_b(scene);
+                    scene.pods[1].deleting = Some(NOW);
+                    let owner = Owner { kind: "StatefulSet".into(), name: "cache".into() };
+                    scene.spec(1).owner = Some(owner);
+                },
+                &[],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_pod_whose_node_goes_may_fill_the_emptiest_domain() {
+    each(
+        || {
+            // One pod in zone a, none in b, and one on a node in zone a that goes.
+            let mut scene = spread_over_zones();
+            scene.pool().requirements.push(Requirement::new(ZONE, Operator::In, ["a", "b"]));
+            scene.nodes.push(node("z", "a"));
+            scene.claim(2).deleting = Some(NOW);
+            scene.pods[2] = running("r", "z");
+            scene.actions = vec![nominate("p", "claim-x")];
+            scene
+        },
+        &[(|scene| scene.node(1).taints.push(taint("gpu")), TOO_MANY_IN_A)],
     );
 }
 

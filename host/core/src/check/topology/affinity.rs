@@ -52,6 +52,11 @@ fn affinity(crowd: &Crowd<'_, '_>, (key, selection): &Term, carriers: &BTreeSet<
         let certain = possible.filter(|possible| possible.len() == 1);
         grounded.extend(certain.into_iter().flatten().map(String::as_str));
     }
+    for place in crowd.roaming(&selected).flat_map(|(_, reach)| reach.iter().copied().collect::<Vec<_>>()) {
+        grounded_places.insert(place);
+        let certain = domains.get(place).filter(|possible| possible.len() == 1);
+        grounded.extend(certain.into_iter().flatten().map(String::as_str));
+    }
     let mut violations = Vec::new();
     let mut strangers: Vec<(GroupId, &str, &BTreeSet<String>)> = Vec::new();
     for (group, place, _) in crowd.counts(carriers).filter(|(.., count)| count.added > 0) {

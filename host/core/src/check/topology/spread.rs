@@ -106,7 +106,8 @@ struct Tally {
     /// For the fullest: those that are there, and of those that come the ones that carry the rule. Others may have
     /// come later, and nothing stops those. A pod whose domain is not decided counts in each.
     judged: BTreeMap<String, u64>,
-    /// For the emptiest: all whose domain is certain, those on places that go included.
+    /// For the emptiest: all whose domain is certain, those on places that go included. One that roams counts
+    /// wherever it may be.
     certain: BTreeMap<String, u64>,
     /// The domains of nodes that stay and count.
     domains: BTreeSet<String>,
@@ -134,6 +135,13 @@ fn tally(crowd: &Crowd<'_, '_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> 
                 let all = count.before + count.lingering + count.added;
                 *tally.certain.entry(domain.clone()).or_default() += all;
             }
+        }
+    }
+    for (pods, reach) in crowd.roaming(&crowd.selected(&rule.selection)) {
+        let reached = reach.iter().filter(|place| counted.contains(*place));
+        let certain = reached.filter_map(|place| domains.get(place).filter(|possible| possible.len() == 1));
+        for domain in certain.flatten().collect::<BTreeSet<_>>() {
+            *tally.certain.entry(domain.clone()).or_default() += pods;
         }
     }
     tally
