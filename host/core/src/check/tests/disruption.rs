@@ -1,3 +1,5 @@
+//! Nodes that are taken away: budgets, what asks to be left alone, and where the pods go.
+
 use super::build::{
     NOW, Scene, cordon, daemon_pod, delete, disrupt, disrupted, disruption_budget, each, empty, launch, node,
     nominate, pod, refusal, running,

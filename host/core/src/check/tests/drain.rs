@@ -1,3 +1,5 @@
+//! Pods that are asked to leave, instances that are ended, NodeClaims that are let go of.
+
 use super::build::{
     NOW, Scene, daemon_pod, disrupted, each, empty, evict, node, notice, refusal, running, static_pod,
     tolerates,

@@ -1,3 +1,5 @@
+//! New NodeClaims: their offerings, room, limits, minimum values and names.
+
 use super::build::{
     Scene, amount, app, daemon_set, each, empty, launch, offering, pod, refusal, taint, tolerates,
 };

@@ -1,3 +1,5 @@
+//! Pods on places: room, taints, labels, ports and volumes.
+
 use std::sync::Arc;
 
 use super::build::{

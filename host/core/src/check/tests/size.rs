@@ -1,3 +1,5 @@
+//! A plan of ten thousand pods, one of which is wrong.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

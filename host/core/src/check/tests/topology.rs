@@ -1,3 +1,5 @@
+//! Spread, affinity and anti-affinity, with pods that run, come and move.
+
 use super::build::{NOW, Scene, app, each, empty, launch, node, nominate, pod, running, spread, taint, term};
 use crate::event::Event;
 use crate::model::labels::{HOSTNAME, ZONE};
