@@ -130,8 +130,8 @@ impl Controller {
         match &event {
             Event::Pod(pod) if pod.is_provisionable() => self.batch.trigger(&pod.uid, now),
             Event::NodeClaim(claim) if claim.deleting.is_some() => self.batch.trigger(&claim.name, now),
-            Event::Outcome(Outcome::InsufficientCapacity { claim, .. }) => self.batch.trigger(claim, now),
-            Event::Notice(_) => self.urgent = true,
+            // Nothing is gained by waiting: what was refused is needed as much as before.
+            Event::Outcome(Outcome::InsufficientCapacity { .. }) | Event::Notice(_) => self.urgent = true,
             _ => {}
         }
         if let Event::PodGone(uid) | Event::NodeClaimGone(uid) = &event {
@@ -191,9 +191,10 @@ impl Controller {
         self.urgent = false;
         self.batch.close();
         let snapshot = self.state.snapshot();
-        let mut plan = provision(snapshot, &mut self.cache, now, self.settings.seed);
-        self.unplaced = std::mem::take(&mut plan.report.unplaced);
-        self.retry = snapshot.is_anything_waiting().then(|| Retry {
+        let plan = provision(snapshot, &mut self.cache, now, self.settings.seed);
+        self.unplaced.clone_from(&plan.report.unplaced);
+        let waiting = snapshot.is_anything_waiting() || !self.unplaced.is_empty();
+        self.retry = waiting.then(|| Retry {
             at: now + self.settings.retry_interval,
             version: snapshot.version,
             expiry: snapshot.next_expiry(now),

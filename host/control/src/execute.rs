@@ -1,8 +1,8 @@
 //! Carrying out a plan, action by action, in the plan's order. Nothing is decided here.
 
-use whittle_core::model::node::NodeClaim;
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Launch, NodeRef, Outcome, Plan};
+use whittle_core::state::claim_for;
 
 use crate::ports::{Cloud, CloudError, Cluster, ClusterError};
 
@@ -81,31 +81,6 @@ async fn launch_node(launch: &Launch, now: Timestamp, cloud: &impl Cloud, cluste
         return failed(&claim.name, &error);
     }
     Outcome::Launched { claim: claim.name, instance }
-}
-
-/// The NodeClaim that a launch makes.
-#[must_use]
-pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
-    NodeClaim {
-        name: launch.claim.clone(),
-        node_pool: launch.node_pool.clone(),
-        node_class: launch.node_class.clone(),
-        labels: launch.labels.clone(),
-        requirements: launch.requirements.clone(),
-        taints: launch.taints.clone(),
-        startup_taints: launch.startup_taints.clone(),
-        requests: launch.requests.clone(),
-        instance: None,
-        node: None,
-        created: now,
-        registered: None,
-        initialized: None,
-        last_pod_event: None,
-        deleting: None,
-        expire_after: launch.expire_after,
-        termination_grace_period: launch.termination_grace_period,
-        do_not_disrupt: false,
-    }
 }
 
 /// An object that is gone needs nothing more, and a blocked eviction is tried again by the next plan.

@@ -63,8 +63,8 @@ fn latest_drain(snapshot: &Snapshot, node: Option<&Node>, notice: &Notice) -> Ti
     notice.deadline - (longest.min(GRACE_MAX) + SLACK)
 }
 
-/// Whether every pod that is expected on a new node could go there now. A pod that is expected nowhere fits on
-/// nodes that are there, or nowhere: neither gets better by waiting, once provisioning has had its say.
+/// Whether every pod that needs a place could go there now. A pod that is expected nowhere fits on nodes that are
+/// there, unless the last plan found no place for it: then it stays where it is for as long as it can.
 fn are_replacements_ready(snapshot: &Snapshot, node: Option<&Node>, now: Timestamp) -> bool {
     let Some(node) = node else { return true };
     snapshot.pods_on(&node.name).all(|pod| match snapshot.nominations.get(&pod.uid) {
@@ -73,6 +73,6 @@ fn are_replacements_ready(snapshot: &Snapshot, node: Option<&Node>, now: Timesta
             // A node of somebody else is there; a NodeClaim that is just being made is not.
             None => snapshot.nodes.contains_key(place),
         },
-        Some(_) | None => true,
+        Some(_) | None => !snapshot.homeless.contains(&pod.uid),
     })
 }

@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub refused: BTreeSet<String>,
     /// Where waiting pods are expected: pod uid to NodeClaim (or Node without one), and until when this holds.
     pub nominations: BTreeMap<String, (String, Timestamp)>,
+    /// Pods on nodes that are on their way out, or waiting, for which the last plan found no place.
+    pub homeless: BTreeSet<String>,
     /// NodeClaims whose instance the cloud has ended.
     pub terminated: BTreeSet<String>,
     /// Grows with every event: two snapshots with the same version are the same.
@@ -204,8 +206,16 @@ impl Snapshot {
     /// not launched yet counts as the most that it can turn out to have; one that EC2 refused counts no more.
     #[must_use]
     pub fn used_of_pool(&self, node_pool: &str) -> (Resources, u64) {
-        let of_pool =
-            |claim: &&NodeClaim| claim.node_pool == node_pool && !self.refused.contains(&claim.name);
+        self.used_of_pool_besides(node_pool, &BTreeSet::new())
+    }
+
+    /// The same without some NodeClaims.
+    #[must_use]
+    pub fn used_of_pool_besides(&self, node_pool: &str, besides: &BTreeSet<&str>) -> (Resources, u64) {
+        let of_pool = |claim: &&NodeClaim| {
+            let gone = self.refused.contains(&claim.name) || besides.contains(claim.name.as_str());
+            claim.node_pool == node_pool && !gone
+        };
         self.claims_and_asked().filter(of_pool).fold((Resources::default(), 0), |(used, nodes), claim| {
             let node = self.node_of_claim(claim).map(|node| &node.capacity).filter(|c| !c.is_zero());
             let capacity = node.or(claim.instance.as_ref().map(|instance| &instance.capacity));
@@ -259,6 +269,11 @@ impl ClusterState {
     /// Remembers where a plan expects waiting pods: on nodes that are ready for a little while, on others until
     /// they are.
     pub fn expect(&mut self, plan: &Plan, now: Timestamp) {
+        let homeless: BTreeSet<_> =
+            plan.report.unplaced.iter().map(|unplaced| unplaced.pod.clone()).collect();
+        if homeless != self.snapshot.homeless {
+            Arc::make_mut(&mut self.snapshot).homeless = homeless;
+        }
         for action in &plan.actions {
             match action {
                 Action::Launch(launch) => {
@@ -486,9 +501,16 @@ impl Snapshot {
         let Some(claim) = self.index.claim_of_instance(&notice.provider_id) else { return };
         let known = self.notices.get(claim);
         // What will certainly happen is not taken back by what perhaps might.
-        if known.is_none_or(|known| notice.kind <= known.kind) {
-            self.notices.insert(claim.to_owned(), notice);
+        if known.is_some_and(|known| notice.kind > known.kind) {
+            return;
         }
+        let instance = self.claims.get(claim).and_then(|claim| claim.instance.as_ref());
+        if let Some(instance) = instance.filter(|_| notice.kind == NoticeKind::Reclaim) {
+            // What EC2 takes back here it has no more of: the replacement is not bought from the same pool.
+            let key = (instance.instance_type.clone(), instance.zone.clone(), instance.capacity_type);
+            self.unavailable.insert(key, notice.received + UNAVAILABLE_FOR);
+        }
+        self.notices.insert(claim.to_owned(), notice);
     }
 
     /// A NodeClaim that could not even be made will not come: its pods look for another place.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::model::node_pool::NODES;
 use crate::model::requirement::Taint;
 
 /// A pod without a place, with the reason of each NodePool.
@@ -37,6 +38,11 @@ pub struct NodePoolWhy {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "reason")]
 pub enum Why {
+    /// The NodePool's EC2NodeClass does not exist.
+    Missing {
+        /// What does not exist.
+        what: String,
+    },
     /// The NodePool or its EC2NodeClass is not ready, or is being deleted.
     NotReady {
         /// What is not ready.
@@ -75,6 +81,8 @@ pub enum Why {
         limit: u64,
         /// How much of it is in use or planned.
         used: u64,
+        /// How much the smallest node would add that would do.
+        needed: u64,
     },
     /// A topology spread or pod (anti-)affinity leaves no place.
     Topology {
@@ -167,6 +175,7 @@ pub enum Blocker {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Missing { what } => write!(f, "{what} does not exist"),
             Self::NotReady { what } => write!(f, "{what} is not ready"),
             Self::FixedReplicas => f.write_str("the NodePool has a fixed number of nodes (spec.replicas)"),
             Self::Taint { taint } => write!(f, "the pod does not tolerate the taint {taint}"),
@@ -182,9 +191,13 @@ impl fmt::Display for Why {
                 }
                 Ok(())
             }
-            Self::Limit { resource, limit, used } => {
-                let (limit, used) = (amount(resource, *limit), amount(resource, *used));
-                write!(f, "the NodePool's limit of {limit} {resource} is reached ({used} in use or planned)")
+            Self::Limit { resource, limit, used, .. } if resource == NODES => {
+                write!(f, "the NodePool's limit of {limit} nodes is reached ({used} in use or planned)")
+            }
+            Self::Limit { resource, limit, used, needed } => {
+                let [limit, used, needed] = [limit, used, needed].map(|amount| shown(resource, *amount));
+                write!(f, "the NodePool's limit of {limit} {resource} has no room for one more node ")?;
+                write!(f, "({used} in use or planned, the smallest that would do adds {needed})")
             }
             Self::Topology { rule, key } => {
                 let rule = match rule {
@@ -204,12 +217,17 @@ impl fmt::Display for Why {
 }
 
 /// An amount in the unit that people use for the resource.
-fn amount(resource: &str, amount: u64) -> String {
+fn shown(resource: &str, amount: u64) -> String {
     const GIB: u64 = 1 << 30;
     match resource {
         "cpu" if amount.is_multiple_of(1_000) => format!("{}", amount / 1_000),
         "cpu" => format!("{amount}m"),
         "memory" | "ephemeral-storage" if amount.is_multiple_of(GIB) => format!("{}Gi", amount / GIB),
+        "memory" | "ephemeral-storage" if amount > GIB => {
+            // Tenths, rounded down: what is nearly a limit must not look as if it were one.
+            let tenths = u128::from(amount) * 10 / u128::from(GIB);
+            format!("{}.{}Gi", tenths / 10, tenths % 10)
+        }
         "memory" | "ephemeral-storage" => format!("{}Mi", amount >> 20),
         _ => amount.to_string(),
     }
@@ -260,14 +278,15 @@ mod tests {
 
     #[test]
     fn an_unplaced_pod_prints_every_node_pool_with_its_reason() {
-        let limit = Why::Limit { resource: "cpu".into(), limit: 8_000, used: 7_500 };
+        let limit = Why::Limit { resource: "cpu".into(), limit: 8_000, used: 7_500, needed: 2_000 };
         let lacking = vec![Lacking { what: "memory".into(), instance_types: 3 }];
         let pools = [("a", limit), ("b", Why::InstanceTypes { considered: 3, lacking })];
         let node_pools = pools.map(|(name, why)| NodePoolWhy { node_pool: name.into(), why }).to_vec();
         let unplaced = Unplaced { pod: "1".into(), name: "shop/web".into(), node_pools, itself: None };
         assert_eq!(
             unplaced.to_string(),
-            "shop/web: a: the NodePool's limit of 8 cpu is reached (7500m in use or planned); \
+            "shop/web: a: the NodePool's limit of 8 cpu has no room for one more node \
+             (7500m in use or planned, the smallest that would do adds 2); \
              b: none of 3 instance types will do: 3 lack memory"
         );
     }

@@ -198,9 +198,13 @@ fn template(launch: &Launch, pool: &NodePool) -> Vec<Violation> {
 fn limits(world: &World<'_>) -> Vec<Violation> {
     let mut used: BTreeMap<&str, (Resources, u64)> = BTreeMap::new();
     let mut violations = Vec::new();
+    // The state may remember already that it asked for these: they are added one by one here.
+    let launched: BTreeSet<&str> = launches(world.plan).map(|launch| launch.claim.as_str()).collect();
     for launch in launches(world.plan) {
         let Some(pool) = world.snapshot.node_pools.get(&launch.node_pool) else { continue };
-        let (used, nodes) = used.entry(&pool.name).or_insert_with(|| world.snapshot.used_of_pool(&pool.name));
+        let (used, nodes) = used
+            .entry(&pool.name)
+            .or_insert_with(|| world.snapshot.used_of_pool_besides(&pool.name, &launched));
         let listed = types_of(world, launch);
         let largest =
             listed.values().fold(Resources::default(), |most, one| Resources::max(&most, &one.capacity));

@@ -6,7 +6,7 @@ use crate::provision::amounts;
 use crate::provision::draft::{Refused, collide};
 use crate::provision::problem::{Demand, Problem};
 use crate::provision::requirements;
-use crate::provision::template::Template;
+use crate::provision::template::{NOT_OFFERED, Template};
 use crate::why::{Lacking, NodePoolWhy, Why};
 
 impl Problem<'_> {
@@ -94,7 +94,7 @@ impl Problem<'_> {
         universe.keep_offered(&mut offered, zones, template.shape.capacity_types & mask.capacity_types);
         let not_offered = types.count() - offered.count();
         if not_offered > 0 {
-            let what = "an available offering in these zones and capacity types".to_owned();
+            let what = NOT_OFFERED.to_owned();
             lacking.push(Lacking { what, instance_types: u32::try_from(not_offered).unwrap_or(u32::MAX) });
         }
         Why::InstanceTypes { considered: u32::try_from(types.count()).unwrap_or(u32::MAX), lacking }
@@ -106,7 +106,7 @@ impl Problem<'_> {
         if let Some(limit) = pool.limits.get(crate::model::node_pool::NODES)
             && template.room.nodes == Some(0)
         {
-            return Why::Limit { resource: "nodes".into(), limit: *limit, used: *limit };
+            return Why::Limit { resource: "nodes".into(), limit: *limit, used: *limit, needed: 1 };
         }
         let universe = &self.universes[template.universe];
         let mut types = universe.fitting(&demand.requests);
@@ -119,7 +119,8 @@ impl Problem<'_> {
         let Some((axis, left)) = limited.first() else { return Why::FixedReplicas };
         let resource = self.axes.name(*axis).to_owned();
         let limit = pool.limits.get(&resource).copied().unwrap_or(0);
-        Why::Limit { resource, limit, used: limit.saturating_sub(*left) }
+        let needed = types.iter().map(|at| amounts::at(&universe.capacity[at], *axis)).min().unwrap_or(0);
+        Why::Limit { resource, limit, used: limit.saturating_sub(*left), needed }
     }
 }
 

@@ -158,16 +158,16 @@ impl<'a> Problem<'a> {
         if pool.replicas.is_some() {
             return Err(Box::new(Why::FixedReplicas));
         }
-        let class = snapshot.node_classes.get(&pool.node_class).filter(|class| class.ready);
-        let universe = class.and_then(|class| classes.iter().position(|name| *name == class.name));
-        let Some(at) = universe else {
-            return Err(not_ready(format!("EC2NodeClass {}", pool.node_class)));
+        let class_name = format!("EC2NodeClass {}", pool.node_class);
+        let Some(class) = snapshot.node_classes.get(&pool.node_class) else {
+            return Err(Box::new(Why::Missing { what: class_name }));
+        };
+        let at = classes.iter().position(|name| *name == class.name);
+        let Some(at) = at.filter(|_| class.ready) else {
+            return Err(not_ready(class_name));
         };
         let universe = &self.universes[at];
         let shape = shape_of(pool, universe, self.interner)?;
-        if shape.types.is_empty() {
-            return Err(Box::new(Why::InstanceTypes { considered: 0, lacking: Vec::new() }));
-        }
         let daemons: Vec<_> = snapshot.daemon_sets.values().map(|set| &*set.spec).collect();
         let tools = (&mut *self.axes, &mut *self.interner);
         let overheads = overheads_of(&daemons, &pool.taints, &shape, universe, tools);

@@ -13,7 +13,7 @@ use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
 use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
-use crate::why::Why;
+use crate::why::{Lacking, Why};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -265,6 +265,9 @@ pub(crate) fn requirements_of(pool: &NodePool) -> Vec<Requirement> {
     pool.requirements.iter().cloned().chain(labels).chain(own).collect()
 }
 
+/// What instance types lack that EC2 does not sell there, or has refused of late.
+pub(crate) const NOT_OFFERED: &str = "an available offering in these zones and capacity types";
+
 /// The shape of a new node of a pool, or the requirement that nothing its class launches fulfils.
 pub(crate) fn shape_of(
     pool: &NodePool,
@@ -282,7 +285,12 @@ pub(crate) fn shape_of(
         custom: Arc::new(own),
     };
     let mut shape = anything.and(&others, universe, interner)?;
+    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
     universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+    if shape.types.is_empty() {
+        let lacking = vec![Lacking { what: NOT_OFFERED.to_owned(), instance_types: considered }];
+        return Err(Box::new(Why::InstanceTypes { considered, lacking }));
+    }
     // Where nothing is for sale there is no domain either.
     (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
     Ok(shape)

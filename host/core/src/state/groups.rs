@@ -57,7 +57,10 @@ fn volumes_of(pod: &Pod, claims: &BTreeMap<ObjectKey, VolumeClaim>) -> (Vec<Alte
         match claims.get(&key).map(|claim| &claim.binding) {
             Some(VolumeBinding::Nodes(alternatives)) if alternatives.is_empty() => {}
             Some(VolumeBinding::Nodes(alternatives)) => volumes.push(alternatives.clone()),
-            Some(VolumeBinding::Impossible(why)) => return (Vec::new(), Some(why.clone())),
+            Some(VolumeBinding::Impossible(why)) => {
+                let why = format!("PersistentVolumeClaim {}/{name}: {why}", pod.spec.namespace);
+                return (Vec::new(), Some(why));
+            }
             None => {
                 let why = format!("PersistentVolumeClaim {}/{name} does not exist", pod.spec.namespace);
                 return (Vec::new(), Some(why));

@@ -95,7 +95,7 @@ fn summary(number: u64, waits: Waits) -> PoolSummary {
 }
 
 fn unplaced(workload: &str) -> UnplacedSummary {
-    let why = Why::Limit { resource: "cpu".to_owned(), limit: 8_000, used: 7_500 };
+    let why = Why::Limit { resource: "cpu".to_owned(), limit: 8_000, used: 7_500, needed: 2_000 };
     let node_pools = vec![NodePoolWhy { node_pool: pool(0), why }];
     let example = Unplaced { pod: "1".to_owned(), name: workload.to_owned(), node_pools, itself: None };
     UnplacedSummary { workload: workload.to_owned(), pods: 4, waiting_at_end: 3, first: at(1), example }
@@ -186,7 +186,8 @@ fn what_only_rust_can_say_travels_beside_the_record() {
         "kinds": [{ "kind": "launch", "word": "launch" }],
         "unplaced": [[{
             "nodePool": "pool-0",
-            "why": "the NodePool's limit of 8 cpu is reached (7500m in use or planned)",
+            "why": "the NodePool's limit of 8 cpu has no room for one more node \
+                    (7500m in use or planned, the smallest that would do adds 2)",
         }]],
         "blocked": ["the node asks to be left alone (karpenter.sh/do-not-disrupt)"],
         "violations": [violation("general-1").violation.to_string()],

@@ -29,7 +29,9 @@ fn a_pod_that_would_break_a_limit_is_told_what_is_in_use() {
         Cluster::new().with(pool("general").limit("cpu", 5_000)).with(node("a")).with(pod("web").cpu(3_900));
     assert_eq!(
         cluster.provisioned(),
-        ["shop/web: general: the NodePool's limit of 5 cpu is reached (2 in use or planned)"]
+        [
+            "shop/web: general: the NodePool's limit of 5 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 4)"
+        ]
     );
 }
 
@@ -43,7 +45,7 @@ fn a_limit_lets_some_pods_through_and_not_the_others() {
         [
             "general c.large/a/spot: web-0",
             "general c.large/a/spot: web-1",
-            "shop/web-2: general: the NodePool's limit of 4 cpu is reached (4 in use or planned)",
+            "shop/web-2: general: the NodePool's limit of 4 cpu has no room for one more node (4 in use or planned, the smallest that would do adds 2)",
         ]
     );
 }
@@ -84,7 +86,7 @@ fn devices_can_be_limited() {
         [
             "general c.xlarge/a/spot: web",
             "general g.xlarge/a/spot: ai-0",
-            "shop/ai-1: general: the NodePool's limit of 1 nvidia.com/gpu is reached (1 in use or planned)",
+            "shop/ai-1: general: the NodePool's limit of 1 nvidia.com/gpu has no room for one more node (1 in use or planned, the smallest that would do adds 1)",
         ]
     );
 }
@@ -99,7 +101,9 @@ fn a_node_that_is_asked_for_and_not_launched_counts_under_the_limit() {
         cluster.with(claimed(&crate::cluster::launches(&plan)[0], START)).with(pod("second").cpu(1_900));
     assert_eq!(
         text::plan(&cluster.provision(at(1))),
-        ["shop/second: general: the NodePool's limit of 2 cpu is reached (2 in use or planned)"]
+        [
+            "shop/second: general: the NodePool's limit of 2 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 2)"
+        ]
     );
 }
 

@@ -73,7 +73,7 @@ fn a_pool_that_takes_no_new_nodes_says_why() {
         .with(pod("web"));
     assert_eq!(
         cluster.provisioned(),
-        ["shop/web: unready: NodePool unready is not ready; missing: EC2NodeClass nowhere is not ready; \
+        ["shop/web: unready: NodePool unready is not ready; missing: EC2NodeClass nowhere does not exist; \
           fixed: the NodePool has a fixed number of nodes (spec.replicas); deleted: NodePool deleted is not ready"]
     );
 }

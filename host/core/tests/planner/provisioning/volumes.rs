@@ -56,13 +56,13 @@ fn a_volume_that_does_not_exist_keeps_its_pod_and_no_other_waiting() {
 
 #[test]
 fn a_volume_that_can_be_nowhere_says_why() {
-    let binding = VolumeBinding::Impossible("PersistentVolumeClaim shop/data is lost".into());
+    let binding = VolumeBinding::Impossible("its volume is lost".into());
     let lost = VolumeClaim { binding, ..volume("data", &[]) };
     let mut cluster = Cluster::new()
         .with(pool("general"))
         .with(whittle_core::event::Event::VolumeClaim(lost))
         .with(pod("db").volume("data"));
-    assert_eq!(cluster.provisioned(), ["shop/db: PersistentVolumeClaim shop/data is lost"]);
+    assert_eq!(cluster.provisioned(), ["shop/db: PersistentVolumeClaim shop/data: its volume is lost"]);
 }
 
 #[test]
