@@ -7,6 +7,7 @@
 //! `apply` does all work that can be done per event (a pod joins its group, a node's load is summed), so that a
 //! decision starts from sums. Nothing here decides.
 
+pub mod by_uid;
 pub mod groups;
 mod index;
 
@@ -23,6 +24,7 @@ use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
+use crate::state::by_uid::ByUid;
 use crate::state::groups::{GroupId, Groups, PodGroup};
 use crate::state::index::Index;
 
@@ -50,7 +52,7 @@ pub struct Snapshot {
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
     /// Pods by uid.
-    pub pods: BTreeMap<String, Pod>,
+    pub pods: ByUid<Pod>,
     /// DaemonSets by namespace and name.
     pub daemon_sets: BTreeMap<ObjectKey, DaemonSet>,
     /// PodDisruptionBudgets by namespace and name.

@@ -1,6 +1,7 @@
 //! What labels a node has or may come to have, and whether they fulfil a requirement.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::model::instance_type::{CapacityType, InstanceType, Offering};
@@ -41,11 +42,29 @@ impl<'a> Values<'a> {
     }
 }
 
+/// Labels that an object has, or that several forms of a node share.
+#[derive(Clone, Debug)]
+pub(super) enum Fixed<'a> {
+    Of(&'a BTreeMap<String, String>),
+    Shared(Arc<BTreeMap<String, String>>),
+}
+
+impl Deref for Fixed<'_> {
+    type Target = BTreeMap<String, String>;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Of(labels) => labels,
+            Self::Shared(labels) => labels,
+        }
+    }
+}
+
 /// One form that a node has or may come to have: a Node has one, a launch one for each offering.
 #[derive(Clone, Debug)]
 pub(super) struct Shape<'a> {
     /// The labels that are fixed.
-    pub(super) labels: Arc<BTreeMap<String, String>>,
+    pub(super) labels: Fixed<'a>,
     /// What is asked of the labels that are not.
     pub(super) asked: &'a [Requirement],
     /// The offering, when there is no Node and no instance yet.

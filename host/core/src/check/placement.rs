@@ -59,7 +59,7 @@ fn pods(world: &World<'_>) -> Vec<Violation> {
             let found = format!("a pod for {target}, which does not exist");
             violations.push(broken(Rule::Place, *target, found, "a NodeClaim or Node"));
         }
-        match world.snapshot.pods.get(*uid) {
+        match world.snapshot.pods.get(uid) {
             None => violations.push(violation("no such pod", "one that exists")),
             Some(pod) if !needs_place(world, pod) => {
                 let expected = "one that waits, or whose node goes";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::check::labels::{Shape, of_instance};
+use crate::check::labels::{Fixed, Shape, of_instance};
 use crate::event::NoticeKind;
 use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
@@ -16,7 +16,7 @@ use crate::model::pod::Pod;
 use crate::model::requirement::{Requirement, Taint, TaintEffect};
 use crate::model::resources::Resources;
 use crate::model::time::Timestamp;
-use crate::plan::{Action, Launch, Plan};
+use crate::plan::{Action, DeleteReason, Launch, Plan};
 use crate::state::Snapshot;
 
 /// The cluster as the plan would leave it.
@@ -53,6 +53,23 @@ pub(super) struct Place<'a> {
     pub(super) coming: Vec<&'a Pod>,
 }
 
+/// Whether a plan puts pods somewhere or takes a node that pods could have stayed on. The steps of a node's end that
+/// was decided earlier are judged by the NodeClaim and its pods alone.
+fn concerns_places(plan: &Plan) -> bool {
+    let decides = |reason: DeleteReason| matches!(reason, DeleteReason::Disrupted(_));
+    plan.actions.iter().any(|action| match action {
+        Action::Launch(_) | Action::Nominate(_) => true,
+        Action::Cordon(cordon) => decides(cordon.reason),
+        Action::Delete(delete) => decides(delete.reason),
+        Action::Register(_)
+        | Action::Initialize(_)
+        | Action::Uncordon(_)
+        | Action::Evict(_)
+        | Action::Terminate(_)
+        | Action::Finalize(_) => false,
+    })
+}
+
 impl<'a> World<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, plan: &'a Plan, now: Timestamp) -> Self {
         let classes = snapshot.node_classes.values().map(|class| {
@@ -69,8 +86,10 @@ impl<'a> World<'a> {
             instance_types: classes.collect(),
             refused: refused(snapshot, now),
         };
-        world.add_places();
-        world.add_pods();
+        if concerns_places(plan) {
+            world.add_places();
+            world.add_pods();
+        }
         world
     }
 
@@ -95,7 +114,7 @@ impl<'a> World<'a> {
             }
             self.place_of_node.insert(&node.name, &node.name);
             let shape = Shape {
-                labels: Arc::new(node.labels.clone()),
+                labels: Fixed::Of(&node.labels),
                 asked: &[],
                 bought: None,
                 allocatable: node.allocatable.clone(),
@@ -139,7 +158,7 @@ impl<'a> World<'a> {
         }
         for (uid, target) in &self.placements {
             let place = self.places.get_mut(target);
-            if let (Some(place), Some(pod)) = (place, self.snapshot.pods.get(*uid)) {
+            if let (Some(place), Some(pod)) = (place, self.snapshot.pods.get(uid)) {
                 place.coming.push(pod);
             }
         }
@@ -149,11 +168,11 @@ impl<'a> World<'a> {
         let types = self.instance_types.get(claim.node_class.as_str());
         let Some(instance) = &claim.instance else {
             if let Some(node) = node {
-                let (labels, allocatable) = (Arc::new(node.labels.clone()), node.allocatable.clone());
+                let (labels, allocatable) = (Fixed::Of(&node.labels), node.allocatable.clone());
                 return vec![Shape { labels, asked: &claim.requirements, bought: None, allocatable }];
             }
             // Nothing is bought yet: it may become anything that fits the NodeClaim.
-            let labels = Arc::new(claim.labels.clone());
+            let labels = Fixed::Of(&claim.labels);
             let types = types.into_iter().flat_map(|types| types.values());
             let offerings = types.flat_map(|one| one.offerings.iter().map(move |offering| (*one, offering)));
             let shapes = offerings
@@ -163,7 +182,7 @@ impl<'a> World<'a> {
             return shapes.filter(|shape| shape.fulfils_one_of(&asked)).collect();
         };
         if let Some(node) = node.filter(|_| claim.initialized.is_some()) {
-            let (labels, allocatable) = (Arc::new(node.labels.clone()), node.allocatable.clone());
+            let (labels, allocatable) = (Fixed::Of(&node.labels), node.allocatable.clone());
             return vec![Shape { labels, asked: &[], bought: None, allocatable }];
         }
         // On its way: what the node does not say yet, the NodeClaim and the instance say.
@@ -174,11 +193,12 @@ impl<'a> World<'a> {
         labels.extend(node.into_iter().flat_map(|node| node.labels.clone()));
         let reported = node.map(|node| node.allocatable.clone()).unwrap_or_default();
         let allocatable = completed(reported, &instance.allocatable);
-        vec![Shape { labels: Arc::new(labels), asked: &claim.requirements, bought: None, allocatable }]
+        let labels = Fixed::Shared(Arc::new(labels));
+        vec![Shape { labels, asked: &claim.requirements, bought: None, allocatable }]
     }
 
     fn shapes_of_launch(&self, launch: &'a Launch) -> Vec<Shape<'a>> {
-        let labels = Arc::new(launch.labels.clone());
+        let labels = Fixed::Of(&launch.labels);
         let types = self.instance_types.get(launch.node_class.as_str());
         let bought = launch.offerings.iter().filter_map(|listed| {
             let instance_type = types?.get(listed.instance_type.as_str())?;
@@ -306,11 +326,11 @@ fn going(plan: &Plan) -> BTreeMap<&str, &'static str> {
 
 /// The form that a node bought by one offering will have.
 pub(super) fn shape_of_offering<'a>(
-    labels: &Arc<BTreeMap<String, String>>,
+    labels: &Fixed<'a>,
     asked: &'a [Requirement],
     bought: (&'a InstanceType, &'a Offering),
 ) -> Shape<'a> {
-    Shape { labels: Arc::clone(labels), asked, bought: Some(bought), allocatable: Resources::default() }
+    Shape { labels: labels.clone(), asked, bought: Some(bought), allocatable: Resources::default() }
 }
 
 /// The labels that a NodePool gives its nodes.

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::event::ObjectKey;
 use crate::model::pod::Pod;
 use crate::model::resources::Resources;
+use crate::state::by_uid::ByUid;
 use crate::state::groups::GroupId;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    groups: BTreeMap<String, PodPlace>,
+    groups: ByUid<PodPlace>,
     waiting: BTreeMap<GroupId, BTreeSet<String>>,
     nodes: BTreeMap<String, NodeLoad>,
     mounts: BTreeMap<ObjectKey, BTreeSet<String>>,
-    claims: BTreeMap<String, String>,
-    instances: BTreeMap<String, String>,
+    claims: ByUid<String>,
+    instances: ByUid<String>,
 }
 
 /// Where the index has put a pod, to take it out again without knowing how it has changed since.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::check::labels::{Condition, Shape};
+use crate::check::labels::{Condition, Fixed, Shape};
 use crate::check::topology::{Crowd, Namespaces, Selection, with_own};
 use crate::check::world::{Place, labels_of_pool, shape_of_offering};
 use crate::check::{Rule, Violation, broken};
@@ -198,7 +198,7 @@ fn universe<'a>(crowd: &Crowd<'_, 'a>) -> Universe<'a> {
     let mut shapes = Vec::new();
     let usable = |pool: &&NodePool| pool.ready && !pool.deleting && pool.replicas.is_none();
     for pool in world.snapshot.node_pools.values().filter(usable) {
-        let labels = Arc::new(labels_of_pool(pool));
+        let labels = Fixed::Shared(Arc::new(labels_of_pool(pool)));
         let conditions: Vec<Condition<'_>> = pool.requirements.iter().map(Condition::new).collect();
         let types = world.instance_types.get(pool.node_class.as_str()).into_iter().flat_map(|t| t.values());
         for instance_type in types {
