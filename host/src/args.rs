@@ -33,6 +33,9 @@ pub(crate) struct WorldArgs {
     /// The seed, in place of the scenario's. The same seed gives the same answer.
     #[arg(long)]
     pub(crate) seed: Option<u64>,
+    /// The AWS region, in place of the scenario's.
+    #[arg(long)]
+    pub(crate) region: Option<String>,
     /// How the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: OutputArg,

@@ -26,7 +26,7 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<()> {
     match args.world.output {
         OutputArg::Text => {
             let detail = if args.verbose { Detail::Verbose } else { Detail::Compact };
-            output::print(&format!("{}\n{}", text::timeline(&record, detail), text::summary(&record)))
+            output::print(&format!("{}\n{}", text::timeline(&record, detail), text::summary(&record, detail)))
         }
         OutputArg::Json => output::print(&serde_json::to_string_pretty(&record)?),
     }
@@ -42,7 +42,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
 }
 
 fn options(args: &WorldArgs) -> Options {
-    Options { seed: args.seed, control: Settings::default() }
+    Options { seed: args.seed, region: args.region.clone(), control: Settings::default() }
 }
 
 fn write_report(record: &Record, path: &Path) -> Result<()> {

@@ -62,7 +62,7 @@ fn outputs(directory: &Path) -> Result<Vec<(&'static str, String)>> {
     }
     if has(TIMELINE) || has(SUMMARY) || (is_new && is_scenario) {
         outputs.push((TIMELINE, text::timeline(&record, Detail::Verbose)));
-        outputs.push((SUMMARY, text::summary(&record)));
+        outputs.push((SUMMARY, text::summary(&record, Detail::Compact)));
     }
     ensure!(!has(PROBLEMS), "nothing is wrong with these files any more, and {PROBLEMS} says there is");
     // The golden files show less than there is to compare: the curves, the nodes, every pod.

@@ -114,14 +114,35 @@ pub struct File {
 /// Reads files, and all `*.yaml`, `*.yml` and `*.json` files below directories, in the order of their paths.
 #[must_use]
 pub fn read(paths: &[PathBuf]) -> Manifests {
-    let mut files = Vec::new();
-    let mut problems = Vec::new();
+    let mut gathered = Gathered::default();
     for path in paths {
-        read_path(path, Asked::ByName, &mut files, &mut problems);
+        if path.is_dir() {
+            gathered.walk(path, path, 0);
+        } else {
+            gathered.read_file(path, &path.display().to_string());
+        }
     }
-    let mut manifests = parse(&files);
-    problems.append(&mut manifests.problems);
-    Manifests { problems, ..manifests }
+    let mut manifests = parse(&gathered.files);
+    gathered.problems.append(&mut manifests.problems);
+    Manifests { problems: gathered.problems, ..manifests }
+}
+
+/// The texts of files, and what could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gathered {
+    /// The files, in the order of their paths.
+    pub files: Vec<File>,
+    /// Files and directories that cannot be read.
+    pub problems: Vec<Problem>,
+}
+
+/// The `*.yaml`, `*.yml` and `*.json` files below a directory, by names relative to it. What is hidden is passed
+/// over.
+#[must_use]
+pub fn files_below(directory: &FilePath) -> Gathered {
+    let mut gathered = Gathered::default();
+    gathered.walk(directory, FilePath::new(""), 0);
+    gathered
 }
 
 /// Reads texts.
@@ -149,44 +170,47 @@ pub fn parse(files: &[File]) -> Manifests {
     manifests
 }
 
-/// Who asked for a path.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    /// The user: it is read whatever it is called.
-    ByName,
-    /// A directory that holds it: only manifests are read.
-    ByDirectory,
-}
-
 /// Links may lead in circles; no tree of manifests is this deep.
 const DIRECTORY_DEPTH_MAX: usize = 32;
 
-fn read_path(path: &FilePath, asked: Asked, files: &mut Vec<File>, problems: &mut Vec<Problem>) {
-    if path.is_dir() {
-        let shown = path.display().to_string();
-        if path.components().count() > DIRECTORY_DEPTH_MAX && asked == Asked::ByDirectory {
-            problems.push(unreadable(&shown, "directories nested too deeply", "a directory of manifests"));
+impl Gathered {
+    /// Gathers what is in a directory so many directories down, which problems and files call `name`.
+    fn walk(&mut self, directory: &FilePath, name: &FilePath, depth: usize) {
+        let shown = if name.as_os_str().is_empty() { directory } else { name }.display().to_string();
+        if depth > DIRECTORY_DEPTH_MAX {
+            let found = "directories nested too deeply";
+            self.problems.push(unreadable(&shown, found, "a directory of manifests"));
             return;
         }
-        match std::fs::read_dir(path) {
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
             Err(error) => {
-                problems.push(unreadable(&shown, &error.to_string(), "a directory that can be read"))
+                let expected = "a directory that can be read";
+                self.problems.push(unreadable(&shown, &error.to_string(), expected));
+                return;
             }
-            Ok(entries) => {
-                let mut entries: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-                entries.sort();
-                for entry in entries.iter().filter(|entry| !is_hidden(entry)) {
-                    read_path(entry, Asked::ByDirectory, files, problems);
-                }
+        };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths.iter().filter(|path| !is_hidden(path)) {
+            let Some(last) = path.file_name() else { continue };
+            let name = name.join(last);
+            if path.is_dir() {
+                self.walk(path, &name, depth + 1);
+            } else if is_manifest(path) {
+                self.read_file(path, &name.display().to_string());
             }
         }
-    } else if asked == Asked::ByName || is_manifest(path) {
-        let name = path.display().to_string();
+    }
+
+    fn read_file(&mut self, path: &FilePath, name: &str) {
         match std::fs::read(path) {
-            Err(error) => problems.push(unreadable(&name, &error.to_string(), "a file that can be read")),
+            Err(error) => self.problems.push(unreadable(name, &error.to_string(), "a file that can be read")),
             Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => files.push(File { name, text }),
-                Err(_) => problems.push(unreadable(&name, "bytes that are not UTF-8", "a text in UTF-8")),
+                Ok(text) => self.files.push(File { name: name.to_owned(), text }),
+                Err(_) => {
+                    self.problems.push(unreadable(name, "bytes that are not UTF-8", "a text in UTF-8"));
+                }
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use whittle_api::manifest::{File, Loaded, Manifests, parse, read};
+use whittle_api::manifest::{File, Loaded, Manifests, files_below, parse, read};
 
 fn directory(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(name)
@@ -103,6 +103,18 @@ fn a_file_that_is_not_there_is_a_problem_like_any_other() {
     assert_eq!(names(&manifests.node_pools), ["gpu", "windows"]);
     let problems: Vec<&str> = manifests.problems.iter().map(|one| one.defect.expected.as_str()).collect();
     assert_eq!(problems, ["a file that can be read"]);
+}
+
+#[test]
+fn files_below_a_directory_go_by_their_names_in_it() {
+    let gathered = files_below(&directory("good"));
+    let names: Vec<&str> = gathered.files.iter().map(|file| file.name.as_str()).collect();
+    let wanted =
+        ["cluster.yml", "general-purpose.yaml", "kubectl-list.yaml", "node-pool-list.json", "special.yaml"];
+    assert_eq!((names, gathered.problems), (wanted.to_vec(), Vec::new()));
+    let nowhere = files_below(&directory("nowhere"));
+    let problems: Vec<&str> = nowhere.problems.iter().map(|one| one.defect.expected.as_str()).collect();
+    assert_eq!((nowhere.files, problems), (Vec::new(), vec!["a directory that can be read"]));
 }
 
 #[test]

@@ -13,7 +13,6 @@ use whittle_core::model::pod::{LabelSelector, Pod, PodSpec};
 use whittle_core::model::requirement::Requirement;
 use whittle_core::model::time::{Duration, Timestamp};
 
-
 /// Everything that a world starts with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Objects {

@@ -23,4 +23,5 @@ pub mod run;
 pub mod scenario;
 mod scheduler;
 mod script;
+mod words;
 mod world;

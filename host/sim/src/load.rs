@@ -7,7 +7,6 @@ mod classes;
 mod workloads;
 
 use std::collections::BTreeMap;
-use std::path::{Path as FilePath, PathBuf};
 
 use whittle_api::convert;
 use whittle_api::convert::pod::{Priorities, namespace};
@@ -21,7 +20,6 @@ use whittle_core::model::requirement::{Operator, Requirement};
 use whittle_core::model::time::{Duration, Timestamp};
 
 use crate::input::{Amount, BudgetRule, BudgetSpec, ClaimSpec, Objects, StorageClass};
-use crate::problems::unreadable;
 
 /// Where objects are read for.
 #[derive(Clone, Debug)]
@@ -36,44 +34,7 @@ pub(crate) struct Place {
     pub(crate) start: Timestamp,
 }
 
-/// All manifest files below a directory, in the order of their paths; names are relative to the directory.
-pub(crate) fn files(dir: &FilePath, problems: &mut Vec<Problem>) -> Vec<File> {
-    let mut files = Vec::new();
-    gather(dir, dir, 0, &mut files, problems);
-    files
-}
-
-/// Links may lead in circles; no tree of manifests is this deep.
-const DIRECTORY_DEPTH_MAX: usize = 32;
-
-fn gather(root: &FilePath, dir: &FilePath, depth: usize, files: &mut Vec<File>, problems: &mut Vec<Problem>) {
-    let shown = |path: &FilePath| path.display().to_string();
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) => return problems.push(unreadable(&shown(dir), &error, "a directory that can be read")),
-    };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths.into_iter().filter(|path| !is_hidden(path)) {
-        if path.is_dir() {
-            if depth < DIRECTORY_DEPTH_MAX {
-                gather(root, &path, depth + 1, files, problems);
-            }
-        } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
-            let name = path.strip_prefix(root).map_or_else(|_| shown(&path), shown);
-            match std::fs::read_to_string(&path) {
-                Ok(text) => files.push(File { name, text }),
-                Err(error) => problems.push(unreadable(&name, &error, "a text in UTF-8 that can be read")),
-            }
-        }
-    }
-}
-
-fn is_hidden(path: &FilePath) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
-}
-
-/// The objects of these files. PriorityClasses and StorageClasses of `also` are known as well.
+/// The objects of these files.
 pub(crate) fn objects(files: &[File], place: &Place, problems: &mut Vec<Problem>) -> Objects {
     let mut manifests = parse(files);
     problems.append(&mut manifests.problems);

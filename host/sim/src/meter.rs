@@ -32,7 +32,9 @@ pub(crate) struct Meter {
     pub(crate) rate_peak: Price,
     /// Instances that are paid for now, by kind.
     pub(crate) instances: BTreeMap<NodeKind, u64>,
-    pub(crate) instances_peak: u64,
+    /// Nodes of somebody else, which nobody here pays for.
+    foreign: u64,
+    pub(crate) nodes_peak: u64,
     /// What has joined can hold, and what is on it.
     pub(crate) allocatable: Load,
     pub(crate) requested: Load,
@@ -99,8 +101,20 @@ impl Meter {
         per_hour(self.cost)
     }
 
-    pub(crate) fn instance_count(&self) -> u64 {
-        self.instances.values().sum()
+    /// Instances that are paid for, those on their way included, and nodes of somebody else.
+    pub(crate) fn node_count(&self) -> u64 {
+        self.instances.values().sum::<u64>() + self.foreign
+    }
+
+    /// A node of somebody else is there.
+    pub(crate) fn foreign_comes(&mut self) {
+        self.foreign += 1;
+        self.nodes_peak = self.nodes_peak.max(self.node_count());
+    }
+
+    /// A node of somebody else is gone.
+    pub(crate) fn foreign_goes(&mut self) {
+        self.foreign = self.foreign.saturating_sub(1);
     }
 
     /// An instance is paid for from now on.
@@ -112,7 +126,7 @@ impl Meter {
         self.rate += price;
         self.estimated |= estimated;
         self.rate_peak = self.rate_peak.max(self.rate);
-        self.instances_peak = self.instances_peak.max(self.instance_count());
+        self.nodes_peak = self.nodes_peak.max(self.node_count());
     }
 
     /// An instance is not paid for any more.
@@ -201,6 +215,6 @@ mod tests {
         assert_eq!(meter.cost_micros(), 100_000 + 10_000 + 30_000 + 90_000);
         assert_eq!(meter.time_by_kind[&kind("x")].cost_micros(), 100_000);
         assert_eq!(meter.rate_peak, Price::from_micros(190_000));
-        assert_eq!(meter.instance_count(), 1);
+        assert_eq!(meter.node_count(), 1);
     }
 }

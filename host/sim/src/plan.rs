@@ -16,14 +16,21 @@ use whittle_core::why::Unplaced;
 
 use crate::input::WorkloadKind;
 use crate::problems::Problems;
+use crate::record::text::head;
 use crate::record::text::table::{Align, table};
 use crate::run::{Options, read, setup};
+use crate::scenario::compile::Course;
+use crate::words::counted;
 use crate::world::World;
 
 /// One decision: which nodes to launch and which pods go where.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanReport {
+    /// The AWS region.
+    pub region: String,
+    /// Whether nobody said which region it is, so that it is the default one.
+    pub is_region_default: bool,
     /// The nodes to launch, in the plan's order.
     pub launches: Vec<PlannedNode>,
     /// Pods that are expected on nodes that exist or are on their way, by node.
@@ -88,7 +95,7 @@ pub fn plan(dir: &FilePath, options: &Options) -> Result<PlanReport, Problems> {
     }
     let (plan, now) = first_plan(&mut controller, start);
     let violations = check(controller.snapshot(), &plan, now);
-    Ok(report(plan, violations, &world))
+    Ok(report(plan, violations, &world, &input.course))
 }
 
 /// The first plan that does something, or the last that does not.
@@ -107,7 +114,7 @@ fn first_plan(controller: &mut Controller, start: Timestamp) -> (Plan, Timestamp
     (plan, now)
 }
 
-fn report(plan: Plan, violations: Vec<Violation>, world: &World) -> PlanReport {
+fn report(plan: Plan, violations: Vec<Violation>, world: &World, course: &Course) -> PlanReport {
     let name = |uid: &String| world.pod_by_uid(uid).map_or_else(|| uid.clone(), |pod| pod.full_name());
     let mut launches = Vec::new();
     let mut nominations: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -124,6 +131,8 @@ fn report(plan: Plan, violations: Vec<Violation>, world: &World) -> PlanReport {
         }
     }
     PlanReport {
+        region: course.place.region.clone(),
+        is_region_default: course.is_region_default,
         nominations,
         scheduled: world.newly_bound(),
         unplaced: plan.report.unplaced.clone(),
@@ -154,10 +163,10 @@ fn planned(launch: &Launch, pods: Vec<String>, world: &World) -> Option<PlannedN
 /// A report as text for a terminal.
 #[must_use]
 pub fn text(report: &PlanReport) -> String {
-    let mut text = String::new();
+    let mut text = head(&report.region, report.is_region_default);
     let mark = |estimated: bool| if estimated { "~" } else { "" };
-    let head = ["LAUNCH", "NODEPOOL", "CHEAPEST", "ZONE", "BOUGHT", "PRICE/H", "TYPES", "PODS"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let columns = ["LAUNCH", "NODEPOOL", "CHEAPEST", "ZONE", "BOUGHT", "PRICE/H", "TYPES", "PODS"];
+    let mut rows = vec![columns.map(str::to_owned).to_vec()];
     for launch in &report.launches {
         let LaunchOffering { instance_type, zone, capacity_type, price } = &launch.cheapest;
         let capacity_type: CapacityType = *capacity_type;
@@ -179,8 +188,8 @@ pub fn text(report: &PlanReport) -> String {
         text.push_str(&table(&rows, &[left, left, left, left, left, right, right, right]));
         let _ = writeln!(
             text,
-            "\n{} nodes, {}{}/h at the cheapest",
-            report.launches.len(),
+            "\n{}, {}{}/h at the cheapest",
+            counted(report.launches.len() as u64, "node"),
             mark(report.estimated),
             report.price
         );

@@ -22,26 +22,28 @@ impl std::error::Error for Problems {}
 #[derive(Clone, Debug)]
 pub(crate) struct Finder {
     source: Source,
+    /// Places whose problem is told already: what is wrong there, in or around it follows from that.
+    told: Vec<Path>,
     pub(crate) found: Vec<Problem>,
 }
 
 impl Finder {
     pub(crate) fn new(source: Source) -> Self {
-        Self { source, found: Vec::new() }
+        Self::after(source, Vec::new())
+    }
+
+    /// Goes on where the problems of these places are told already.
+    pub(crate) fn after(source: Source, told: Vec<Path>) -> Self {
+        Self { source, told, found: Vec::new() }
     }
 
     /// Something is wrong at a place.
     pub(crate) fn add(&mut self, path: &Path, found: impl Into<String>, expected: impl Into<String>) {
+        if self.told.iter().any(|told| told.0.starts_with(&path.0) || path.0.starts_with(&told.0)) {
+            return;
+        }
         let defect = Defect { path: path.clone(), found: found.into(), expected: expected.into() };
         self.found.push(Problem { source: self.source.clone(), defect });
-    }
-}
-
-/// A file or directory that cannot be read.
-pub(crate) fn unreadable(file: &str, error: &std::io::Error, expected: &str) -> Problem {
-    Problem {
-        source: Source { file: file.to_owned(), ..Source::default() },
-        defect: Defect { path: Path::default(), found: error.to_string(), expected: expected.to_owned() },
     }
 }
 

@@ -51,11 +51,15 @@ pub struct Record {
 pub struct RecordSettings {
     /// The scenario's name, empty without one.
     pub name: String,
+    /// The name of the directory that was simulated, without the way there.
+    pub directory: String,
     /// What the scenario is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The region.
     pub region: String,
+    /// Whether nobody said which region it is, so that it is the default one.
+    pub is_region_default: bool,
     /// The seed of all chance.
     pub seed: u64,
     /// When the world began.

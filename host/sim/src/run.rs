@@ -6,12 +6,13 @@
 use std::path::Path as FilePath;
 
 use futures::executor::block_on;
+use whittle_api::manifest::{Gathered, files_below};
 use whittle_control::controller::{Controller, Settings};
 use whittle_control::execute::execute;
-use whittle_core::check::check;
+use whittle_core::check::{Violation, check};
 use whittle_core::event::Event;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, Plan};
+use whittle_core::plan::{Action, Outcome, Plan};
 
 use crate::input::Objects;
 use crate::load;
@@ -29,6 +30,8 @@ use crate::world::{Setup, World};
 pub struct Options {
     /// The seed, in place of the scenario's.
     pub seed: Option<u64>,
+    /// The AWS region, in place of the scenario's.
+    pub region: Option<String>,
     /// How the loop behaves; its seed is that of the simulation.
     pub control: Settings,
 }
@@ -73,6 +76,8 @@ pub fn simulate(
 /// What a directory says, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
+    /// The directory's own name, without the way there.
+    pub(crate) directory: String,
     pub(crate) course: Course,
     pub(crate) objects: Objects,
     pub(crate) steps: Vec<(Timestamp, Step)>,
@@ -80,20 +85,28 @@ pub(crate) struct Input {
 
 /// Reads a directory.
 pub(crate) fn read(dir: &FilePath, options: &Options) -> Result<Input, Problems> {
-    let mut problems = Vec::new();
-    let files = load::files(dir, &mut problems);
-    let found = compile::find(files, &mut problems);
+    let Gathered { files, mut problems } = files_below(dir);
+    let mut found = compile::find(files, &mut problems);
     let prices = |file: &str| std::fs::read_to_string(dir.join(file));
-    let mut course = compile::course(found.scenario, prices, &mut problems);
+    let mut course = compile::course(found.scenario.take(), options.region.as_deref(), prices, &mut problems);
     course.seed = options.seed.unwrap_or(course.seed);
     let objects = load::objects(&found.manifests, &course.place, &mut problems);
-    let steps = events::steps(&course, &objects, &found.later, &mut problems);
-    if problems.is_empty() { Ok(Input { course, objects, steps }) } else { Err(Problems(problems)) }
+    let steps = events::steps(&course, &objects, &found, &mut problems);
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    Ok(Input { directory: own_name(dir), course, objects, steps })
+}
+
+/// The name of a directory without the way there, also of `.` and `..`; empty for the root.
+fn own_name(dir: &FilePath) -> String {
+    let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Runs a world to its end.
 pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Progress)) -> Record {
-    let Input { course, objects, steps } = input;
+    let Input { directory, course, objects, steps } = input;
     let mut world = World::new(setup(&course), objects);
     for (at, step) in steps {
         world.enter(at, step);
@@ -113,7 +126,7 @@ pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Pro
         let waiting_pods = driver.world.waiting_pods();
         progress(Progress { elapsed: now.since(course.start), total, nodes, waiting_pods });
     }
-    driver.finish(&course)
+    driver.finish(&course, directory)
 }
 
 /// How a world behaves on this course.
@@ -184,11 +197,10 @@ impl Driver {
             Vec::new()
         };
         if !violations.is_empty() {
-            self.recorder.violated(violations, &mut self.world);
-            self.held_until = now + HOLD_BACK;
+            self.refuse(plan, violations, now);
             return false;
         }
-        let before = self.recorder.before(plan, &mut self.world);
+        let before = self.recorder.before(plan, &self.world);
         let outcomes = {
             let ports = Ports::new(&mut self.world);
             block_on(execute(plan, now, &ports, &ports))
@@ -205,6 +217,22 @@ impl Driver {
         heard
     }
 
+    /// Does nothing of a plan that is not legal. The controller hears that its launches came to nothing, so that it
+    /// expects no nodes from them.
+    fn refuse(&mut self, plan: &Plan, violations: Vec<Violation>, now: Timestamp) {
+        let launches = plan.actions.iter().filter_map(|action| match action {
+            Action::Launch(launch) => Some(launch.claim.clone()),
+            _ => None,
+        });
+        let rules: Vec<String> = violations.iter().map(ToString::to_string).collect();
+        for claim in launches {
+            let message = format!("not carried out: {}", rules.join("; "));
+            self.controller.handle(Event::Outcome(Outcome::Failed { claim, message }), now);
+        }
+        self.recorder.violated(violations, &mut self.world);
+        self.held_until = now + HOLD_BACK;
+    }
+
     /// Tells the controller what has changed, and whether anything has.
     fn hear(&mut self, now: Timestamp) -> bool {
         let events = self.world.take_events();
@@ -218,13 +246,15 @@ impl Driver {
         any
     }
 
-    fn finish(mut self, course: &Course) -> Record {
+    fn finish(mut self, course: &Course, directory: String) -> Record {
         let end = if course.until_settled { self.world.now } else { course.end };
         self.world.advance(end);
         let settings = RecordSettings {
             name: course.name.clone(),
+            directory,
             description: course.description.clone(),
             region: course.place.region.clone(),
+            is_region_default: course.is_region_default,
             seed: course.seed,
             start: course.start,
             end,
@@ -249,3 +279,6 @@ fn is_judged(action: &Action) -> bool {
         | Action::Finalize(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use whittle_sim::plan;
 use whittle_sim::record::Record;
+use whittle_sim::record::text::{self, Detail};
 use whittle_sim::run::{Options, simulate};
 
 fn here(path: &str) -> PathBuf {
@@ -27,7 +28,7 @@ fn assert_is(found: &str, expected: &str) {
 
 #[test]
 fn every_mistake_in_a_scenario_is_told_at_once() {
-    for dir in ["tests/mistakes", "tests/misshapen"] {
+    for dir in ["tests/mistakes", "tests/misshapen", "tests/follows"] {
         let problems = simulate(&here(dir), &Options::default(), &mut |_| {}).unwrap_err();
         assert_is(&format!("{problems}\n"), &format!("{dir}/expected.txt"));
     }
@@ -39,6 +40,43 @@ fn the_same_directory_and_seed_give_the_same_bytes_and_another_seed_another_day(
     let first = bytes(None);
     assert_eq!(first, bytes(None));
     assert_ne!(first, bytes(Some(2)));
+}
+
+#[test]
+fn a_region_that_is_asked_for_takes_the_place_of_the_scenarios() {
+    let options = Options { region: Some("eu-central-1".into()), ..Options::default() };
+    let simulated = simulate(&here("tests/small"), &options, &mut |_| {}).unwrap();
+    let planned = plan::plan(&here("tests/small"), &options).unwrap();
+    assert_eq!(
+        (simulated.settings.region.as_str(), planned.region.as_str()),
+        ("eu-central-1", "eu-central-1")
+    );
+    assert!(simulated.last.nodes.iter().all(|node| node.zone.starts_with("eu-central-1")));
+    assert!(planned.launches.iter().all(|node| node.cheapest.zone.starts_with("eu-central-1")));
+    for text in [text::timeline(&simulated, Detail::Compact), plan::text(&planned)] {
+        assert!(!text.contains("no region given"));
+    }
+}
+
+#[test]
+fn the_default_region_is_said_when_nobody_chose_one() {
+    let (simulated, planned) =
+        (record("tests/settles", None), plan::plan(&here("tests/settles"), &Options::default()));
+    for text in [text::timeline(&simulated, Detail::Compact), plan::text(&planned.unwrap())] {
+        assert_eq!(text.lines().next(), Some("no region given: us-east-1"));
+    }
+    let summary = text::summary(&simulated, Detail::Compact);
+    assert!(summary.starts_with("settles: "), "{summary}");
+}
+
+#[test]
+fn an_unknown_region_is_answered_with_those_there_are() {
+    let options = Options { region: Some("eu-centrall-1".into()), ..Options::default() };
+    let problems = simulate(&here("tests/small"), &options, &mut |_| {}).unwrap_err();
+    let [problem] = problems.0.as_slice() else { panic!("{problems}") };
+    assert_eq!(problem.defect.found, "\"eu-centrall-1\"");
+    assert!(problem.defect.expected.contains("ap-northeast-2, "), "{problem}");
+    assert!(problem.defect.expected.contains("us-west-2"), "{problem}");
 }
 
 #[test]

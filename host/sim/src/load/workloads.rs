@@ -70,8 +70,15 @@ impl Reader<'_> {
             namespace: made.namespace.clone(),
             name: made.owner.name.clone(),
         };
+        let is_deployment_there = self.manifests.deployments.iter().any(|deployment| {
+            key_of(&deployment.object.metadata) == (key.namespace.clone(), key.name.clone())
+        });
+        if key.kind == "Deployment" && is_deployment_there {
+            return;
+        }
+        // Of the ReplicaSets of a Deployment that is not there, the one with most pods is its present revision.
         let known = objects.workloads.get(&key).map(|known| known.replicas);
-        if known.is_none_or(|known| key.kind == "ReplicaSet" && known < u64::from(made.replicas)) {
+        if known.is_none_or(|known| known < u64::from(made.replicas)) {
             let kind = made.owner.kind.clone();
             put(objects, Some(made), &kind, WorkloadKind::Deployment);
         }

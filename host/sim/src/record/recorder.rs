@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use whittle_core::check::Violation;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels::DISRUPTED_TAINT;
+use whittle_core::model::node::Instance;
 use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, DeleteReason, Launch, Outcome, Plan};
+use whittle_core::plan::{Action, DeleteReason, Launch, NodeRef, Outcome, Plan};
 use whittle_core::why::{MoveBlocked, Unplaced};
 
 use super::nodes::node_list;
@@ -15,8 +16,9 @@ use super::{
     KindSummary, PlanViolation, PoolSample, PoolSummary, Record, RecordSettings, Sample, Totals,
     UnplacedSummary, Waits,
 };
-use crate::journal::EntryKind;
+use crate::journal::{Entry, EntryKind};
 use crate::meter::{LoadTime, Meter};
+use crate::words::counted;
 use crate::world::World;
 
 /// What has been recorded so far, beside the world's own journal.
@@ -43,7 +45,10 @@ struct Unmet {
 /// What a plan is about to do that only shows in comparison with the world before.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Before {
-    evictions: Vec<(String, String, String)>,
+    /// How many entries the timeline has.
+    entries: usize,
+    /// What the actions will have done, by their positions in the plan.
+    notes: Vec<(usize, Entry)>,
 }
 
 impl Recorder {
@@ -105,47 +110,58 @@ impl Recorder {
     }
 
     /// A plan is about to be carried out.
-    pub(crate) fn before(&mut self, plan: &Plan, world: &mut World) -> Before {
-        let mut before = Before::default();
+    pub(crate) fn before(&mut self, plan: &Plan, world: &World) -> Before {
+        let mut before = Before { entries: world.journal.entries.len(), ..Before::default() };
         for action in &plan.actions {
             match action {
-                Action::Cordon(cordon) => {
-                    self.remember(&cordon.claim, cordon.reason);
-                    let node = world.nodes.get(&cordon.node);
-                    if node.is_some_and(|node| !node.taints.iter().any(|taint| taint.key == DISRUPTED_TAINT))
-                    {
-                        self.note(EntryKind::Cordon, &cordon.claim, world);
-                    }
-                }
-                Action::Delete(delete) => {
-                    self.remember(&delete.claim, delete.reason);
-                    let claim = world.node_claims.get(&delete.claim);
-                    if claim.is_some_and(|claim| claim.deleting.is_none()) {
-                        self.note(EntryKind::Delete, &delete.claim, world);
-                    }
-                }
-                Action::Uncordon(node) => {
-                    self.reasons.remove(&node.claim);
-                    let pool = pool_of(&node.claim, world);
-                    let text = "takes pods again".to_owned();
-                    world.journal.note(world.now, EntryKind::Uncordon, pool.as_deref(), &node.claim, text);
-                }
-                Action::Evict(eviction) => {
-                    let Some(pod) = world.pod_by_uid(&eviction.pod).filter(|pod| pod.deleting.is_none())
-                    else {
-                        continue;
-                    };
-                    before.evictions.push((eviction.pod.clone(), pod.full_name(), eviction.claim.clone()));
-                }
-                Action::Launch(_)
-                | Action::Nominate(_)
-                | Action::Register(_)
-                | Action::Initialize(_)
-                | Action::Terminate(_)
-                | Action::Finalize(_) => {}
+                Action::Cordon(cordon) => self.remember(&cordon.claim, cordon.reason),
+                Action::Delete(delete) => self.remember(&delete.claim, delete.reason),
+                Action::Uncordon(node) => drop(self.reasons.remove(&node.claim)),
+                _ => {}
             }
         }
+        for (position, action) in plan.actions.iter().enumerate() {
+            before.notes.extend(self.note_of(action, world).map(|note| (position, note)));
+        }
         before
+    }
+
+    /// What the timeline says about an action, as far as it is known before it is carried out.
+    fn note_of(&self, action: &Action, world: &World) -> Option<Entry> {
+        let note = |kind, claim: &str, object: &str, text: &str| Entry {
+            at: world.now,
+            kind,
+            node_pool: pool_of(claim, world),
+            object: object.to_owned(),
+            text: text.to_owned(),
+        };
+        match action {
+            Action::Cordon(cordon) => {
+                let node = world.nodes.get(&cordon.node)?;
+                let is_cordoned = node.taints.iter().any(|taint| taint.key == DISRUPTED_TAINT);
+                let claim = &cordon.claim;
+                (!is_cordoned).then(|| note(EntryKind::Cordon, claim, claim, self.why(claim)))
+            }
+            Action::Delete(delete) => {
+                let is_asked_for = world.node_claims.get(&delete.claim)?.deleting.is_some();
+                let claim = &delete.claim;
+                (!is_asked_for).then(|| note(EntryKind::Delete, claim, claim, self.why(claim)))
+            }
+            Action::Uncordon(NodeRef { claim, .. }) => {
+                Some(note(EntryKind::Uncordon, claim, claim, "takes pods again"))
+            }
+            Action::Evict(eviction) => {
+                let pod = world.pod_by_uid(&eviction.pod).filter(|pod| pod.deleting.is_none())?;
+                let (claim, name) = (&eviction.claim, pod.full_name());
+                Some(note(EntryKind::Evict, claim, &name, self.why(claim)))
+            }
+            Action::Launch(_)
+            | Action::Nominate(_)
+            | Action::Register(_)
+            | Action::Initialize(_)
+            | Action::Terminate(_)
+            | Action::Finalize(_) => None,
+        }
     }
 
     fn remember(&mut self, claim: &str, reason: DeleteReason) {
@@ -154,35 +170,46 @@ impl Recorder {
         }
     }
 
-    fn note(&self, kind: EntryKind, claim: &str, world: &mut World) {
-        let pool = pool_of(claim, world);
-        let why = self.reasons.get(claim).map_or("requested", |reason| word(*reason));
-        world.journal.note(world.now, kind, pool.as_deref(), claim, why.to_owned());
+    fn why(&self, claim: &str) -> &'static str {
+        self.reasons.get(claim).map_or("requested", |reason| word(*reason))
     }
 
-    /// A plan has been carried out.
-    pub(crate) fn after(&mut self, plan: &Plan, before: Before, outcomes: &[Outcome], world: &mut World) {
-        for (uid, name, claim) in before.evictions {
-            if world.pod_by_uid(&uid).is_some_and(|pod| pod.deleting.is_none()) {
-                // A budget did not allow it; the next plan asks again.
-                continue;
+    /// A plan has been carried out: what came of it goes on the timeline in the plan's order.
+    pub(crate) fn after(&self, plan: &Plan, before: Before, outcomes: &[Outcome], world: &mut World) {
+        let mut notes: Vec<(usize, Entry)> = Vec::new();
+        for (position, note) in before.notes {
+            if let Some(Action::Evict(eviction)) = plan.actions.get(position) {
+                if world.pod_by_uid(&eviction.pod).is_some_and(|pod| pod.deleting.is_none()) {
+                    // A budget did not allow it; the next plan asks again.
+                    continue;
+                }
+                world.journal.evicted(note.node_pool.as_deref().unwrap_or_default(), &note.text);
             }
-            let why = self.reasons.get(&claim).map_or("requested", |reason| word(*reason));
-            let pool = pool_of(&claim, world);
-            world.journal.evicted(pool.as_deref().unwrap_or_default(), why);
-            world.journal.note(world.now, EntryKind::Evict, pool.as_deref(), &name, why.to_owned());
+            notes.push((position, note));
         }
-        let launches: BTreeMap<&str, &Launch> = plan
-            .actions
-            .iter()
-            .filter_map(|action| match action {
-                Action::Launch(launch) => Some((launch.claim.as_str(), &**launch)),
-                _ => None,
-            })
-            .collect();
+        let mut launches: BTreeMap<&str, (usize, &Launch)> = BTreeMap::new();
+        let mut terminations: BTreeMap<&str, usize> = BTreeMap::new();
+        for (position, action) in plan.actions.iter().enumerate() {
+            match action {
+                Action::Launch(launch) => drop(launches.insert(&launch.claim, (position, launch))),
+                Action::Terminate(end) => drop(terminations.insert(&end.claim, position)),
+                _ => {}
+            }
+        }
+        let last = plan.actions.len();
         for outcome in outcomes {
-            note_outcome(outcome, &launches, world);
+            let launch = launches.get(claim_of(outcome)).copied();
+            let position = launch.map_or(last, |(position, _)| position);
+            notes.extend(
+                outcome_note(outcome, launch.map(|(_, launch)| launch), world).map(|note| (position, note)),
+            );
         }
+        // What the world itself wrote down meanwhile: mostly instances that end.
+        for note in world.journal.entries.split_off(before.entries) {
+            notes.push((terminations.get(note.object.as_str()).copied().unwrap_or(last), note));
+        }
+        notes.sort_by_key(|(position, _)| *position);
+        world.journal.entries.extend(notes.into_iter().map(|(_, note)| note));
     }
 
     /// The record of a world that has come to its end.
@@ -235,39 +262,44 @@ impl Recorder {
     }
 }
 
-fn note_outcome(outcome: &Outcome, launches: &BTreeMap<&str, &Launch>, world: &mut World) {
+fn claim_of(outcome: &Outcome) -> &str {
     match outcome {
-        Outcome::Launched { claim, instance } => {
-            let Some(launch) = launches.get(claim.as_str()) else { return };
-            let estimated =
-                world.machines.get(&instance.provider_id).is_some_and(|machine| machine.estimated);
-            let mark = if estimated { "~" } else { "" };
-            let replaces = match launch.replaces.as_slice() {
-                [] => String::new(),
-                replaced => format!(", in place of {}", replaced.join(", ")),
-            };
-            let pods = launch.pods.len();
-            let plural = if pods == 1 { "" } else { "s" };
-            let text = format!(
-                "{} in {}, {}, {mark}{}/h, for {pods} pod{plural}{replaces}",
-                instance.instance_type, instance.zone, instance.capacity_type, instance.price
-            );
-            world.journal.note(world.now, EntryKind::Launch, Some(&launch.node_pool), claim, text);
-        }
-        Outcome::InsufficientCapacity { claim, offerings, .. } => {
-            let pool = pool_of(claim, world);
+        Outcome::Launched { claim, .. }
+        | Outcome::InsufficientCapacity { claim, .. }
+        | Outcome::Terminated { claim }
+        | Outcome::Failed { claim, .. } => claim,
+    }
+}
+
+/// What the timeline says about an outcome; `launch` is the action that it came of, if that was one.
+fn outcome_note(outcome: &Outcome, launch: Option<&Launch>, world: &World) -> Option<Entry> {
+    let claim = claim_of(outcome);
+    let (kind, text) = match outcome {
+        Outcome::Launched { instance, .. } => (EntryKind::Launch, launched(instance, launch?, world)),
+        Outcome::InsufficientCapacity { offerings, .. } => {
             let types: BTreeSet<&str> =
                 offerings.iter().map(|offering| offering.instance_type.as_str()).collect();
-            let text =
-                format!("EC2 has none of {} offerings of {} instance types", offerings.len(), types.len());
-            world.journal.note(world.now, EntryKind::InsufficientCapacity, pool.as_deref(), claim, text);
+            let offerings = counted(offerings.len() as u64, "offering");
+            let types = counted(types.len() as u64, "instance type");
+            (EntryKind::InsufficientCapacity, format!("EC2 has none of {offerings} of {types}"))
         }
-        Outcome::Failed { claim, message } => {
-            let pool = pool_of(claim, world);
-            world.journal.note(world.now, EntryKind::Failed, pool.as_deref(), claim, message.clone());
-        }
-        Outcome::Terminated { .. } => {}
-    }
+        Outcome::Failed { message, .. } => (EntryKind::Failed, message.clone()),
+        Outcome::Terminated { .. } => return None,
+    };
+    let node_pool = pool_of(claim, world).or_else(|| launch.map(|launch| launch.node_pool.clone()));
+    Some(Entry { at: world.now, kind, node_pool, object: claim.to_owned(), text })
+}
+
+fn launched(instance: &Instance, launch: &Launch, world: &World) -> String {
+    let estimated = world.machines.get(&instance.provider_id).is_some_and(|machine| machine.estimated);
+    let mark = if estimated { "~" } else { "" };
+    let replaces = match launch.replaces.as_slice() {
+        [] => String::new(),
+        replaced => format!(", in place of {}", replaced.join(", ")),
+    };
+    let Instance { instance_type, zone, capacity_type, price, .. } = instance;
+    let pods = counted(launch.pods.len() as u64, "pod");
+    format!("{instance_type} in {zone}, {capacity_type}, {mark}{price}/h, for {pods}{replaces}")
 }
 
 fn pool_of(claim: &str, world: &World) -> Option<String> {
@@ -341,8 +373,8 @@ fn pool_summary(name: &str, meter: &Meter, world: &World) -> PoolSummary {
         estimated: meter.estimated,
         price_last: meter.rate,
         price_peak: meter.rate_peak,
-        nodes_last: meter.instance_count(),
-        nodes_peak: meter.instances_peak,
+        nodes_last: meter.node_count(),
+        nodes_peak: meter.nodes_peak,
         cpu_used_ppm: share_ppm(meter.requested_time.cpu, cpu),
         memory_used_ppm: share_ppm(meter.requested_time.memory, memory),
         waits: summed(&mut waits),

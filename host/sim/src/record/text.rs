@@ -1,5 +1,6 @@
 //! The record as text for a terminal: the timeline and the summary. Estimated money is marked with `~`.
 
+mod stays;
 pub(crate) mod table;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use super::text::table::{Align, table};
 use super::{PoolSummary, Record, UnplacedSummary, Waits};
 use crate::journal::{Entry, EntryKind};
 use crate::scenario::clock::Clock;
+use crate::words::{counted, rounded};
 
 /// How much of the timeline is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,11 @@ pub enum Detail {
     Verbose,
 }
 
+/// What has to be known before reading on: the region when nobody chose it. Empty otherwise.
+pub(crate) fn head(region: &str, is_region_default: bool) -> String {
+    if is_region_default { format!("no region given: {region}\n") } else { String::new() }
+}
+
 /// The timeline.
 #[must_use]
 pub fn timeline(record: &Record, detail: Detail) -> String {
@@ -30,7 +37,7 @@ pub fn timeline(record: &Record, detail: Detail) -> String {
         Detail::Compact => compact(&record.timeline, clock),
         Detail::Verbose => record.timeline.iter().map(verbose).collect(),
     };
-    let mut text = String::new();
+    let mut text = head(&record.settings.region, record.settings.is_region_default);
     let mut day = None;
     for line in lines {
         if day != Some(clock.day(line.at)) {
@@ -44,28 +51,10 @@ pub fn timeline(record: &Record, detail: Detail) -> String {
     text
 }
 
-/// The summary: the whole, each NodePool with its nodes, pods without a place, violations.
+/// The summary: the whole, each NodePool with its nodes, pods without a place, nodes that stay, violations.
 #[must_use]
-pub fn summary(record: &Record) -> String {
-    let mut text = String::new();
-    let totals = &record.totals;
-    let span = record.settings.end.since(record.settings.start);
-    let name = if record.settings.name.is_empty() { "The cluster" } else { &record.settings.name };
-    let _ = writeln!(text, "{name}: {span} in {}, seed {}", record.settings.region, record.settings.seed);
-    let _ = writeln!(
-        text,
-        "{} in total, at most {}/h; {} launches, at most {} nodes",
-        dollars(totals.cost_micros, totals.estimated),
-        price(totals.price_peak, totals.estimated),
-        totals.launches,
-        totals.nodes_peak
-    );
-    let _ = writeln!(text, "{} pods got a node, after {}", totals.pods_placed, waited(&totals.waits));
-    let _ = writeln!(
-        text,
-        "{} evictions, {} pods lost with their instance, {} pods wait at the end",
-        totals.evictions, totals.interrupted_pods, totals.waiting_at_end
-    );
+pub fn summary(record: &Record, detail: Detail) -> String {
+    let mut text = totals(record);
     text.push('\n');
     text.push_str(&pools(&record.node_pools));
     for pool in record.node_pools.iter().filter(|pool| !pool.kinds.is_empty()) {
@@ -73,11 +62,38 @@ pub fn summary(record: &Record) -> String {
         text.push_str(&kinds(pool));
     }
     text.push_str(&unplaced(&record.unplaced));
-    text.push_str(&blocked(record));
-    text.push_str(&violations(record));
-    if totals.estimated {
+    text.push_str(&stays::text(&record.blocked, detail));
+    if record.totals.estimated {
         text.push_str("\n~ contains estimated prices\n");
     }
+    text.push_str(&violations(record));
+    text
+}
+
+fn totals(record: &Record) -> String {
+    let mut text = String::new();
+    let (settings, totals) = (&record.settings, &record.totals);
+    let names = [settings.name.as_str(), settings.directory.as_str(), "The cluster"];
+    let name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+    let span = rounded(settings.end.since(settings.start));
+    let _ = writeln!(text, "{name}: {span} in {}, seed {}", settings.region, settings.seed);
+    let _ = writeln!(
+        text,
+        "{} in total, at most {}/h; {}, at most {}",
+        dollars(totals.cost_micros, totals.estimated),
+        price(totals.price_peak, totals.estimated),
+        counted(totals.launches, "launch"),
+        counted(totals.nodes_peak, "node")
+    );
+    let placed = counted(totals.pods_placed, "pod");
+    let _ = writeln!(text, "{placed} got a node, after {}", waited(&totals.waits));
+    let _ = writeln!(
+        text,
+        "{}, {} lost with their instance, {} at the end",
+        counted(totals.evictions, "eviction"),
+        counted(totals.interrupted_pods, "pod"),
+        waiting(totals.waiting_at_end)
+    );
     text
 }
 
@@ -130,7 +146,9 @@ fn unplaced(unplaced: &[UnplacedSummary]) -> String {
             text.push_str("\nPods without a place\n");
         }
         let UnplacedSummary { workload, pods, waiting_at_end, example, .. } = one;
-        let _ = writeln!(text, "  {workload}: {pods} pods, {waiting_at_end} of them wait at the end");
+        let wait = if *waiting_at_end == 1 { "waits" } else { "wait" };
+        let pods = counted(*pods, "pod");
+        let _ = writeln!(text, "  {workload}: {pods}, {waiting_at_end} of them {wait} at the end");
         if let Some(why) = &example.itself {
             let _ = writeln!(text, "    {why}");
         }
@@ -141,25 +159,25 @@ fn unplaced(unplaced: &[UnplacedSummary]) -> String {
     text
 }
 
-fn blocked(record: &Record) -> String {
-    let mut text = String::new();
-    for (position, one) in record.blocked.iter().enumerate() {
-        if position == 0 {
-            text.push_str("\nNodes that stay at the end\n");
-        }
-        let _ = writeln!(text, "  {}: {}", one.claim, one.why);
-    }
-    text
-}
+/// How many violations are listed; a plan that is made again and again breaks the same rule each time.
+const VIOLATIONS_SHOWN_MAX: usize = 10;
 
+/// The rules that plans broke, and in the last line what that means.
 fn violations(record: &Record) -> String {
     let mut text = String::new();
-    for (position, one) in record.violations.iter().enumerate() {
-        if position == 0 {
-            text.push_str("\nPlans that broke a rule and were not carried out\n");
-        }
+    let Some(first) = record.violations.first() else { return text };
+    text.push_str("\nPlans that broke a rule and were not carried out\n");
+    for one in record.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
         let _ = writeln!(text, "  {} {}", clock(record).time_of_day(one.at), one.violation);
     }
+    if let more @ 1.. = record.violations.len().saturating_sub(VIOLATIONS_SHOWN_MAX) {
+        let _ = writeln!(text, "  … and {more} more");
+    }
+    let mut times: Vec<Timestamp> = record.violations.iter().map(|one| one.at).collect();
+    times.dedup();
+    let were = if times.len() == 1 { "was" } else { "were" };
+    let plans = counted(times.len() as u64, "plan");
+    let _ = writeln!(text, "\n{plans} {were} not carried out: {}", first.violation);
     text
 }
 
@@ -229,10 +247,11 @@ fn stands_alone(kind: EntryKind) -> bool {
 
 fn merged(group: &[&Entry]) -> Option<Line> {
     let first = group.first()?;
+    let count = group.len() as u64;
     let what = match first.kind {
-        EntryKind::Ready | EntryKind::Uncordon | EntryKind::NodeDeleted => counted(group.len(), "node"),
-        EntryKind::Ended | EntryKind::Reclaimed | EntryKind::Notice => counted(group.len(), "instance"),
-        EntryKind::Interrupted => counted(group.len(), "running pod"),
+        EntryKind::Ready | EntryKind::Uncordon | EntryKind::NodeDeleted => counted(count, "node"),
+        EntryKind::Ended | EntryKind::Reclaimed | EntryKind::Notice => counted(count, "instance"),
+        EntryKind::Interrupted => counted(count, "running pod"),
         EntryKind::Delete => tallied(group, "node", |text| text),
         EntryKind::Evict => tallied(group, "pod", |text| text),
         EntryKind::Launch => launches(group),
@@ -256,7 +275,7 @@ fn launches(group: &[&Entry]) -> String {
 }
 
 fn tallied(group: &[&Entry], noun: &str, word: impl Fn(&str) -> &str) -> String {
-    let mut tally: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
     for entry in group {
         *tally.entry(word(&entry.text)).or_default() += 1;
     }
@@ -265,8 +284,9 @@ fn tallied(group: &[&Entry], noun: &str, word: impl Fn(&str) -> &str) -> String 
     words.join(", ")
 }
 
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+/// `2 pods wait`, `1 pod waits`.
+fn waiting(pods: u64) -> String {
+    format!("{} {}", counted(pods, "pod"), if pods == 1 { "waits" } else { "wait" })
 }
 
 /// A sum of money with two decimals: `~$63.39`.

@@ -46,8 +46,10 @@ fn record(size: Size) -> Record {
     Record {
         settings: RecordSettings {
             name: "Black Friday".to_owned(),
+            directory: "shop".to_owned(),
             description: None,
             region: "eu-central-1".to_owned(),
+            is_region_default: false,
             seed: u64::MAX,
             start: START,
             end: at(size.minutes),

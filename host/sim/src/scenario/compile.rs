@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use whittle_api::duration;
 use whittle_api::manifest::File;
-use whittle_api::problem::{Path, Problem, Segment, Source};
+use whittle_api::problem::{Defect, Path, Problem, Segment, Source};
 use whittle_catalog::catalog::Catalog;
 use whittle_catalog::price_book::PriceBook;
 use whittle_core::model::time::{Duration, Timestamp};
@@ -38,14 +38,36 @@ pub(crate) struct Course {
     pub(crate) timings: Timings,
     pub(crate) draws_reclaims: bool,
     pub(crate) sample_every: Duration,
+    /// Whether nobody has said which region it is.
+    pub(crate) is_region_default: bool,
     pub(crate) place: Place,
     pub(crate) spec: ScenarioSpec,
     pub(crate) source: Source,
+    /// Places of the file that are of the wrong shape, and told.
+    pub(crate) misshapen: Vec<Path>,
+    pub(crate) doubts: Doubts,
+}
+
+/// A scenario as its file says it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) scenario: Scenario,
+    pub(crate) source: Source,
+    misshapen: Vec<Path>,
+    doubts: Doubts,
+}
+
+/// What was said in a way that nobody understands: nothing is judged by it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Doubts {
+    pub(crate) region: bool,
+    pub(crate) end: bool,
+    pub(crate) clock: bool,
 }
 
 /// The scenario among the files of a directory, and the other files.
 pub(crate) struct Found {
-    pub(crate) scenario: Option<(Scenario, Source)>,
+    pub(crate) scenario: Option<Written>,
     pub(crate) manifests: Vec<File>,
     /// Files that the scenario brings in later, by name.
     pub(crate) later: BTreeMap<String, File>,
@@ -58,21 +80,18 @@ pub(crate) fn find(files: Vec<File>, problems: &mut Vec<Problem>) -> Found {
     for file in scenarios {
         let source = Source { file: file.name.clone(), kind: KIND.to_owned(), ..Source::default() };
         let mut finder = Finder::new(source.clone());
-        if let Some((_, first)) = &found.scenario {
-            finder.add(
-                &Path::default(),
-                format!("a second scenario, the first is {}", first.file),
-                "at most one",
-            );
+        if let Some(first) = &found.scenario {
+            let second = format!("a second scenario, the first is {}", first.source.file);
+            finder.add(&Path::default(), second, "at most one");
         }
-        let read = parse(&file, &mut finder);
+        let read = parse(&file, source, &mut finder);
         problems.append(&mut finder.found);
-        if let (Some(scenario), None) = (read, &found.scenario) {
-            found.scenario = Some((scenario, source));
+        if found.scenario.is_none() {
+            found.scenario = read;
         }
     }
-    let Some((scenario, _)) = &found.scenario else { return found };
-    let events = scenario.spec.events.iter();
+    let Some(written) = &found.scenario else { return found };
+    let events = written.scenario.spec.events.iter();
     let named = events.flat_map(|event| [&event.submit, &event.apply]).flatten();
     let named: Vec<String> = named.map(|file| file.file.clone()).collect();
     let (later, manifests) = found.manifests.into_iter().partition(|file| named.contains(&file.name));
@@ -94,7 +113,7 @@ fn is_scenario(file: &File) -> bool {
     file.text.lines().any(says)
 }
 
-fn parse(file: &File, finder: &mut Finder) -> Option<Scenario> {
+fn parse(file: &File, source: Source, finder: &mut Finder) -> Option<Written> {
     let value: serde_json::Value = match serde_saphyr::from_str(&file.text) {
         Ok(value) => value,
         Err(error) => {
@@ -104,17 +123,18 @@ fn parse(file: &File, finder: &mut Finder) -> Option<Scenario> {
     };
     let schema = schema().to_value();
     shape::check(&value, &schema, &schema, &Path::default(), finder);
+    let misshapen: Vec<Path> = finder.found.iter().map(|problem| problem.defect.path.clone()).collect();
     for (field, wanted) in [("apiVersion", API_VERSION), ("kind", KIND)] {
         let found = value.get(field).and_then(serde_json::Value::as_str);
         if let Some(found) = found.filter(|found| *found != wanted) {
             finder.add(&path(&[field]), format!("{found:?}"), wanted);
         }
     }
-    if !finder.found.is_empty() {
-        return None;
-    }
-    match serde_json::from_value(value) {
-        Ok(scenario) => Some(scenario),
+    match serde_json::from_value(shape::mended(&value, &schema, &schema)) {
+        Ok(scenario) => {
+            let doubts = Doubts::of(&misshapen, &schema);
+            Some(Written { scenario, source, misshapen, doubts })
+        }
         Err(error) => {
             finder.add(&Path::default(), error.to_string(), "what the schema of scenarios says");
             None
@@ -122,53 +142,64 @@ fn parse(file: &File, finder: &mut Finder) -> Option<Scenario> {
     }
 }
 
-/// Reads what a scenario says about the world as a whole. `prices` gives the text of a file beside it.
+impl Doubts {
+    /// What is in doubt after the shape of a scenario has been looked at: a field of `spec` that is wrong, and, when
+    /// there is a field that nobody knows, all that it may have been meant to be.
+    fn of(misshapen: &[Path], schema: &serde_json::Value) -> Self {
+        let known = schema.pointer("/$defs/ScenarioSpec/properties");
+        let is_known = |name: &str| known.is_some_and(|known| known.get(name).is_some());
+        let is_in_doubt = |field: &str| {
+            misshapen.iter().any(|path| match path.0.as_slice() {
+                [Segment::Key(spec), Segment::Key(name)] if spec == "spec" => {
+                    name == field || !is_known(name)
+                }
+                _ => false,
+            })
+        };
+        Self {
+            region: is_in_doubt("region"),
+            end: is_in_doubt("duration"),
+            clock: is_in_doubt("start") || is_in_doubt("utcOffset"),
+        }
+    }
+}
+
+/// Reads what a scenario says about the world as a whole. `region` is used in place of the scenario's; `prices` gives
+/// the text of a file beside it.
 pub(crate) fn course(
-    scenario: Option<(Scenario, Source)>,
+    written: Option<Written>,
+    region: Option<&str>,
     prices: impl Fn(&str) -> std::io::Result<String>,
     problems: &mut Vec<Problem>,
 ) -> Course {
-    let (scenario, source) = scenario.unwrap_or_default();
+    let Written { scenario, source, misshapen, mut doubts } = written.unwrap_or_default();
     let spec = scenario.spec;
-    let mut finder = Finder::new(source.clone());
+    let mut finder = Finder::after(source.clone(), misshapen.clone());
     let find = &mut finder;
-    let (start, written_by) = match &spec.start {
-        None => (START_DEFAULT, Clock::default()),
-        Some(text) => parse_timestamp(text).unwrap_or_else(|| {
-            find.add(
-                &path(&["spec", "start"]),
-                format!("{text:?}"),
-                "a time such as 2026-03-14T06:00:00+09:00",
-            );
-            (START_DEFAULT, Clock::default())
-        }),
-    };
-    let clock = match &spec.utc_offset {
-        None => written_by,
-        Some(text) => Clock::parse(text).unwrap_or_else(|| {
-            find.add(&path(&["spec", "utcOffset"]), format!("{text:?}"), "an offset such as +09:00 or Z");
-            written_by
-        }),
-    };
+    let (start, clock) = beginning(&spec, &mut doubts, find);
     let length = span(spec.duration.as_ref(), &path(&["spec", "duration"]), find);
+    // What is said about the length and stays without effect is a mistake that is told already.
+    doubts.end = length.is_none() && (doubts.end || spec.duration.is_some());
     let sample_every = span(spec.sample_every.as_ref(), &path(&["spec", "sampleEvery"]), find);
     let usual = Duration::from_millis(length.unwrap_or(SETTLE_MAX).millis() / SAMPLES).max(SAMPLE_EVERY_MIN);
     let timings = timings(spec.timings.as_ref(), find);
-    let mut catalog = Catalog::embedded();
-    if let Some(file) = &spec.prices {
-        let at = path(&["spec", "prices"]);
-        match prices(file).map(|text| PriceBook::parse(file, &text, &catalog)) {
-            Ok(Ok(book)) => catalog = catalog.with_prices(book),
-            Ok(Err(errors)) => {
-                for error in errors.errors {
-                    find.add(&at, format!("{file}, {}: {}", error.place, error.found), error.expected);
-                }
+    let catalog = catalog(&spec, prices, find);
+    let said = region.or(spec.region.as_deref());
+    let known = said.unwrap_or(REGION_DEFAULT);
+    doubts.region &= said.is_none();
+    if catalog.zones(known).is_err() {
+        doubts.region = true;
+        match region {
+            Some(region) => problems.push(unknown_region(region, &catalog)),
+            None => {
+                find.add(&path(&["spec", "region"]), format!("{known:?}"), one_of(catalog.regions(), known))
             }
-            Err(error) => find.add(&at, format!("{file}: {error}"), "a file beside the scenario"),
         }
     }
-    let region = region(&spec, &catalog, find);
-    let zones = zones(&spec, &region, &catalog, find);
+    let region = if doubts.region { REGION_DEFAULT } else { known }.to_owned();
+    if !doubts.region {
+        judge_zones(&spec, &region, &catalog, find);
+    }
     problems.append(&mut finder.found);
     Course {
         name: scenario.metadata.name,
@@ -180,30 +211,83 @@ pub(crate) fn course(
         clock,
         draws_reclaims: spec.reclaims.unwrap_or(false),
         sample_every: sample_every.unwrap_or(usual),
-        place: Place { catalog, region, zones, job_run: timings.job_run, start },
+        is_region_default: said.is_none(),
+        place: Place { catalog, region, zones: spec.zones.clone(), job_run: timings.job_run, start },
         timings,
         spec,
         source,
+        misshapen,
+        doubts,
     }
 }
 
-fn region(spec: &ScenarioSpec, catalog: &Catalog, finder: &mut Finder) -> String {
-    let region = spec.region.clone().unwrap_or_else(|| REGION_DEFAULT.to_owned());
-    if catalog.zones(&region).is_err() {
-        finder.add(&path(&["spec", "region"]), format!("{region:?}"), one_of(catalog.regions(), &region));
-        return REGION_DEFAULT.to_owned();
+/// When the world begins, and by which clock its times are read.
+fn beginning(spec: &ScenarioSpec, doubts: &mut Doubts, finder: &mut Finder) -> (Timestamp, Clock) {
+    let (mut start, mut clock) = (START_DEFAULT, Clock::default());
+    if let Some(text) = &spec.start {
+        match parse_timestamp(text) {
+            Some(said) => (start, clock) = said,
+            None => {
+                doubts.clock = true;
+                let expected = "a time such as 2026-03-14T06:00:00+09:00";
+                finder.add(&path(&["spec", "start"]), format!("{text:?}"), expected);
+            }
+        }
     }
-    region
+    if let Some(text) = &spec.utc_offset {
+        match Clock::parse(text) {
+            Some(said) => clock = said,
+            None => {
+                doubts.clock = true;
+                let expected = "an offset such as +09:00 or Z";
+                finder.add(&path(&["spec", "utcOffset"]), format!("{text:?}"), expected);
+            }
+        }
+    }
+    (start, clock)
 }
 
-fn zones(spec: &ScenarioSpec, region: &str, catalog: &Catalog, finder: &mut Finder) -> Option<Vec<String>> {
-    let zones = spec.zones.clone()?;
+/// The catalogue, with the scenario's own prices.
+fn catalog(
+    spec: &ScenarioSpec,
+    prices: impl Fn(&str) -> std::io::Result<String>,
+    finder: &mut Finder,
+) -> Catalog {
+    let catalog = Catalog::embedded();
+    let Some(file) = &spec.prices else { return catalog };
+    let at = path(&["spec", "prices"]);
+    match prices(file).map(|text| PriceBook::parse(file, &text, &catalog)) {
+        Ok(Ok(book)) => return catalog.with_prices(book),
+        Ok(Err(errors)) => {
+            for error in errors.errors {
+                finder.add(&at, format!("{file}, {}: {}", error.place, error.found), error.expected);
+            }
+        }
+        Err(error) => finder.add(&at, format!("{file}: {error}"), "a file beside the scenario"),
+    }
+    catalog
+}
+
+/// A region that was asked for beside the files, and that there is not.
+fn unknown_region(region: &str, catalog: &Catalog) -> Problem {
+    let regions: Vec<&str> = catalog.regions().collect();
+    Problem {
+        source: Source { file: "the region that was asked for".to_owned(), ..Source::default() },
+        defect: Defect {
+            path: Path::default(),
+            found: format!("{region:?}"),
+            expected: format!("one of {}", regions.join(", ")),
+        },
+    }
+}
+
+fn judge_zones(spec: &ScenarioSpec, region: &str, catalog: &Catalog, finder: &mut Finder) {
     let known = known_zones(catalog, region);
-    for (position, zone) in zones.iter().enumerate().filter(|(_, zone)| !known.contains(&zone.as_str())) {
+    let zones = spec.zones.iter().flatten().enumerate();
+    for (position, zone) in zones.filter(|(_, zone)| !known.contains(&zone.as_str())) {
         let at = path(&["spec", "zones"]).with(Segment::Index(position));
         finder.add(&at, format!("{zone:?}"), one_of(known.iter().copied(), zone));
     }
-    Some(zones)
 }
 
 pub(super) fn known_zones(catalog: &Catalog, region: &str) -> Vec<&'static str> {

@@ -1,6 +1,6 @@
 //! The events of a scenario as steps: what they name is looked up, and everything that is wrong is found at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whittle_api::manifest::File;
 use whittle_api::problem::{Path, Problem, Segment};
@@ -8,7 +8,7 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::clock::{When, parse_when};
-use super::compile::{Course, known_zones, span};
+use super::compile::{Course, Found, known_zones, span};
 use super::{CapacitySpec, DeleteNodeSpec, EventSpec, InterruptSpec, PriceSpec, ScaleSpec};
 use crate::input::{Objects, WorkloadKey};
 use crate::load::{self, Place};
@@ -19,17 +19,18 @@ use crate::script::{InstanceFilter, Many, Step};
 pub(crate) fn steps(
     course: &Course,
     objects: &Objects,
-    later: &BTreeMap<String, File>,
+    found: &Found,
     problems: &mut Vec<Problem>,
 ) -> Vec<(Timestamp, Step)> {
     let mut compiler = Compiler {
         course,
-        finder: Finder::new(course.source.clone()),
+        finder: Finder::after(course.source.clone(), course.misshapen.clone()),
+        broken: Broken::default(),
         workloads: objects.workloads.keys().cloned().collect(),
         pools: objects.node_pools.keys().cloned().collect(),
         later: BTreeMap::new(),
     };
-    for (name, file) in later {
+    for (name, file) in &found.later {
         let brought = load::objects(std::slice::from_ref(file), &course.place, problems);
         compiler.workloads.extend(brought.workloads.keys().cloned());
         compiler.pools.extend(brought.node_pools.keys().cloned());
@@ -37,6 +38,7 @@ pub(crate) fn steps(
     }
     compiler.workloads.sort();
     compiler.workloads.dedup();
+    compiler.broken = Broken::of(problems, found);
     let mut steps = Vec::new();
     for (position, event) in course.spec.events.iter().enumerate() {
         let at = path(&["spec", "events"]).with(Segment::Index(position));
@@ -52,6 +54,48 @@ struct Compiler<'a> {
     workloads: Vec<WorkloadKey>,
     pools: Vec<String>,
     later: BTreeMap<String, Objects>,
+    broken: Broken,
+}
+
+/// Objects that are there, and whose own problems are told already: an event that names one has no problem.
+#[derive(Debug, Default)]
+struct Broken {
+    /// The names of objects with a problem, without their namespaces.
+    names: BTreeSet<String>,
+    /// The texts of files with a document that says neither what it is nor how it is called.
+    unreadable: Vec<String>,
+    /// All files with a problem.
+    files: BTreeSet<String>,
+}
+
+impl Broken {
+    fn of(problems: &[Problem], found: &Found) -> Self {
+        let mut broken = Self::default();
+        for Problem { source, .. } in problems {
+            broken.files.insert(source.file.clone());
+            if !source.name.is_empty() {
+                let name = source.name.rsplit_once('/').map_or(source.name.as_str(), |(_, name)| name);
+                broken.names.insert(name.to_owned());
+            }
+        }
+        let is_unreadable = |file: &&File| {
+            problems.iter().any(|one| one.source.file == file.name && one.source.name.is_empty())
+        };
+        let files = found.manifests.iter().chain(found.later.values());
+        broken.unreadable = files.filter(is_unreadable).map(|file| file.text.clone()).collect();
+        broken
+    }
+
+    /// Whether an object of this name may be one of them.
+    fn may_be(&self, name: &str) -> bool {
+        let is_said = |text: &String| {
+            text.lines().any(|line| {
+                let value = line.trim_start_matches([' ', '-']).strip_prefix("name:");
+                value.is_some_and(|value| value.trim().trim_matches(['"', '\'']) == name)
+            })
+        };
+        self.names.contains(name) || self.unreadable.iter().any(is_said)
+    }
 }
 
 /// Which instances an event is about, as the file says it.
@@ -186,7 +230,11 @@ impl Compiler<'_> {
                 return *start;
             }
         };
-        if when > *end {
+        let is_in_doubt = match parse_when(text) {
+            Some(When::TimeOfDay(_)) => self.course.doubts.end || self.course.doubts.clock,
+            Some(When::After(_)) | None => self.course.doubts.end,
+        };
+        if when > *end && !is_in_doubt {
             let expected = format!("a time before the end, which is {} after the start", end.since(*start));
             self.finder.add(at, format!("{text:?}, {} after the start", when.since(*start)), expected);
         }
@@ -213,6 +261,9 @@ impl Compiler<'_> {
         let full = |key: &WorkloadKey| format!("{}/{}/{}", key.kind.to_lowercase(), key.namespace, key.name);
         let known: Vec<String> = if found.is_empty() {
             let last = parts.last().copied().unwrap_or_default();
+            if self.broken.may_be(last) {
+                return None;
+            }
             let names = self.workloads.iter().map(|key| key.name.as_str());
             self.finder.add(&at, format!("{text:?}"), one_of(names, last));
             return None;
@@ -228,6 +279,9 @@ impl Compiler<'_> {
         if let Some(objects) = self.later.get(file) {
             return Some(Step::Put(Box::new(objects.clone())));
         }
+        if self.broken.files.contains(file) {
+            return None;
+        }
         let found = format!("{file:?}, which is not there");
         self.finder.add(&at.clone().with(key("file")), found, "a manifest file in the scenario's directory");
         None
@@ -237,7 +291,8 @@ impl Compiler<'_> {
         let Place { catalog, region, .. } = &self.course.place;
         let field = |name: &str| at.clone().with(key(name));
         let known = known_zones(catalog, region);
-        if let Some(zone) = spec.zone.filter(|zone| !known.contains(&zone.as_str())) {
+        let judged = spec.zone.filter(|_| !self.course.doubts.region);
+        if let Some(zone) = judged.filter(|zone| !known.contains(&zone.as_str())) {
             self.finder.add(&field("zone"), format!("{zone:?}"), one_of(known.iter().copied(), zone));
         }
         if let Some(name) = spec.instance_type.filter(|name| catalog.specification(name).is_none()) {
@@ -248,7 +303,8 @@ impl Compiler<'_> {
         if let Some(family) = spec.family.filter(|family| !families().any(|known| known == *family)) {
             self.finder.add(&field("family"), format!("{family:?}"), one_of(families(), family));
         }
-        if let Some(pool) = spec.node_pool.filter(|pool| !self.pools.contains(pool)) {
+        let judged = spec.node_pool.filter(|pool| !self.broken.may_be(pool));
+        if let Some(pool) = judged.filter(|pool| !self.pools.contains(pool)) {
             let names = self.pools.iter().map(String::as_str);
             self.finder.add(&field("nodePool"), format!("{pool:?}"), one_of(names, pool));
         }

@@ -39,7 +39,7 @@ pub(super) fn check(value: &Value, schema: &Value, root: &Value, path: &Path, fi
 
 fn check_fields(fields: &Map<String, Value>, schema: &Value, root: &Value, path: &Path, finder: &mut Finder) {
     let empty = Map::new();
-    let known = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let known = properties(schema).unwrap_or(&empty);
     for (name, value) in fields {
         let here = path.clone().with(Segment::Key(name.clone()));
         match known.get(name) {
@@ -50,12 +50,71 @@ fn check_fields(fields: &Map<String, Value>, schema: &Value, root: &Value, path:
             }
         }
     }
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    for name in required.filter_map(Value::as_str).filter(|name| !fields.contains_key(*name)) {
+    for name in required(schema).filter(|name| !fields.contains_key(*name)) {
         let here = path.clone().with(Segment::Key(name.to_owned()));
         let wanted = known.get(name).map(|schema| expected(&types(resolved(schema, root))));
         finder.add(&here, "nothing", wanted.unwrap_or_default());
     }
+}
+
+/// A value of the right shape that says whatever `value` says in the right shape: unknown fields are left out, and
+/// what is missing or of the wrong type is blank. Lists keep their positions, so that places stay what they are.
+pub(super) fn mended(value: &Value, schema: &Value, root: &Value) -> Value {
+    said(value, schema, root).unwrap_or_else(|| blank(schema, root))
+}
+
+/// The value in the right shape; `None` when its type is wrong.
+fn said(value: &Value, schema: &Value, root: &Value) -> Option<Value> {
+    let inner = resolved(schema, root);
+    let types = types(inner);
+    match value {
+        Value::Object(fields) if types.contains(&"object") => {
+            let mut mended = blank_object(inner, root);
+            for (name, schema) in properties(inner).into_iter().flatten() {
+                if let Some(value) = fields.get(name).and_then(|value| said(value, schema, root)) {
+                    mended.insert(name.clone(), value);
+                }
+            }
+            Some(Value::Object(mended))
+        }
+        Value::Array(items) if types.contains(&"array") => {
+            let schema = inner.get("items").unwrap_or(&Value::Null);
+            Some(items.iter().map(|item| mended(item, schema, root)).collect())
+        }
+        Value::Number(number) => {
+            let least = inner.get("minimum").and_then(Value::as_f64);
+            let is_enough = least.is_none_or(|least| number.as_f64().is_some_and(|number| number >= least));
+            (is_enough && types.iter().any(|kind| is_a(value, kind))).then(|| value.clone())
+        }
+        _ => types.iter().any(|kind| is_a(value, kind)).then(|| value.clone()),
+    }
+}
+
+fn blank(schema: &Value, root: &Value) -> Value {
+    let schema = resolved(schema, root);
+    match types(schema).first().copied() {
+        Some("string") => Value::String(String::new()),
+        Some("boolean") => Value::Bool(false),
+        Some("integer" | "number") => Value::from(0),
+        Some("array") => Value::Array(Vec::new()),
+        Some("object") => Value::Object(blank_object(schema, root)),
+        _ => Value::Null,
+    }
+}
+
+/// An object with its required fields alone, and these blank.
+fn blank_object(schema: &Value, root: &Value) -> Map<String, Value> {
+    let fields = properties(schema).into_iter().flatten();
+    let required = fields.filter(|(name, _)| required(schema).any(|required| required == name.as_str()));
+    required.map(|(name, schema)| (name.clone(), blank(schema, root))).collect()
+}
+
+fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    schema.get("properties").and_then(Value::as_object)
+}
+
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// What a reference or an optional field refers to.

@@ -18,6 +18,7 @@ use super::{Happening, World, pods::End};
 use crate::journal::EntryKind;
 use crate::meter::{NO_POOL, NodeKind};
 use crate::script::InstanceFilter;
+use crate::words::rounded;
 
 /// How long EC2 warns before it takes a spot instance back (EC2: "Spot Instance interruption notices").
 pub(crate) const RECLAIM_NOTICE: Duration = Duration::from_secs(120);
@@ -155,6 +156,23 @@ impl World {
         self.enter_after(join, Happening::Joins(id));
     }
 
+    /// A node that has joined and whose NodeClaim is not initialized goes on where it was.
+    pub(super) fn boot_on(&mut self, id: &str, node: &Node) {
+        let is_done = |claim: &NodeClaim| claim.initialized.is_some() || claim.deleting.is_some();
+        let claim = self.machines.get(id).and_then(|machine| self.node_claims.get(&machine.claim));
+        if claim.is_none_or(is_done) {
+            return;
+        }
+        if node.ready {
+            let startup = self.boot_time(self.setup.timings.startup_taints);
+            self.enter_after(startup, Happening::StartupDone(id.to_owned()));
+        } else {
+            let ready = self.boot_time(self.setup.timings.ready);
+            let gone_by = self.now.since(node.created);
+            self.enter_after(ready.saturating_sub(gone_by), Happening::Ready(id.to_owned()));
+        }
+    }
+
     fn boot_time(&mut self, usual: Duration) -> Duration {
         Duration::from_millis(self.chances.boot.jittered(usual.millis(), self.setup.timings.jitter_percent))
     }
@@ -192,6 +210,10 @@ impl World {
         let Some(machine) = self.machines.get(id).filter(|machine| machine.phase == Phase::Running) else {
             return;
         };
+        if machine.node.is_some() {
+            // Its Node was there from the start, and only its NodeClaim did not say so yet.
+            return;
+        }
         let Some(claim) = self.node_claims.get(&machine.claim) else { return };
         let node = new_node(claim, &machine.instance, &self.setup.region, self.now);
         let (name, pool) = (node.name.clone(), machine.pool.clone());
@@ -214,7 +236,7 @@ impl World {
         node.taints.retain(|taint| taint.key != labels::NOT_READY_TAINT);
         let launched = self.machines[id].instance.launched;
         let pool = self.machines[id].pool.clone();
-        let text = format!("is ready, {} after its launch", self.now.since(launched));
+        let text = format!("is ready, {} after its launch", rounded(self.now.since(launched)));
         self.note(EntryKind::Ready, Some(&pool), &name, text);
         self.publish_node(&name);
         let startup = self.boot_time(self.setup.timings.startup_taints);
@@ -285,7 +307,7 @@ impl World {
         self.capture_peak();
         let Some(machine) = self.machines.get_mut(id) else { return };
         machine.phase = Phase::ShuttingDown;
-        let ran = self.now.since(machine.instance.launched);
+        let ran = rounded(self.now.since(machine.instance.launched));
         let text =
             format!("{} in {} ends after {ran}", machine.instance.instance_type, machine.instance.zone);
         let (kind, price) = (machine.kind(), machine.instance.price);
@@ -296,7 +318,7 @@ impl World {
 
     /// The most nodes there have been are known when the first of them ends.
     pub(crate) fn capture_peak(&mut self) {
-        let count: u64 = self.meters.pools.values().map(crate::meter::Meter::instance_count).sum();
+        let count: u64 = self.meters.pools.values().map(crate::meter::Meter::node_count).sum();
         if self.peak.as_ref().is_none_or(|peak| (peak.nodes.len() as u64) < count) {
             self.peak = Some(crate::record::nodes::node_list(self));
         }
@@ -354,7 +376,8 @@ impl World {
         self.machines.insert(id.clone(), machine);
         if claim.node.is_none() {
             let join = self.boot_time(self.setup.timings.join);
-            self.enter_after(join, Happening::Joins(id));
+            let flown = self.now.since(instance.launched);
+            self.enter_after(join.saturating_sub(flown), Happening::Joins(id));
         }
     }
 

@@ -34,12 +34,16 @@ impl World {
         let pool = match self.machines.get_mut(&node.provider_id) {
             Some(machine) => {
                 machine.node = Some(name.clone());
+                let pool = machine.pool.clone();
                 self.machine_of_node.insert(name.clone(), node.provider_id.clone());
-                machine.pool.clone()
+                self.boot_on(&node.provider_id, &node);
+                pool
             }
             None => {
                 let label = node.labels.get(labels::NODE_POOL).cloned();
-                label.unwrap_or_else(|| crate::meter::NO_POOL.to_owned())
+                let pool = label.unwrap_or_else(|| crate::meter::NO_POOL.to_owned());
+                self.meters.pool(&pool).foreign_comes();
+                pool
             }
         };
         self.meters.pool(&pool).allocatable.add(&node.allocatable);
@@ -167,7 +171,12 @@ impl World {
             let pool = machine.map(|machine| machine.pool.clone());
             let label = || node.labels.get(labels::NODE_POOL).cloned();
             let pool = pool.or_else(label).unwrap_or_else(|| crate::meter::NO_POOL.to_owned());
-            self.meters.pool(&pool).allocatable.take(&node.allocatable);
+            let is_foreign = machine.is_none();
+            let meter = self.meters.pool(&pool);
+            meter.allocatable.take(&node.allocatable);
+            if is_foreign {
+                meter.foreign_goes();
+            }
         }
         self.scheduler.remove_node(name);
         self.outbox.push(Event::NodeGone(name.to_owned()));

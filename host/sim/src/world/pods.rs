@@ -23,6 +23,8 @@ const ENDED_POD_KEPT: Duration = Duration::from_secs(60);
 pub(crate) struct PodEntry {
     pub(crate) pod: Pod,
     pub(crate) spec: SpecOrd,
+    /// The template of its workload that it counts for, whatever has been added to its own spec since.
+    pub(crate) template: Option<SpecOrd>,
     pub(crate) workload: Option<WorkloadKey>,
     /// Its number among the pods of a StatefulSet.
     pub(crate) ordinal: Option<u64>,
@@ -84,7 +86,28 @@ impl World {
         let ordinal = pod.name.rsplit_once('-').and_then(|(_, ordinal)| ordinal.parse().ok());
         let is_daemon = pod.belongs_to_node();
         let pinned = pod.node.clone().filter(|_| is_daemon);
-        self.put_new(pod, workload, ordinal, pinned);
+        let ord = self.put_new(pod, workload, ordinal, pinned);
+        self.go_on(ord);
+    }
+
+    /// A pod that is there from the start goes on where it was: one that has a node starts, and one of a Job that
+    /// runs comes to its end.
+    fn go_on(&mut self, ord: PodOrd) {
+        let entry = &self.pods[&ord];
+        if entry.pod.node.is_none() || entry.pod.deleting.is_some() {
+            return;
+        }
+        match entry.pod.phase {
+            PodPhase::Pending => self.enter_after(self.setup.timings.pod_start, Happening::PodStarts(ord)),
+            PodPhase::Running => {
+                let run = entry.workload.as_ref().and_then(|key| self.run_time(key));
+                let ran = entry.pod.started.map_or(Duration::ZERO, |started| self.now.since(started));
+                if let Some(run) = run {
+                    self.enter_after(run.saturating_sub(ran), Happening::PodEnds(ord));
+                }
+            }
+            PodPhase::Succeeded | PodPhase::Failed => {}
+        }
     }
 
     fn put_new(
@@ -96,7 +119,8 @@ impl World {
     ) -> PodOrd {
         let ord = self.pods_made;
         let spec = self.scheduler.spec(&pod.spec, &self.namespaces);
-        let entry = PodEntry { spec, workload: workload.clone(), ordinal, pinned, placed: false, pod };
+        let (template, placed) = (None, false);
+        let entry = PodEntry { spec, template, workload: workload.clone(), ordinal, pinned, placed, pod };
         self.uids.insert(entry.pod.uid.clone(), ord);
         self.budget_gains(spec, &entry.pod);
         let node = entry.pod.node.clone();

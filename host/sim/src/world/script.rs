@@ -7,6 +7,7 @@ use super::machines::{PriceFactor, Shortage};
 use crate::input::{Objects, WorkloadKey};
 use crate::journal::EntryKind;
 use crate::script::{InstanceFilter, Many, Step};
+use crate::words::counted;
 
 /// A ramp changes a workload at most so often: finer steps make no difference to nodes that take half a minute.
 const RAMP_STEP_MIN: Duration = Duration::from_secs(1);
@@ -47,7 +48,10 @@ impl World {
     fn ramp(&mut self, workload: &WorkloadKey, to: u64, over: Duration) {
         let Some(from) = self.replicas(workload) else { return };
         let span = if over == Duration::ZERO { String::new() } else { format!(" over {over}") };
-        self.say(&workload.to_string(), format!("{workload} goes from {from} to {to} pods{span}"));
+        self.say(
+            &workload.to_string(),
+            format!("{workload} goes from {from} to {}{span}", counted(to, "pod")),
+        );
         let changes = from.abs_diff(to);
         let steps = changes.min(over.millis() / RAMP_STEP_MIN.millis()).max(1);
         for step in 1..=steps {
@@ -64,8 +68,8 @@ impl World {
 
     fn interrupt(&mut self, filter: &InstanceFilter, many: Many) {
         let drawn = self.draw_machines(filter, many);
-        let (count, total) = (drawn.len(), self.running_machines(filter).len());
-        self.say("", format!("EC2 takes back {count} of {total} instances: {filter}"));
+        let total = self.running_machines(filter).len() as u64;
+        self.say("", format!("EC2 takes back {} of {}: {filter}", drawn.len(), counted(total, "instance")));
         for id in drawn {
             self.reclaim(&id);
         }
@@ -107,7 +111,7 @@ impl World {
             self.put_budget(key, budget);
         }
         for (key, workload) in objects.workloads {
-            self.say(&key.to_string(), format!("{key} is applied, {} pods", workload.replicas));
+            self.say(&key.to_string(), format!("{key} is applied, {}", counted(workload.replicas, "pod")));
             self.put_workload(key, workload);
         }
         for pod in objects.pods {

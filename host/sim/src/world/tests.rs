@@ -26,6 +26,8 @@ use crate::input::{
 use crate::journal::EntryKind;
 use crate::script::{InstanceFilter, Many, Step};
 
+mod snapshot;
+
 const GIB: u64 = 1 << 30;
 
 fn offering(zone: &str, capacity_type: CapacityType, micros: u64) -> Offering {

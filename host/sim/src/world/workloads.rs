@@ -22,6 +22,7 @@ use crate::journal::EntryKind;
 use crate::random::five_letters;
 use crate::scheduler::PodOrd;
 use crate::scheduler::rules::SpecOrd;
+use crate::words::counted;
 
 /// How many pods a roll may add, in percent (Deployment, `maxSurge`, the default).
 const SURGE_PERCENT: u64 = 25;
@@ -110,15 +111,16 @@ impl World {
         self.workloads.get(key).map(|workload| workload.wanted.replicas)
     }
 
-    /// A pod that is there belongs to a workload.
+    /// A pod that is there belongs to a workload, and to the template that the workload has now.
     pub(super) fn adopt(&mut self, key: &WorkloadKey, pod: PodOrd) {
-        let Some(entry) = self.pods.get(&pod) else { return };
+        let Some(entry) = self.pods.get_mut(&pod) else { return };
         let Some(workload) = self.workloads.get_mut(key) else { return };
         if entry.pod.deleting.is_none() && !entry.pod.phase.is_terminal() {
             workload.live.insert(pod);
         }
-        workload.rolling |=
-            entry.spec != workload.spec && !matches!(workload.wanted.kind, WorkloadKind::DaemonSet);
+        // What the API server and the controllers fill in makes no pod out of date: labels of the revision,
+        // tolerations, volumes.
+        entry.template = Some(workload.spec);
         match (&workload.wanted.kind, entry.ordinal, &entry.pinned) {
             (WorkloadKind::StatefulSet { .. }, Some(ordinal), _) => {
                 workload.ordinals.insert(ordinal, pod);
@@ -162,7 +164,7 @@ impl World {
             return;
         };
         if workload.succeeded == completions {
-            let text = format!("{key} is done, {completions} of {completions} pods ended well");
+            let text = format!("{key} is done, {completions} of {} ended well", counted(completions, "pod"));
             self.note(EntryKind::JobDone, None, &key.to_string(), text);
         }
         self.to_reconcile.insert(key.clone());
@@ -226,7 +228,7 @@ impl World {
         }
         let (wanted, spec) = (workload.wanted.replicas, workload.spec);
         let (new, old): (Vec<PodOrd>, Vec<PodOrd>) =
-            workload.live.iter().copied().partition(|pod| self.pods[pod].spec == spec);
+            workload.live.iter().copied().partition(|pod| self.pods[pod].template == Some(spec));
         let ready = new.iter().filter(|pod| self.pods[*pod].pod.ready).count() as u64;
         if old.is_empty()
             && let Some(workload) = self.workloads.get_mut(key)
