@@ -174,9 +174,8 @@ impl Controller {
         due.extend(lifecycle(self.snapshot(), now));
         plan.actions.extend(due.actions);
         self.next_step = due.next;
-        plan.actions.extend(self.disrupt(now));
+        self.disrupt(now, &mut plan);
         plan.report.unplaced.clone_from(&self.unplaced);
-        plan.report.blocked.clone_from(&self.blocked);
         plan
     }
 
@@ -203,20 +202,22 @@ impl Controller {
     }
 
     /// A disruption round, or the second look at the moves of the last one.
-    fn disrupt(&mut self, now: Timestamp) -> Vec<Action> {
+    fn disrupt(&mut self, now: Timestamp, plan: &mut Plan) {
         if let Some(pending) = self.pending.take_if(|pending| pending.at <= now) {
             let snapshot = self.state.snapshot();
             let round = disrupt(snapshot, &mut self.cache, now, Some(&pending.moves));
             let still = round.moves.into_iter().filter(|found| pending.moves.contains(found));
             // Whatever was found to hold is carried out; the rest has its next chance in the next round.
             self.seen = None;
-            return still.map(delete).collect();
+            plan.actions.extend(still.map(delete));
+            return;
         }
         if self.pending.is_some() || now < self.next_round || self.is_round_pointless(now) {
-            return Vec::new();
+            return;
         }
         self.next_round = now + self.settings.disruption_interval;
         let round = disrupt(self.state.snapshot(), &mut self.cache, now, None);
+        plan.report.blocked.clone_from(&round.blocked);
         self.blocked = round.blocked;
         if round.moves.is_empty() {
             let again = now + ROUND_AT_LEAST_EVERY;
@@ -227,7 +228,6 @@ impl Controller {
             let at = now + self.settings.validation_delay;
             self.pending = Some(PendingMoves { moves: round.moves, at });
         }
-        Vec::new()
     }
 
     fn is_round_pointless(&self, now: Timestamp) -> bool {

@@ -1,11 +1,11 @@
 //! Nodes that are there or on their way, as places for pods.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
-use crate::model::node_pool::NodeClass;
+use crate::model::node_pool::{DaemonSet, NodeClass};
 use crate::model::pod::{HostPort, PodSpec};
 use crate::model::requirement::{Operator, Requirement, Taint, TaintEffect, untolerated};
 use crate::model::resources::Resources;
@@ -206,16 +206,16 @@ fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: 
 
 /// DaemonSet pods that will run here and do not yet: their share is not for others.
 fn reserve_for_daemons(snapshot: &Snapshot, existing: &mut Existing<'_>, axes: &mut Axes) {
-    let kinds = existing.node.into_iter().flat_map(|node| snapshot.kinds_on(node));
-    let running: BTreeSet<(&str, &str)> = kinds
-        .filter_map(|spec| {
-            let owner = spec.owner.as_ref().filter(|owner| owner.kind == "DaemonSet")?;
-            Some((spec.namespace.as_str(), owner.name.as_str()))
+    let node = existing.node;
+    let runs = |set: &DaemonSet| {
+        let kinds = node.into_iter().flat_map(|node| snapshot.kinds_on(node));
+        let mut owners = kinds.filter_map(|spec| Some((&spec.namespace, spec.owner.as_ref()?)));
+        owners.any(|(namespace, owner)| {
+            owner.kind == "DaemonSet" && owner.name == set.name && *namespace == set.namespace
         })
-        .collect();
+    };
     for set in snapshot.daemon_sets.values() {
-        let missing = !running.contains(&(set.namespace.as_str(), set.name.as_str()));
-        if missing && runs_on(&set.spec, existing) {
+        if !runs(set) && runs_on(&set.spec, existing) {
             amounts::subtract(&mut existing.free, &axes.row(&set.spec.requests));
             existing.host_ports.extend(set.spec.host_ports.iter().cloned());
         }
