@@ -172,7 +172,7 @@ fn bind(cluster: &mut Cluster, plan: &Plan) {
     }
     join_all(cluster);
     for (uid, node) in bound {
-        let pod = cluster.state.snapshot().pods.get(&uid).unwrap().clone();
+        let pod = cluster.state.snapshot().pods.get(&uid).cloned().expect("a plan places known pods");
         cluster.tell(running(pod, &node), at(LATE));
     }
 }
