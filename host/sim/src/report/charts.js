@@ -35,7 +35,8 @@ function heightFor(layers) {
 
 function costChart() {
   const layers = poolNames.map((pool) => layer(poolLabel(pool), paint(pool), ofPool(pool, 'price'))).filter(somewhere);
-  return { title: 'Cost per hour', say: rate, axis: (micros) => dollars(micros, micros % 1000000 ? (micros % 10000 ? 3 : 2) : 0),
+  const say = (micros) => (record.totals.estimated ? `~${rate(micros)}` : rate(micros));
+  return { title: 'Cost per hour', say, axis: (micros) => dollars(micros, micros % 1000000 ? (micros % 10000 ? 3 : 2) : 0),
     height: heightFor(layers), layers, whole: { name: 'all', values: samples.map((sample) => sample.price) } };
 }
 

@@ -68,14 +68,15 @@ function summaryTable() {
     num('CPU in use'), num('Memory in use'), num('Pending p50'), num('p95', 'Pending p95'), num('Evictions')];
   const rows = record.nodePools.map((pool) => [
     nameCell(pool.name), [tilde(pool.estimated), datum(pool.costMicros, cost(pool.costMicros))],
-    datum(pool.priceLast, rate(pool.priceLast)), datum(pool.pricePeak, rate(pool.pricePeak)),
+    [tilde(pool.estimated), datum(pool.priceLast, rate(pool.priceLast))],
+    [tilde(pool.estimated), datum(pool.pricePeak, rate(pool.pricePeak))],
     datum(pool.nodesLast, count(pool.nodesLast)), datum(pool.nodesPeak, count(pool.nodesPeak)),
     meter(pool.cpuUsedPpm), meter(pool.memoryUsedPpm),
     pool.waits.pods ? datum(pool.waits.p50Millis, duration(pool.waits.p50Millis)) : '–',
     pool.waits.pods ? datum(pool.waits.p95Millis, duration(pool.waits.p95Millis)) : '–',
     Object.entries(pool.evictions).map(([reason, pods]) => el('div', {}, `${reason} `, datum(pods, count(pods)))),
   ]);
-  const foot = ['All', [tilde(totals.estimated), cost(totals.costMicros)], '', rate(totals.pricePeak), '', count(totals.nodesPeak), '', '',
+  const foot = ['All', [tilde(totals.estimated), cost(totals.costMicros)], '', [tilde(totals.estimated), rate(totals.pricePeak)], '', count(totals.nodesPeak), '', '',
     duration(totals.waits.p50Millis), duration(totals.waits.p95Millis), count(totals.evictions)];
   return table(['What each NodePool comes to ', el('small', {}, 'use is averaged over the whole time; the most of all is not the sum, as peaks differ')],
     columns, rows, foot);
@@ -83,7 +84,8 @@ function summaryTable() {
 
 function kindsTable(pool) {
   const rows = pool.kinds.map((kind) => [kind.instanceType || 'unknown', kind.zone, kind.capacityType, datum(kind.launched, count(kind.launched)),
-    datum(kind.last, count(kind.last)), datum(kind.runMillis, duration(kind.runMillis)), datum(kind.costMicros, cost(kind.costMicros))]);
+    datum(kind.last, count(kind.last)), datum(kind.runMillis, duration(kind.runMillis)),
+    [tilde(pool.estimated), datum(kind.costMicros, cost(kind.costMicros))]]);
   return table(['Nodes of ', nameCell(pool.name)], [['Instance type'], ['Zone'], ['Bought'], ['Launched', 'num'], ['At the end', 'num'],
     ['Run time', 'num'], ['Cost', 'num']], rows);
 }
