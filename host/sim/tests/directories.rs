@@ -1,6 +1,6 @@
 //! Whole directories: the same record from the same files, the example day, and every mistake told.
 //!
-//! `BLESS=1` writes the expected texts anew.
+//! `UPDATE_GOLDEN=1` writes the expected texts anew.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ fn record(dir: &str, seed: Option<u64>) -> Record {
 
 fn assert_is(found: &str, expected: &str) {
     let path = here(expected);
-    if std::env::var_os("BLESS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, found).expect("the expected text can be written");
     }
     assert_eq!(found, std::fs::read_to_string(&path).unwrap_or_default());
