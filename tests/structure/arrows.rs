@@ -29,7 +29,7 @@ const PLAN: &[(&str, Sight)] = &[
     ("xtask", Sight::Only(&[])),
 ];
 
-/// What any crate directly below `policies/` may see.
+/// What any crate directly below `policies/` may see, and any guest that the tests of policies are made with.
 const A_POLICY: Sight = Sight::Only(&["guest-sdk"]);
 
 /// Crates that no other may depend on.
@@ -64,7 +64,9 @@ fn sight_of(folder: &str) -> Option<&'static Sight> {
 }
 
 fn is_policy(folder: &str) -> bool {
-    folder.strip_prefix("policies/").is_some_and(|name| !name.contains('/'))
+    ["policies/", "tests/policies/guests/"]
+        .iter()
+        .any(|above| folder.strip_prefix(above).is_some_and(|name| !name.contains('/')))
 }
 
 fn sees(sight: &Sight, folder: &str) -> bool {
