@@ -11,7 +11,7 @@ use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 use whittle_core::advice::Hook;
 use wit_component::ComponentEncoder;
 
-use crate::limits::{FUNCTION_BYTES_MAX, FUNCTIONS_MAX, MODULE_BYTES_MAX, MODULES_MAX};
+use crate::limits::{COMPONENTS_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, MODULE_BYTES_MAX, MODULES_MAX};
 use crate::v0_1;
 
 /// Why a file is not taken as a policy.
@@ -99,7 +99,7 @@ fn nature(bytes: &[u8]) -> String {
 
 /// Counts what makes a compiler work, and stops at what is too much. Returns the number of functions.
 fn measure(bytes: &[u8]) -> Result<u32, Refusal> {
-    let (mut functions, mut modules) = (0_u32, 0_u32);
+    let (mut functions, mut modules, mut components) = (0_u32, 0_u32, 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| malformed(&error))? {
             Payload::CodeSectionStart { count, .. } => {
@@ -124,8 +124,13 @@ fn measure(bytes: &[u8]) -> Result<u32, Refusal> {
                     return Err(Refusal::new("a component of more modules", expected));
                 }
             }
+            // One for each interface that is exported is how toolchains give its types their names.
             Payload::ComponentSection { .. } => {
-                return Err(Refusal::new("a component within the component", "a component of modules only"));
+                components += 1;
+                if components > COMPONENTS_MAX {
+                    let expected = format!("at most {COMPONENTS_MAX}");
+                    return Err(Refusal::new("a component of more components", expected));
+                }
             }
             Payload::ComponentCanonicalSection(functions) => {
                 for function in functions {

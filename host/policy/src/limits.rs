@@ -48,6 +48,8 @@ pub const FUNCTIONS_MAX: u32 = 50_000;
 pub const FUNCTION_BYTES_MAX: usize = 512 << 10;
 /// A component may consist of this many modules: its own, and the shims that its maker adds.
 pub const MODULES_MAX: u32 = 8;
+/// A component may contain this many others: one for each interface that it exports, with some to spare.
+pub const COMPONENTS_MAX: u32 = 16;
 /// A table may have this many elements: one for each function that is called through a pointer.
 pub const TABLE_ELEMENTS_MAX: usize = 50_000;
 /// An answer may make the host allocate this much: 500 offerings with a reason each are a twentieth of it.

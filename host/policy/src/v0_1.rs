@@ -3,6 +3,7 @@
 //! A later version gets a module beside this one; both speak the core's words to the rest of the crate.
 
 mod from_guest;
+pub mod json;
 mod to_guest;
 
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ pub(crate) mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit/v0.1",
         world: "every-hook",
-        additional_derives: [PartialEq],
+        additional_derives: [PartialEq, serde::Serialize, serde::Deserialize],
     });
 }
 
