@@ -31,6 +31,8 @@ pub struct Settings {
     pub validation_delay: Duration,
     /// The seed from which names are made.
     pub seed: u64,
+    /// What changes decisions themselves.
+    pub decisions: whittle_core::settings::Settings,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             disruption_interval: Duration::from_secs(10),
             validation_delay: Duration::from_secs(15),
             seed: 0,
+            decisions: whittle_core::settings::Settings::default(),
         }
     }
 }
@@ -91,10 +94,11 @@ impl Controller {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let batch = BatchWindow::new(settings.batch_idle, settings.batch_max);
+        let state = ClusterState::new(settings.decisions.clone());
         Self {
             settings,
             batch,
-            state: ClusterState::default(),
+            state,
             cache: Cache::default(),
             urgent: false,
             retry: None,

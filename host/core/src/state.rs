@@ -24,6 +24,7 @@ use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
+use crate::settings::Settings;
 use crate::state::by_uid::ByUid;
 use crate::state::groups::{GroupId, Groups, PodGroup};
 use crate::state::index::Index;
@@ -41,6 +42,8 @@ pub const ASKED_FOR: Duration = crate::lifecycle::LAUNCH_TIMEOUT;
 /// Everything that is known about a cluster at one moment. Decisions read it and never change it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// What an operator has set.
+    pub settings: Arc<Settings>,
     /// NodePools by name.
     pub node_pools: BTreeMap<String, NodePool>,
     /// EC2NodeClasses by name.
@@ -251,6 +254,13 @@ pub struct ClusterState {
 }
 
 impl ClusterState {
+    /// Nothing is known yet but what the operator has set.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let snapshot = Snapshot { settings: Arc::new(settings), ..Snapshot::default() };
+        Self { snapshot: Arc::new(snapshot) }
+    }
+
     /// What is known now.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
