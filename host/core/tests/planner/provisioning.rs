@@ -10,3 +10,4 @@ mod pools;
 mod spread;
 mod together;
 mod volumes;
+mod wishes;
