@@ -56,6 +56,17 @@ const PASSES_MAX: usize = 32;
 /// `seed` goes into the names of new NodeClaims and into nothing else.
 #[must_use]
 pub fn provision(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, seed: u64) -> Plan {
+    provision_in_karpenter_order(snapshot, cache, now, seed)
+}
+
+/// The plan that Karpenter's order of pods and nodes comes to: what another plan is measured by.
+#[must_use]
+pub fn provision_in_karpenter_order(
+    snapshot: &Snapshot,
+    cache: &mut Cache,
+    now: Timestamp,
+    seed: u64,
+) -> Plan {
     let mut work = collect_work(snapshot, now);
     if work.wanted.is_empty() {
         return Plan {
