@@ -56,6 +56,7 @@ pub(crate) struct Universe {
     /// What is there, by type: what NodePool limits count.
     pub(crate) capacity: Vec<Amounts>,
     levels: Vec<Levels>,
+    capacity_levels: Vec<Levels>,
     /// Price by type, zone and capacity type; `None` where it cannot be bought.
     prices: Vec<Option<Price>>,
     offered: Vec<Bits>,
@@ -104,6 +105,14 @@ struct Levels {
     at_least: Vec<Bits>,
 }
 
+impl Levels {
+    /// The most that any of `types` has.
+    fn most(&self, types: &Bits) -> u64 {
+        let mut levels = self.amounts.iter().zip(&self.at_least).rev();
+        levels.find(|(_, having)| having.intersects(types)).map_or(0, |(amount, _)| *amount)
+    }
+}
+
 impl Universe {
     /// Builds the index. Types beyond those that fit into 64 zones are not there.
     pub(crate) fn new(types: Arc<[InstanceType]>, axes: &mut Axes, interner: &mut Interner) -> Self {
@@ -114,6 +123,7 @@ impl Universe {
         let mut universe = Self {
             keys: keys_of(&types, interner),
             levels: levels_of(&allocatable),
+            capacity_levels: levels_of(&capacity),
             prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
             offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
             by_price: Vec::new(),
@@ -321,15 +331,7 @@ impl Universe {
 
     /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.
     pub(crate) fn largest(&self, types: &Bits) -> Amounts {
-        let mut largest = Amounts::new();
-        for at in types.iter() {
-            let capacity = &self.capacity[at];
-            largest.resize(largest.len().max(capacity.len()), 0);
-            for (amount, other) in largest.iter_mut().zip(capacity) {
-                *amount = (*amount).max(*other);
-            }
-        }
-        largest
+        self.capacity_levels.iter().map(|levels| levels.most(types)).collect()
     }
 
     /// What a type leaves for pods, by axis.
@@ -339,9 +341,7 @@ impl Universe {
 
     /// The most of each standard resource that any of `types` leaves for pods.
     pub(crate) fn most(&self, types: &Bits) -> [u64; STANDARD_AXES] {
-        types.iter().fold([0; STANDARD_AXES], |most, at| {
-            std::array::from_fn(|axis| most[axis].max(amounts::at(&self.allocatable[at], axis)))
-        })
+        std::array::from_fn(|axis| self.levels.get(axis).map_or(0, |levels| levels.most(types)))
     }
 
     pub(crate) fn zones_in(&self, mask: ZoneMask) -> Vec<Sym> {
