@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use whittle_api::convert;
 use whittle_api::convert::pod::{Priorities, namespace};
-use whittle_api::convert::volume::Volumes;
+use whittle_api::convert::volume::{Volumes, csi_name, volume_limits};
 use whittle_api::manifest::{File, Loaded, Manifests, parse};
 use whittle_api::problem::{Defect, Problem};
 use whittle_catalog::catalog::Catalog;
@@ -72,6 +72,9 @@ impl<'a> Reader<'a> {
             objects.storage_classes.insert(name, storage_class(&loaded.object));
         }
         self.volume_claims(objects);
+        for loaded in &self.manifests.csi_nodes {
+            objects.volume_limits.extend(taken(volume_limits(&loaded.object), loaded, problems));
+        }
         for loaded in &self.manifests.pod_disruption_budgets {
             let Some((budget, rule)) =
                 taken(convert::budget::pod_disruption_budget(&loaded.object), loaded, problems)
@@ -180,6 +183,7 @@ fn storage_class(class: &k8s_openapi::api::storage::v1::StorageClass) -> Storage
         topologies: topologies.collect(),
         is_default: annotations.get("storageclass.kubernetes.io/is-default-class").map(String::as_str)
             == Some("true"),
+        driver: csi_name(&class.provisioner).map(str::to_owned),
     }
 }
 

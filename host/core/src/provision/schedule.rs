@@ -77,6 +77,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         amounts::fits(&demand.requests, &node.free)
             && untolerated(&node.taints, &spec.tolerations).is_none()
             && !collide(&spec.host_ports, &node.host_ports)
+            && node.volumes.holds(&demand.group.attachments)
             && demand.alternatives.iter().any(|term| node.fulfils(&term.wanted, self.problem.interner))
     }
 
@@ -107,7 +108,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn refused_on_existing(&self, place: Place, demand: usize) -> Option<Refused> {
         let demand = &self.problem.demands[demand];
         let node = &self.problem.existing[place];
-        if !amounts::fits(&demand.requests, &node.free) {
+        if !amounts::fits(&demand.requests, &node.free) || !node.volumes.holds(&demand.group.attachments) {
             return Some(Refused::InstanceTypes);
         }
         if collide(&demand.group.spec.host_ports, &node.host_ports) {
@@ -232,6 +233,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             let node = &mut existing[place];
             amounts::subtract(&mut node.free, requests);
             node.host_ports.extend(ports);
+            node.volumes.attach(&group.attachments);
             return;
         };
         let draft = &mut self.drafts[at];
@@ -253,6 +255,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let Demand { requests, group, .. } = &self.problem.demands[demand];
         let (row, ports) = (requests.clone(), group.spec.host_ports.clone());
         let node = &mut self.problem.existing[place];
+        node.volumes.detach(&group.attachments);
         amounts::add(&mut node.free, &row);
         for port in ports {
             if let Some(at) = node.host_ports.iter().position(|taken| *taken == port) {

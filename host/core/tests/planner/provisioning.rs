@@ -1,5 +1,6 @@
 //! Provisioning: which nodes are launched for waiting pods, and which pods go where.
 
+mod attachments;
 mod daemons;
 mod existing;
 mod labels;
