@@ -4,6 +4,7 @@
 //! is EC2's, among the offerings that a launch lists.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -78,9 +79,9 @@ pub struct Launch {
     /// Taints that the node starts with and that somebody else removes.
     pub startup_taints: Vec<Taint>,
     /// What the instance must be like.
-    pub requirements: Vec<Requirement>,
+    pub requirements: Arc<Vec<Requirement>>,
     /// What EC2 may choose from, cheapest first. Every one of them can hold the pods. Never empty.
-    pub offerings: Vec<LaunchOffering>,
+    pub offerings: Arc<Vec<LaunchOffering>>,
     /// What the pods and the DaemonSet pods on the node will ask for.
     pub requests: Resources,
     /// The uids of the pods it is made for.

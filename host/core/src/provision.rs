@@ -17,7 +17,9 @@ pub(crate) mod existing;
 mod explain;
 mod finish;
 pub(crate) mod intern;
+mod listing;
 mod order;
+mod places;
 pub mod problem;
 pub(crate) mod requirements;
 pub(crate) mod schedule;
@@ -26,6 +28,7 @@ pub(crate) mod template;
 pub(crate) mod topology;
 pub(crate) mod universe;
 pub(crate) mod volumes;
+mod wishes;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -54,6 +57,17 @@ const PASSES_MAX: usize = 32;
 /// `seed` goes into the names of new NodeClaims and into nothing else.
 #[must_use]
 pub fn provision(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, seed: u64) -> Plan {
+    provision_in_karpenter_order(snapshot, cache, now, seed)
+}
+
+/// The plan that Karpenter's order of pods and nodes comes to: what another plan is measured by.
+#[must_use]
+pub fn provision_in_karpenter_order(
+    snapshot: &Snapshot,
+    cache: &mut Cache,
+    now: Timestamp,
+    seed: u64,
+) -> Plan {
     let mut work = collect_work(snapshot, now);
     if work.wanted.is_empty() {
         return Plan {
@@ -188,7 +202,9 @@ fn place_all(schedule: &mut Schedule<'_, '_>, left: &mut Vec<Waiting>) -> Placed
     let mut placed = Placed::new();
     for _ in 0..PASSES_MAX {
         let before = placed.len();
-        for waiting in left.iter_mut() {
+        let groups = left.len();
+        for (turn, waiting) in left.iter_mut().enumerate() {
+            schedule.looks.next_of(groups - turn);
             let places = schedule.place(waiting.demand, waiting.pods.len());
             let rest = waiting.pods.split_off(places.len());
             let done = std::mem::replace(&mut waiting.pods, rest);
@@ -209,17 +225,17 @@ impl Schedule<'_, '_> {
     fn settle_charges(&mut self) -> bool {
         let mut made_room = false;
         for draft in &mut self.drafts {
-            let template = &self.problem.templates[draft.template];
+            let Problem { templates, universes, listings, .. } = &mut *self.problem;
+            let template = &mut templates[draft.template];
             if template.pool.limits.is_empty() {
                 continue;
             }
-            let (listed, _) = self.problem.listed(template, &draft.shape);
-            let charged = self.problem.universes[template.universe].largest(&listed);
-            if charged != draft.charged {
-                let room = &mut self.problem.templates[draft.template].room;
-                room.give_back(&draft.charged, &charged);
-                draft.charged = charged;
-                draft.shape.types = listed;
+            let universe = &universes[template.universe];
+            let listing = listings.of(draft.template, template, &draft.shape, universe);
+            if listing.charged != draft.charged {
+                template.room.give_back(&draft.charged, &listing.charged);
+                draft.charged.clone_from(&listing.charged);
+                draft.shape.types.clone_from(&listing.types);
                 made_room = true;
             }
         }
@@ -261,7 +277,7 @@ fn finish(
     actions.extend(nominations);
     let mut unplaced = impossible(snapshot, work);
     for Waiting { demand, pods } in left {
-        let node_pools = problem.explain(demand, existing + drafts.len());
+        let node_pools = problem.explain(problem.required(demand), existing + drafts.len());
         unplaced.extend(pods.into_iter().map(|uid| Unplaced {
             name: name_of(snapshot, &uid),
             pod: uid,

@@ -352,7 +352,7 @@ pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
         node_pool: launch.node_pool.clone(),
         node_class: launch.node_class.clone(),
         labels: launch.labels.clone(),
-        requirements: launch.requirements.clone(),
+        requirements: launch.requirements.to_vec(),
         taints: launch.taints.clone(),
         startup_taints: launch.startup_taints.clone(),
         requests: launch.requests.clone(),

@@ -115,7 +115,7 @@ fn offerings(world: &World<'_>, launch: &Launch) -> Vec<Violation> {
         }
     }
     let types = world.instance_types.get(launch.node_class.as_str());
-    for listed in &launch.offerings {
+    for listed in launch.offerings.iter() {
         let instance_type = types.and_then(|types| types.get(listed.instance_type.as_str()));
         let found = instance_type.and_then(|instance_type| {
             let mut all = instance_type.offerings.iter();
@@ -143,7 +143,7 @@ fn named(offering: &LaunchOffering) -> String {
 
 /// What is asked by the NodePool and the launch, of every offering.
 fn requirements(launch: &Launch, pool: &NodePool, place: &Place<'_>) -> Vec<Violation> {
-    let asked = pool.requirements.iter().chain(&launch.requirements);
+    let asked = pool.requirements.iter().chain(launch.requirements.iter());
     let unfulfilled = asked.filter_map(|requirement| {
         let condition = Condition::new(requirement);
         let shape = place.shapes.iter().find(|shape| !condition.holds(shape))?;

@@ -156,8 +156,25 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         }
     }
 
-    /// Takes the first place that will do.
+    /// Takes the first place that will do, with as many of the pod's wishes as can be had.
+    ///
+    /// A pod that would rather have a new node than give up a wish fits nowhere else: the node that it is on would be
+    /// launched again for its sake.
     fn put(&mut self, demand: usize, whose: Takes) -> Option<Place> {
+        let mut next = Some(demand);
+        while let Some(demand) = next {
+            if let Some(place) = self.put_on_rung(demand, whose) {
+                return Some(place);
+            }
+            next = self.schedule.problem.demands[demand].gentler;
+            if next.is_some() && self.schedule.would_launch_for(demand) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn put_on_rung(&mut self, demand: usize, whose: Takes) -> Option<Place> {
         if !self.fitting.contains_key(&demand) {
             let demands = &self.schedule.problem.demands;
             let all = 0..self.schedule.problem.existing.len();

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::model::pod::HostPort;
-use crate::model::requirement::untolerated;
+use crate::model::price::Price;
 use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
 use crate::provision::intern::Sym;
+use crate::provision::places::is_tolerated;
 use crate::provision::problem::{Alternative, Demand, Problem};
 use crate::provision::requirements::Values;
 use crate::provision::template::{Shape, Template};
 use crate::provision::topology::{Concern, Domain, Place};
-use crate::provision::universe::Universe;
+use crate::provision::universe::{Axis, Universe};
 use crate::why::TopologyRule;
 
 /// A new node in the making.
@@ -25,6 +26,9 @@ pub(crate) struct Draft {
     pub(crate) host_ports: Vec<HostPort>,
     /// What it has been charged to its NodePool's limits.
     pub(crate) charged: Amounts,
+    /// The demand that joined last, with the values that it is bound to of each label that concerns it. Another pod of
+    /// the same kind need not be asked about labels again.
+    pub(crate) last: Option<(usize, Vec<Option<Sym>>)>,
 }
 
 /// The first rule by which a pod is refused.
@@ -68,6 +72,44 @@ impl Problem<'_> {
         Err(first.unwrap_or(Refused::Labels))
     }
 
+    /// The same for a pod that is like the last one that joined: only room and rules on other pods may have changed.
+    /// `None` when nothing of the shape changes.
+    pub(crate) fn join_again(
+        &self,
+        onto: &Candidate<'_>,
+        demand: &Demand,
+        settled: &[Option<Sym>],
+    ) -> Result<Option<Bits>, Refused> {
+        let concern = &demand.concern;
+        if let Some(rule) = self.refusing(concern, None, Domain::Host(onto.place)) {
+            return Err(Refused::Topology { rule });
+        }
+        if collide(&demand.group.spec.host_ports, onto.host_ports) {
+            return Err(Refused::HostPort);
+        }
+        let mut types = onto.shape.types.clone();
+        self.keep_holding(&mut types, onto, demand);
+        if types.is_empty() {
+            return Err(Refused::InstanceTypes);
+        }
+        for (label, value) in concern.labels.iter().zip(settled) {
+            if let Some(value) = value
+                && let Some(rule) = self.refusing(concern, Some(*label), Domain::Label(*value))
+            {
+                return Err(Refused::Topology { rule });
+            }
+        }
+        if types == onto.shape.types {
+            return Ok(None);
+        }
+        if !onto.template.min_values.is_empty() {
+            let shape = Shape { types, ..onto.shape.clone() };
+            self.check_min_values(onto.template, &shape)?;
+            return Ok(Some(shape.types));
+        }
+        Ok(Some(types))
+    }
+
     fn join_as(
         &self,
         onto: &Candidate<'_>,
@@ -89,7 +131,9 @@ impl Problem<'_> {
             Arc::new(mask.join(&onto.shape.custom, self.interner).ok_or(Refused::Labels)?)
         };
         self.keep_holding(&mut types, onto, demand);
-        self.universes[template.universe].keep_offered(&mut types, zones, capacity_types);
+        if zones != onto.shape.zones || capacity_types != onto.shape.capacity_types {
+            self.universes[template.universe].keep_offered(&mut types, zones, capacity_types);
+        }
         if types.is_empty() {
             return Err(Refused::InstanceTypes);
         }
@@ -125,6 +169,9 @@ impl Problem<'_> {
     }
 
     fn check_min_values(&self, template: &Template, shape: &Shape) -> Result<(), Refused> {
+        if !self.is_strict() {
+            return Ok(());
+        }
         let universe = &self.universes[template.universe];
         for (key, wanted) in &template.min_values {
             let left = shape.domains(*key, universe).map_or(0, |values| values.len());
@@ -164,30 +211,54 @@ impl Problem<'_> {
         for value in values.unwrap_or_default() {
             match self.refusing(concern, Some(label), Domain::Label(value)) {
                 Some(rule) => refusing.push(rule),
-                None => choices.extend(self.chosen(shape, universe, label, value)),
+                None => choices.push((self.pods_in(concern, label, value), value)),
             }
         }
-        // Always the same of several, and one that may change its mind rather than one that will not.
-        let refusing = refusing.into_iter().min_by_key(|rule| &self.rules[*rule].what);
-        let best = choices.into_iter().min_by_key(|(value, chosen)| {
-            let pods = self.pods_in(concern, label, *value);
-            (pods, universe.cheapest_of(chosen), self.interner.text(*value))
-        });
-        match (best, refusing) {
-            (Some((_, chosen)), _) => *shape = chosen,
-            (None, Some(rule)) => return Err(Refused::Topology { rule }),
-            // Rules of others count these pods over a label that the node will not have: nothing to count.
-            (None, None) => {}
+        if let Some(chosen) = self.best_of(shape, (universe, label), choices) {
+            *shape = chosen;
+            return Ok(());
         }
-        Ok(())
+        // Always the same of several, and one that may change its mind rather than one that will not.
+        match refusing.into_iter().min_by_key(|rule| &self.rules[*rule].what) {
+            Some(rule) => Err(Refused::Topology { rule }),
+            // Rules of others count these pods over a label that the node will not have: nothing to count.
+            None => Ok(()),
+        }
+    }
+
+    /// The shape with one of the values chosen for a label that leave anything of it: of those with the fewest pods
+    /// the cheapest, and of these the first by name.
+    fn best_of(
+        &self,
+        shape: &Shape,
+        (universe, label): (&Universe, Sym),
+        mut choices: Vec<(u32, Sym)>,
+    ) -> Option<Shape> {
+        choices.sort_by_key(|(pods, value)| (*pods, self.interner.text(*value)));
+        // A label that no instance type has says nothing about prices: the first will do.
+        let is_priced = universe.axis(label) != Axis::Custom;
+        for equal in choices.chunk_by(|left, right| left.0 == right.0) {
+            let mut shapes =
+                equal.iter().filter_map(|(_, value)| self.chosen(shape, universe, label, *value));
+            // The first of the cheapest, because they are in the order of their names.
+            let best = if is_priced {
+                shapes.map(|chosen| (universe.cheapest_of(&chosen), chosen)).min_by_key(|(price, _)| *price)
+            } else {
+                shapes.next().map(|chosen| (Price::ZERO, chosen))
+            };
+            if let Some((_, chosen)) = best {
+                return Some(chosen);
+            }
+        }
+        None
     }
 
     /// The shape with one value chosen for a label, if anything is left of it then.
-    fn chosen(&self, shape: &Shape, universe: &Universe, label: Sym, value: Sym) -> Option<(Sym, Shape)> {
+    fn chosen(&self, shape: &Shape, universe: &Universe, label: Sym, value: Sym) -> Option<Shape> {
         let mut chosen = shape.clone();
         chosen.restrict(label, &Values::of([value]), universe, self.interner).ok()?;
         universe.keep_offered(&mut chosen.types, chosen.zones, chosen.capacity_types);
-        (!chosen.types.is_empty()).then_some((value, chosen))
+        (!chosen.types.is_empty()).then_some(chosen)
     }
 
     /// The first rule over `label` (`None`: the hostname) that does not let a pod into a domain.
@@ -210,22 +281,31 @@ impl Problem<'_> {
     pub(crate) fn open(&self, template: usize, demand: &Demand, place: Place) -> Result<Draft, Refused> {
         let at = template;
         let template = &self.templates[at];
-        if untolerated(&template.pool.taints, &demand.group.spec.tolerations).is_some() {
+        if !is_tolerated(&template.pool.taints, &demand.group.spec.tolerations, demand.soft) {
             return Err(Refused::Taint);
         }
         let onto = Candidate { template, shape: &template.shape, requests: &[], host_ports: &[], place };
         let full = self.join(&onto, demand)?;
         let universe = &self.universes[template.universe];
-        let mut within = template.shape.clone();
-        template.room.keep_within(&mut within.types, universe);
-        if !within.types.intersects(&full.types) {
-            return Err(Refused::Limit);
-        }
-        // Joined anew, because the cheapest domain among the types within limits may be another.
-        let onto = Candidate { shape: &within, ..onto };
-        let shape = self.join(&onto, demand)?;
-        let charged = universe.largest(&shape.types);
-        Ok(Draft { template: at, shape, requests: Amounts::new(), pods: 0, host_ports: Vec::new(), charged })
+        let shape = if template.room.is_unlimited() {
+            full
+        } else {
+            let mut within = template.shape.clone();
+            template.room.keep_within(&mut within.types, universe);
+            if !within.types.intersects(&full.types) {
+                return Err(Refused::Limit);
+            }
+            if within.types == template.shape.types {
+                full
+            } else {
+                // Joined anew, because the cheapest domain among the types within limits may be another.
+                self.join(&Candidate { shape: &within, ..onto }, demand)?
+            }
+        };
+        let charged =
+            if template.room.is_unlimited() { Amounts::new() } else { universe.largest(&shape.types) };
+        let (requests, host_ports) = (Amounts::new(), Vec::new());
+        Ok(Draft { template: at, shape, requests, pods: 0, host_ports, charged, last: None })
     }
 }
 

@@ -40,8 +40,8 @@ impl Order {
         of_label.map(|((_, value), places)| (*value, places))
     }
 
-    /// The node with the fewest pods that is in none of these sets.
-    pub(crate) fn first_outside(&self, sets: [&Bits; 2]) -> Option<Place> {
-        self.by_pods.iter().find_map(|places| places.first_outside(sets))
+    /// The nodes that are in none of these sets, those with the fewest pods first.
+    pub(crate) fn outside<'a>(&'a self, sets: [&'a Bits; 2]) -> impl Iterator<Item = Place> + use<'a> {
+        self.by_pods.iter().flat_map(move |places| places.outside(sets))
     }
 }

@@ -16,7 +16,7 @@ use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
 use crate::why::{Lacking, Why};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) types: Bits,
     pub(crate) zones: ZoneMask,
@@ -75,6 +75,11 @@ impl Room {
             room.amounts[axis] = Some(limit.saturating_sub(used.get(name)));
         }
         room
+    }
+
+    /// Whether there is no limit at all.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.nodes.is_none() && self.amounts.iter().all(Option::is_none)
     }
 
     /// Drops the types of which one more node would break a limit.

@@ -21,6 +21,9 @@ pub(crate) type CapacityMask = u8;
 /// The most zones a universe can have. AWS's largest region has 6 zones, and 20-odd local ones.
 const ZONES_MAX: usize = 64;
 
+/// How many resources every row has: CPU, memory, local storage, pods.
+pub(crate) const STANDARD_AXES: usize = 4;
+
 /// What a label key is to instance types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Axis {
@@ -56,6 +59,8 @@ pub(crate) struct Universe {
     /// Price by type, zone and capacity type; `None` where it cannot be bought.
     prices: Vec<Option<Price>>,
     offered: Vec<Bits>,
+    /// For each way to buy the types that can be bought so, cheapest first.
+    by_price: Vec<Vec<(Price, u32)>>,
     known: WellKnown,
 }
 
@@ -107,6 +112,7 @@ impl Universe {
             levels: levels_of(&allocatable),
             prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
             offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
+            by_price: Vec::new(),
             types,
             zones,
             zone_ids,
@@ -130,6 +136,17 @@ impl Universe {
                 *price = Some(price.map_or(offering.price, |known| known.min(offering.price)));
             }
         }
+        self.by_price = (0..self.offered.len()).map(|way| self.priced(way)).collect();
+    }
+
+    /// The types that can be bought in one way, cheapest first.
+    fn priced(&self, way: usize) -> Vec<(Price, u32)> {
+        let types = self.offered[way]
+            .iter()
+            .filter_map(|at| Some((self.prices[at * self.offered.len() + way]?, u32::try_from(at).ok()?)));
+        let mut types: Vec<_> = types.collect();
+        types.sort_unstable();
+        types
     }
 
     /// Takes an offering away that EC2 is thought not to have now.
@@ -137,6 +154,7 @@ impl Universe {
         let way = self.way(zone, capacity_type as usize);
         self.offered[way].remove(instance_type);
         self.prices[instance_type * self.offered.len() + way] = None;
+        self.by_price[way].retain(|(_, at)| *at as usize != instance_type);
     }
 
     const fn way(&self, zone: usize, capacity_type: usize) -> usize {
@@ -288,8 +306,11 @@ impl Universe {
 
     /// The cheapest way to buy any type that a node of this shape can have.
     pub(crate) fn cheapest_of(&self, shape: &Shape) -> Price {
-        let prices = shape.types.iter().filter_map(|at| self.cheapest(at, shape.zones, shape.capacity_types));
-        prices.min().unwrap_or(Price::MAX)
+        let cheapest = |way: usize| {
+            let mut priced = self.by_price[way].iter();
+            priced.find(|(_, at)| shape.types.contains(*at as usize)).map(|(price, _)| *price)
+        };
+        self.ways(shape.zones, shape.capacity_types).filter_map(cheapest).min().unwrap_or(Price::MAX)
     }
 
     /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.
@@ -303,6 +324,13 @@ impl Universe {
             }
         }
         largest
+    }
+
+    /// The most of each standard resource that any of `types` leaves for pods.
+    pub(crate) fn most(&self, types: &Bits) -> [u64; STANDARD_AXES] {
+        types.iter().fold([0; STANDARD_AXES], |most, at| {
+            std::array::from_fn(|axis| most[axis].max(amounts::at(&self.allocatable[at], axis)))
+        })
     }
 
     pub(crate) fn zones_in(&self, mask: ZoneMask) -> Vec<Sym> {

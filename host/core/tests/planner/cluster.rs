@@ -17,6 +17,7 @@ use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Launch, Plan};
 use whittle_core::provision::problem::Cache;
 use whittle_core::provision::provision;
+use whittle_core::settings::Settings;
 use whittle_core::state::ClusterState;
 
 /// When everything in these tests starts: a day after the epoch, so that there is a past.
@@ -55,6 +56,11 @@ impl Cluster {
     /// An empty cluster whose EC2NodeClass `default` can launch the whole catalogue.
     pub(crate) fn new() -> Self {
         Self::default().with(catalogue::class())
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn set(settings: Settings) -> Self {
+        Self { state: ClusterState::new(settings), ..Self::default() }.with(catalogue::class())
     }
 
     /// Takes in what has been known since long before the start.

@@ -11,3 +11,4 @@ mod pools;
 mod spread;
 mod together;
 mod volumes;
+mod wishes;

@@ -1,5 +1,7 @@
 //! New NodeClaims: their offerings, room, limits, minimum values and names.
 
+use std::sync::Arc;
+
 use super::build::{
     Scene, amount, app, daemon_set, each, empty, launch, offering, pod, refusal, taint, tolerates,
 };
@@ -89,15 +91,15 @@ fn every_offering_is_for_sale_at_the_price_stated_cheapest_first() {
         one_launch,
         &[
             (
-                |scene| scene.launch().offerings.clear(),
+                |scene| Arc::make_mut(&mut scene.launch().offerings).clear(),
                 &["offering: new: found no offering, expected at least one"],
             ),
             (
-                |scene| scene.launch().offerings[1].zone = "z".into(),
+                |scene| Arc::make_mut(&mut scene.launch().offerings)[1].zone = "z".into(),
                 &["offering: new: found small on-demand in z, expected an offering of the EC2NodeClass"],
             ),
             (
-                |scene| scene.launch().offerings[1].capacity_type = CapacityType::Spot,
+                |scene| Arc::make_mut(&mut scene.launch().offerings)[1].capacity_type = CapacityType::Spot,
                 &["offering: new: found small spot in b, expected an offering of the EC2NodeClass"],
             ),
             (
@@ -109,15 +111,15 @@ fn every_offering_is_for_sale_at_the_price_stated_cheapest_first() {
                 &["offering: new: found small on-demand in a, which is not available, expected one that is"],
             ),
             (
-                |scene| scene.launch().offerings[1].price = Price::from_micros(101),
+                |scene| Arc::make_mut(&mut scene.launch().offerings)[1].price = Price::from_micros(101),
                 &[
                     "offering: new: found small on-demand in b for 101 micro-dollars, expected 100, as in the catalogue",
                 ],
             ),
             (
                 |scene| {
-                    scene.launch().requirements.clear();
-                    scene.launch().offerings.insert(0, offering("large", "a"));
+                    Arc::make_mut(&mut scene.launch().requirements).clear();
+                    Arc::make_mut(&mut scene.launch().offerings).insert(0, offering("large", "a"));
                 },
                 &[
                     "offering: new: found large on-demand in a before small on-demand in a, which is cheaper, \
@@ -134,7 +136,7 @@ fn every_offering_fulfils_what_node_pool_and_launch_ask_for() {
         one_launch,
         &[
             (
-                |scene| scene.launch().offerings.push(offering("large", "c")),
+                |scene| Arc::make_mut(&mut scene.launch().offerings).push(offering("large", "c")),
                 &[
                     "requirements: new: found large on-demand in c with node.kubernetes.io/instance-type [\"large\"], \
                    expected node.kubernetes.io/instance-type In [small]",
@@ -288,8 +290,8 @@ fn a_node_pool_stays_within_its_limits_with_the_largest_type_counted() {
             ),
             (
                 |scene| {
-                    scene.launch().requirements.clear();
-                    scene.launch().offerings.push(offering("large", "a"));
+                    Arc::make_mut(&mut scene.launch().requirements).clear();
+                    Arc::make_mut(&mut scene.launch().offerings).push(offering("large", "a"));
                 },
                 &["limits: new: found 10000 of cpu in NodePool default, expected at most 4000"],
             ),
@@ -304,12 +306,12 @@ fn a_launch_keeps_as_many_values_as_its_node_pool_asks_for() {
             let mut scene = one_launch();
             let types = Requirement::new(INSTANCE_TYPE, Operator::Exists, Vec::<String>::new());
             scene.pool().requirements.push(Requirement { min_values: Some(2), ..types });
-            scene.launch().requirements.clear();
-            scene.launch().offerings.push(offering("large", "a"));
+            Arc::make_mut(&mut scene.launch().requirements).clear();
+            Arc::make_mut(&mut scene.launch().offerings).push(offering("large", "a"));
             scene
         },
         &[(
-            |scene| drop(scene.launch().offerings.pop()),
+            |scene| drop(Arc::make_mut(&mut scene.launch().offerings).pop()),
             &["minValues: new: found 1 values of node.kubernetes.io/instance-type, expected at least 2"],
         )],
     );

@@ -58,7 +58,7 @@ fn claim(name: &str, pool: &str) -> NodeClaim {
 pub(crate) fn claimed(launch: &Launch, now: Timestamp) -> Machine {
     let claim = NodeClaim {
         labels: launch.labels.clone(),
-        requirements: launch.requirements.clone(),
+        requirements: launch.requirements.to_vec(),
         taints: launch.taints.clone(),
         startup_taints: launch.startup_taints.clone(),
         requests: launch.requests.clone(),

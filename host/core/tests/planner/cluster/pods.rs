@@ -6,7 +6,7 @@ use whittle_core::event::Event;
 use whittle_core::model::labels;
 use whittle_core::model::pod::{
     DoNotDisrupt, HostPort, InclusionPolicy, LabelSelector, Owner, Pod, PodAffinityTerm, PodPhase, PodSpec,
-    TopologySpread, WhenUnsatisfiable,
+    Preferred, TopologySpread, WhenUnsatisfiable,
 };
 use whittle_core::model::requirement::{Operator, Requirement, Toleration, TolerationOperator};
 use whittle_core::model::resources::Resources;
@@ -165,6 +165,30 @@ impl Pods {
     pub(crate) fn apart(self, key: &str) -> Self {
         let app = self.app.clone();
         self.away_from(&app, key)
+    }
+
+    /// Would rather be where a label has a value.
+    pub(crate) fn would_like(mut self, weight: i32, key: &str, value: &str) -> Self {
+        let term = vec![Requirement::equals(key, value)];
+        self.spec.preferred_node_affinity.push(Preferred { weight, term });
+        self.spec.preferred_node_affinity.sort_by_key(|wish| -wish.weight);
+        self
+    }
+
+    /// Would rather be where pods of an app are.
+    pub(crate) fn would_be_near(mut self, app: &str, key: &str) -> Self {
+        let near = pod("any").near(app, key).spec.pod_affinity;
+        self.spec.preferred_pod_affinity.extend(near.into_iter().map(|term| Preferred { weight: 1, term }));
+        self
+    }
+
+    /// Would rather be where no pods of an app are.
+    pub(crate) fn would_avoid(mut self, app: &str, key: &str) -> Self {
+        let away = pod("any").away_from(app, key).spec.pod_anti_affinity;
+        self.spec
+            .preferred_pod_anti_affinity
+            .extend(away.into_iter().map(|term| Preferred { weight: 1, term }));
+        self
     }
 
     pub(crate) fn host_port(mut self, port: u16) -> Self {

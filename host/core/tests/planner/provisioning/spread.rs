@@ -203,14 +203,6 @@ fn no_selector_means_no_spread_and_an_empty_one_means_every_pod() {
 }
 
 #[test]
-fn a_wish_to_be_spread_is_no_rule() {
-    let wish = pods("web", 2)
-        .spread(HOSTNAME, 1, |spread| spread.when_unsatisfiable = WhenUnsatisfiable::ScheduleAnyway);
-    let mut cluster = Cluster::new().with(pool("general")).with(wish);
-    assert_eq!(cluster.provisioned(), ["general c.large/a/spot: web-0 web-1"]);
-}
-
-#[test]
 fn zones_of_nodes_that_the_pods_do_not_tolerate_count_unless_taints_are_honoured() {
     let narrow = || pool("general").only(ZONE, &["a"]);
     let special = || node("special").zone("b").taint("special");
