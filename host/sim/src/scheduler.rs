@@ -27,7 +27,7 @@ use std::sync::Arc;
 use whittle_core::event::ObjectKey;
 use whittle_core::model::node::{Node, VolumeLimits};
 use whittle_core::model::node_pool::VolumeClaim;
-use whittle_core::model::pod::PodSpec;
+use whittle_core::model::pod::{PodSpec, TopologySpread};
 
 use crate::random::Random;
 use crate::scheduler::rules::{Rules, SpecOrd};
@@ -90,6 +90,12 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
+    /// A scheduler that spreads pods so that say nothing about it (`defaultConstraints`); with none, as it wishes by
+    /// itself.
+    pub(crate) fn new(default_spread: Vec<TopologySpread>) -> Self {
+        Self { rules: Rules::new(default_spread), ..Self::default() }
+    }
+
     /// The number of a specification, new or known.
     pub(crate) fn spec(&mut self, spec: &Arc<PodSpec>, namespaces: &Namespaces) -> SpecOrd {
         self.rules.intern(spec, namespaces, &mut self.slots)

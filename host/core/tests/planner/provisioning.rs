@@ -2,6 +2,7 @@
 
 mod attachments;
 mod daemons;
+mod default_spread;
 mod existing;
 mod labels;
 mod leaving;

@@ -202,6 +202,12 @@ impl Pods {
         self
     }
 
+    /// A Service selects them by their app.
+    pub(crate) fn selected(mut self) -> Self {
+        self.spec.siblings = Some(app(&self.app));
+        self
+    }
+
     pub(crate) fn owned_by(mut self, kind: &str) -> Self {
         self.spec.owner = Some(Owner { kind: kind.into(), name: self.app.clone() });
         self
