@@ -181,6 +181,9 @@ fn a_pod_that_is_being_resized_holds_the_larger_of_what_it_asks_for_and_what_it_
     let live = pod(&read(text).pods[0].object, &Priorities::new(&[])).unwrap();
     assert_eq!((live.spec.requests.cpu_millis, live.spec.requests.memory_bytes), (2_000, 2 << 30));
     assert_eq!(live.phase, PodPhase::Running);
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a, resources: {requests: {cpu: 1}}}], initContainers: [{name: s, restartPolicy: Always, resources: {requests: {cpu: 1}}}, {name: i, resources: {requests: {cpu: 1}}}]}, status: {initContainerStatuses: [{name: s, image: a, imageID: a, ready: true, restartCount: 0, allocatedResources: {cpu: 3}}, {name: i, image: a, imageID: a, ready: true, restartCount: 0, allocatedResources: {cpu: 9}}]}}";
+    let live = pod(&read(text).pods[0].object, &Priorities::new(&[])).unwrap();
+    assert_eq!(live.spec.requests.cpu_millis, 4_000, "a sidecar may be resized, an init container has ended");
 }
 
 #[test]

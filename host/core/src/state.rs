@@ -8,6 +8,7 @@
 //! decision starts from sums. Nothing here decides.
 
 pub mod by_uid;
+mod daemons;
 pub mod groups;
 mod index;
 pub mod volumes;
@@ -27,6 +28,7 @@ use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
 use crate::settings::Settings;
 use crate::state::by_uid::ByUid;
+use crate::state::daemons::Daemons;
 use crate::state::groups::{GroupId, Groups, Known, PodGroup};
 use crate::state::index::Index;
 
@@ -57,7 +59,7 @@ pub struct Snapshot {
     pub nodes: BTreeMap<String, Node>,
     /// Pods by uid.
     pub pods: ByUid<Pod>,
-    /// DaemonSets by namespace and name.
+    /// DaemonSets by namespace and name, each as its newest pod looks, or as its template does where it has none.
     pub daemon_sets: BTreeMap<ObjectKey, DaemonSet>,
     /// PodDisruptionBudgets by namespace and name.
     pub disruption_budgets: BTreeMap<ObjectKey, PodDisruptionBudget>,
@@ -83,6 +85,7 @@ pub struct Snapshot {
     pub version: u64,
     index: Index,
     groups: Groups,
+    daemons: Daemons,
 }
 
 /// An offering's identity: instance type, zone, capacity type.
@@ -387,10 +390,8 @@ impl Snapshot {
             Event::VolumeLimitsGone(node) => drop(self.volume_limits.remove(&node)),
             Event::Pod(pod) => self.put_pod(pod, now),
             Event::PodGone(uid) => self.remove_pod(&uid, now),
-            Event::DaemonSet(set) => {
-                self.daemon_sets.insert((set.namespace.clone(), set.name.clone()), set);
-            }
-            Event::DaemonSetGone(key) => drop(self.daemon_sets.remove(&key)),
+            Event::DaemonSet(set) => self.put_daemon_set(set),
+            Event::DaemonSetGone(key) => self.remove_daemon_set(&key),
             Event::PodDisruptionBudget(budget) => {
                 let key = (budget.namespace.clone(), budget.name.clone());
                 self.disruption_budgets.insert(key, budget);
@@ -488,7 +489,9 @@ impl Snapshot {
         let group = self.group_for(&pod);
         let pod = Pod { spec: Arc::clone(&self.groups.get(group).spec), ..pod };
         self.index.put_pod(&pod, group);
-        self.pods.insert(pod.uid.clone(), pod);
+        let uid = pod.uid.clone();
+        self.pods.insert(uid, pod.clone());
+        self.put_daemon_pod(&pod);
         shared.iter().for_each(|claim| self.regroup(claim));
     }
 
@@ -506,6 +509,7 @@ impl Snapshot {
     fn remove_pod(&mut self, uid: &str, now: Timestamp) {
         let Some(pod) = self.pods.remove(uid) else { return };
         let alone = self.index.remove_pod(&pod);
+        self.remove_daemon_pod(&pod);
         alone.iter().for_each(|claim| self.regroup(claim));
         self.nominations.remove(uid);
         let left_unannounced = pod.deleting.is_none() && !pod.phase.is_terminal();

@@ -253,6 +253,12 @@ impl Pods {
         self
     }
 
+    /// They belong to a DaemonSet of this name, whatever their app is.
+    pub(crate) fn of_daemon_set(mut self, name: &str) -> Self {
+        self.spec.owner = Some(Owner { kind: "DaemonSet".into(), name: name.into() });
+        self
+    }
+
     pub(crate) fn started(mut self, at: Timestamp) -> Self {
         self.started = at;
         self
