@@ -29,7 +29,7 @@ pub(crate) struct Existing<'a> {
     pub(crate) free: Amounts,
     pub(crate) host_ports: Vec<HostPort>,
     /// What it can still attach.
-    pub(crate) volumes: VolumeRoom<'a>,
+    pub(crate) volumes: VolumeRoom,
     pub(crate) initialized: bool,
     /// Whether there is an instance. Before, what the node will be is not known: it counts as a domain with the
     /// pods that are expected on it, and has no room for others.

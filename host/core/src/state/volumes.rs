@@ -22,6 +22,14 @@ pub struct Attachments {
     pub shared: BTreeSet<(String, ObjectKey)>,
 }
 
+impl Attachments {
+    /// Whether nothing is attached.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.shared.is_empty()
+    }
+}
+
 /// Ways to be placed, one of which must hold.
 type Alternatives = Vec<Vec<Requirement>>;
 
