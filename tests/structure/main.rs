@@ -6,6 +6,7 @@
 //! in the same commit as `docs/ARCHITECTURE.md`.
 
 mod arrows;
+mod conformance;
 mod conventions;
 mod documents;
 mod manifests;
@@ -76,4 +77,12 @@ fn every_document_speaks_of_what_exists() {
         findings.extend(documents::missing_tests(path, text, &workspace.sources));
     }
     assert_nothing_found(&findings);
+}
+
+#[test]
+fn every_behaviour_is_held_by_something_or_has_a_reason() {
+    let workspace = Workspace::read().unwrap();
+    let page = &workspace.documents[conformance::PAGE];
+    let exists = |path: &str| workspace.exists(path);
+    assert_nothing_found(&conformance::broken(page, &workspace.sources, exists, &conformance::PENDING));
 }

@@ -28,6 +28,7 @@ pub(crate) mod selector;
 pub(crate) mod template;
 pub(crate) mod topology;
 pub(crate) mod universe;
+pub(crate) mod volumes;
 mod wishes;
 
 use std::cmp::Reverse;
@@ -45,7 +46,7 @@ use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
-use crate::why::{Unplaced, Why};
+use crate::why::Unplaced;
 
 /// How often the pods that found no place are tried again, because others that they want to be near to, or the
 /// room that was given back under a limit, have come since. A chain of affinities longer than this waits for the
@@ -379,14 +380,9 @@ fn finish(
 fn impossible(snapshot: &Snapshot, work: &Work<'_>) -> Vec<Unplaced> {
     let unplaced = work.impossible.iter().filter_map(|uid| {
         let group = snapshot.group_of(uid)?;
-        let message = snapshot.group(group).impossible.clone()?;
+        let itself = Some(snapshot.group(group).impossible.as_ref()?.why());
         let name = name_of(snapshot, uid);
-        Some(Unplaced {
-            pod: (*uid).to_owned(),
-            name,
-            node_pools: Vec::new(),
-            itself: Some(Why::Volume { message }),
-        })
+        Some(Unplaced { pod: (*uid).to_owned(), name, node_pools: Vec::new(), itself })
     });
     unplaced.collect()
 }

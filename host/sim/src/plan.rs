@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path as FilePath;
 
 use serde::Serialize;
-use whittle_control::controller::{Controller, Settings};
+use whittle_control::controller::Controller;
 use whittle_core::check::{Violation, check};
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::price::Price;
@@ -18,7 +18,7 @@ use crate::input::WorkloadKind;
 use crate::problems::Problems;
 use crate::record::text::head;
 use crate::record::text::table::{Align, table};
-use crate::run::{Options, read, setup};
+use crate::run::{Options, read, settings, setup};
 use crate::scenario::compile::Course;
 use crate::words::counted;
 use crate::world::World;
@@ -87,8 +87,7 @@ pub fn plan(dir: &FilePath, options: &Options) -> Result<PlanReport, Problems> {
         }
     }
     let mut world = World::new(setup(&input.course), input.objects);
-    let settings = Settings { seed: input.course.seed, ..options.control.clone() };
-    let mut controller = Controller::new(settings);
+    let mut controller = Controller::new(settings(&input.course, &options.control));
     let start = input.course.start;
     for event in world.take_events() {
         controller.handle(event, start);
