@@ -115,8 +115,9 @@ fn place_as_cheaply(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>]) ->
         return in_order;
     }
     let first = (in_order.count(), schedule.price());
+    let nodes = schedule.drafts.len();
     let after = schedule.swap(before);
-    match cheap::place(schedule, waiting, first.1) {
+    match cheap::place(schedule, waiting, (first.1, nodes)) {
         Some(cheaply) if (cheaply.count(), Reverse(schedule.price())) > (first.0, Reverse(first.1)) => {
             cheaply
         }

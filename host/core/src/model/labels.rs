@@ -12,6 +12,12 @@ pub const REGION: &str = "topology.kubernetes.io/region";
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The EC2 instance type.
 pub const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// The letters before the generation in a type's name: `m`, `c`, `t`, ….
+pub const INSTANCE_CATEGORY: &str = "karpenter.k8s.aws/instance-category";
+/// How many GPUs an instance has.
+pub const GPU_COUNT: &str = "karpenter.k8s.aws/instance-gpu-count";
+/// How many accelerators that are no GPUs an instance has.
+pub const ACCELERATOR_COUNT: &str = "karpenter.k8s.aws/instance-accelerator-count";
 /// The processor architecture: `amd64` or `arm64`.
 pub const ARCH: &str = "kubernetes.io/arch";
 /// The operating system: `linux` or `windows`.

@@ -61,6 +61,10 @@ pub(crate) struct Universe {
     offered: Vec<Bits>,
     /// For each way to buy the types that can be bought so, cheapest first.
     by_price: Vec<Vec<(Price, u32)>>,
+    /// Bare metal and accelerators: left out of a launch as long as something else will do (Karpenter: exotic filter).
+    pub(crate) exotic: Bits,
+    /// Types that have their CPUs for a part of the time only, and earn the rest as credits (EC2: burstable performance).
+    pub(crate) burstable: Bits,
     known: WellKnown,
 }
 
@@ -113,6 +117,8 @@ impl Universe {
             prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
             offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
             by_price: Vec::new(),
+            exotic: those(&types, is_exotic),
+            burstable: those(&types, is_burstable),
             types,
             zones,
             zone_ids,
@@ -359,6 +365,24 @@ impl Universe {
         });
         counted.filter(|(_, count)| *count > 0).collect()
     }
+}
+
+fn those(types: &[InstanceType], is_one: fn(&InstanceType) -> bool) -> Bits {
+    let mut those = Bits::none(types.len());
+    let found = types.iter().enumerate().filter(|(_, instance_type)| is_one(instance_type));
+    found.for_each(|(at, _)| those.insert(at));
+    those
+}
+
+fn is_exotic(instance_type: &InstanceType) -> bool {
+    let metal = instance_type.name.split('.').nth(1).is_some_and(|size| size.starts_with("metal"));
+    let devices = [labels::GPU_COUNT, labels::ACCELERATOR_COUNT];
+    metal || devices.iter().any(|key| instance_type.labels.contains_key(*key))
+}
+
+fn is_burstable(instance_type: &InstanceType) -> bool {
+    let categories = instance_type.labels.get(labels::INSTANCE_CATEGORY);
+    categories.is_some_and(|categories| categories.iter().any(|category| category == "t"))
 }
 
 fn named(names: &[Sym], mask: u64) -> Vec<Sym> {
