@@ -29,6 +29,12 @@ fn every_arrow_between_crates_is_in_the_plan() {
 }
 
 #[test]
+fn what_is_there_for_benchmarks_is_used_by_benchmarks_alone() {
+    let workspace = Workspace::read().unwrap();
+    assert_nothing_found(&arrows::used_outside_benches(&workspace.sources));
+}
+
+#[test]
 fn every_crate_is_named_after_its_folder() {
     let workspace = Workspace::read().unwrap();
     assert_nothing_found(&arrows::not_named_after_their_folder(&workspace.crates));
