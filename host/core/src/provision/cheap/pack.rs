@@ -225,7 +225,12 @@ impl<'s, 'a, 'b> Packer<'s, 'a, 'b> {
         steps: &mut u64,
     ) -> Option<Proposal> {
         let candidates = candidates(&component.members);
-        let zones: BTreeSet<Option<usize>> = candidates.iter().map(|at| self.items.items[*at].zone).collect();
+        let mut zones: BTreeSet<Option<usize>> =
+            candidates.iter().map(|at| self.items.items[*at].zone).collect();
+        // A node in a zone can hold what is bound to none as well, so that one in none is not better.
+        if zones.len() > 1 {
+            zones.remove(&None);
+        }
         let mut rated: Vec<Rated> = Vec::with_capacity(near.len() * zones.len());
         for at in near.iter().copied() {
             let bin = &component.bins[at];
