@@ -10,6 +10,7 @@ mod leaving;
 mod limits;
 mod packing;
 mod pools;
+mod prices;
 mod spread;
 mod together;
 mod volumes;

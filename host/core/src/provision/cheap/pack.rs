@@ -181,7 +181,7 @@ impl<'s, 'a, 'b> Packer<'s, 'a, 'b> {
         let mut near = Vec::new();
         let mut opened = 0_u32;
         while *steps > 0 {
-            if self.retain_members(&mut component) || opened % REFRESH_EVERY == 0 {
+            if self.retain_members(&mut component) || opened.is_multiple_of(REFRESH_EVERY) {
                 self.keep_useful(&mut component);
                 component.demand = self.demand(&component.members);
                 offers = self::offers(&component.bins, NODE_COST);
