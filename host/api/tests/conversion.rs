@@ -363,6 +363,27 @@ fn a_node_claim_goes_to_the_core_and_back() {
 }
 
 #[test]
+fn a_node_claim_says_whether_minimum_values_were_lowered_for_it() {
+    const ANNOTATION: &str = "karpenter.sh/nodeclaim-min-values-relaxed";
+    for (annotations, expected) in [
+        (format!("{ANNOTATION}: 'true'"), true),
+        (format!("{ANNOTATION}: 'false'"), false),
+        ("other: 'true'".to_owned(), false),
+    ] {
+        let text = format!(
+            "{{apiVersion: karpenter.sh/v1, kind: NodeClaim, metadata: {{name: c, annotations: {{{annotations}}}}}, spec: {{nodeClassRef: {{group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}}, requirements: []}}}}"
+        );
+        let claim = node_claim(&read(&text).node_claims[0].object).unwrap();
+        assert_eq!(claim.min_values_relaxed, expected, "{annotations}");
+        let written = node_claim_from(&claim).metadata.annotations.unwrap();
+        assert_eq!(
+            written.get(ANNOTATION).map(String::as_str),
+            Some(if expected { "true" } else { "false" })
+        );
+    }
+}
+
+#[test]
 fn a_budget_says_what_it_allows_and_gives_its_rule() {
     let budget = |spec: &str, status: &str| {
         let text = format!(

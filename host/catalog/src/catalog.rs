@@ -220,6 +220,7 @@ impl Catalog {
                     price: quote.map_or(Price::MAX, |quote| quote.price),
                     estimated: quote.is_some_and(|quote| quote.estimated),
                     available: quote.is_some(),
+                    reservation: None,
                 });
             }
         }

@@ -14,6 +14,7 @@ use crate::model::node_pool::{NODES, NodePool};
 use crate::model::requirement::Requirement;
 use crate::model::resources::Resources;
 use crate::plan::{Launch, LaunchOffering};
+use crate::settings::MinValuesPolicy;
 
 /// What can be said of a launch before its pods are looked at. Many launches of a plan share it, and each may list
 /// hundreds of offerings.
@@ -58,6 +59,7 @@ fn are_alike(one: &Launch, other: &Launch) -> bool {
         && same_taints
         && one.labels == other.labels
         && one.requirements == other.requirements
+        && one.min_values_relaxed == other.min_values_relaxed
         && one.offerings == other.offerings
 }
 
@@ -233,8 +235,22 @@ fn types_of<'a>(world: &World<'a>, launch: &'a Launch) -> BTreeMap<&'a str, &'a 
 fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violation> {
     let types = types_of(world, launch);
     let mut violations = Vec::new();
+    let may_lower =
+        world.snapshot.settings.min_values == MinValuesPolicy::BestEffort && launch.min_values_relaxed;
+    let mut is_lowered = false;
     for requirement in &pool.requirements {
-        let Some(least) = requirement.min_values else { continue };
+        let Some(wanted) = requirement.min_values else { continue };
+        let least = stated_min_values(launch, &requirement.key).map_or(wanted, |stated| wanted.min(stated));
+        is_lowered |= least < wanted;
+        if least < wanted && !may_lower {
+            let found = format!("a minimum of {least} values of {}", requirement.key);
+            violations.push(broken(
+                Rule::MinValues,
+                &launch.claim,
+                found,
+                &format!("the NodePool's {wanted}"),
+            ));
+        }
         let mut values: BTreeSet<&str> = BTreeSet::new();
         for instance_type in types.values() {
             match normalized(&requirement.key) {
@@ -252,7 +268,17 @@ fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violat
             violations.push(broken(Rule::MinValues, &launch.claim, found, &format!("at least {least}")));
         }
     }
+    if launch.min_values_relaxed && !is_lowered {
+        let found = "minimum values that are said to be lowered and are not";
+        violations.push(broken(Rule::MinValues, &launch.claim, found, "the truth"));
+    }
     violations
+}
+
+/// The largest minimum of distinct values of a label that a launch states.
+fn stated_min_values(launch: &Launch, key: &str) -> Option<u32> {
+    let stated = launch.requirements.iter().filter(|stated| normalized(&stated.key) == normalized(key));
+    stated.filter_map(|stated| stated.min_values).max()
 }
 
 /// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. When

@@ -8,6 +8,7 @@ use crate::model::price::Price;
 use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
 use crate::provision::intern::Sym;
+use crate::provision::listing::lacking_values;
 use crate::provision::places::is_tolerated;
 use crate::provision::problem::{Alternative, Demand, Problem};
 use crate::provision::requirements::Values;
@@ -192,18 +193,13 @@ impl Problem<'_> {
     }
 
     fn check_min_values(&self, template: &Template, shape: &Shape) -> Result<(), Refused> {
-        if !self.is_strict() {
+        if template.min_values.is_empty() || !self.is_strict() {
             return Ok(());
         }
-        let universe = &self.universes[template.universe];
-        for (key, wanted) in &template.min_values {
-            let left = shape.domains(*key, universe).map_or(0, |values| values.len());
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
-            if left < *wanted {
-                return Err(Refused::MinValues { key: *key, wanted: *wanted, left });
-            }
+        match lacking_values(template, shape, &self.universes[template.universe]) {
+            Some((key, wanted, left)) => Err(Refused::MinValues { key, wanted, left }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Narrows a new node to one domain of a label that a rule is about.

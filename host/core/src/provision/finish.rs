@@ -7,7 +7,7 @@ use crate::provision::bits::Bits;
 use crate::provision::draft::Draft;
 use crate::provision::listing::Printed;
 use crate::provision::problem::Problem;
-use crate::provision::template::{Shape, Template, labels_of};
+use crate::provision::template::{Template, labels_of};
 
 impl Problem<'_> {
     /// The launch of a new node.
@@ -15,11 +15,10 @@ impl Problem<'_> {
         let template = &self.templates[draft.template];
         let universe = &self.universes[template.universe];
         let listing = self.listings.of(draft.template, template, &draft.shape, universe);
-        let shape =
-            Shape { types: listing.types.clone(), capacity_types: listing.way, ..draft.shape.clone() };
+        let shape = listing.narrowed(&draft.shape);
         let words = (&**universe, &*self.interner);
         let Printed { offerings, requirements } =
-            self.listings.print(draft.template, template, &shape, words);
+            self.listings.print(draft.template, template, &draft.shape, words);
         let pool = &template.pool;
         Launch {
             claim,
@@ -29,6 +28,7 @@ impl Problem<'_> {
             taints: pool.taints.clone(),
             startup_taints: pool.startup_taints.clone(),
             requirements,
+            min_values_relaxed: !listing.lowered.is_empty(),
             offerings,
             requests: self.requests_of(template, draft, &shape.types),
             pods,

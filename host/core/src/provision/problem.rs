@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::model::instance_type::CapacityType;
+use crate::model::labels;
 use crate::model::node_pool::NodePool;
 use crate::model::requirement::Requirement;
 use crate::model::time::Timestamp;
@@ -186,7 +187,7 @@ impl<'a> Problem<'a> {
             Room::new(pool, &used, used_nodes, self.axes)
         };
         let min_values = pool.requirements.iter().filter_map(|requirement| {
-            Some((self.interner.intern(&requirement.key), requirement.min_values?))
+            Some((self.interner.intern(labels::normalized(&requirement.key)), requirement.min_values?))
         });
         let min_values = min_values.collect();
         Ok(Template { pool: pool.clone(), universe: at, shape, overheads, min_values, room })

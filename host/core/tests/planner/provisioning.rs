@@ -8,6 +8,7 @@ mod existing;
 mod labels;
 mod leaving;
 mod limits;
+mod min_values;
 mod packing;
 mod pools;
 mod spread;

@@ -130,6 +130,7 @@ impl World {
             instance_type: kind.name.clone(),
             zone: offering.zone.clone(),
             capacity_type: offering.capacity_type,
+            reservation: offering.reservation.as_ref().map(|one| one.id.clone()),
             price: offering.price,
             capacity: kind.capacity.clone(),
             allocatable: kind.allocatable(),
@@ -386,6 +387,7 @@ impl World {
             instance_type: instance.instance_type.clone(),
             zone: instance.zone.clone(),
             capacity_type: instance.capacity_type,
+            reservation: instance.reservation.clone(),
             price: instance.price,
         };
         self.is_offering_estimated(class, &listed)

@@ -33,7 +33,7 @@ const GIB: u64 = 1 << 30;
 fn offering(zone: &str, capacity_type: CapacityType, micros: u64) -> Offering {
     let price = Price::from_micros(micros);
     let (zone, zone_id) = (zone.to_owned(), String::new());
-    Offering { zone, zone_id, capacity_type, price, estimated: false, available: true }
+    Offering { zone, zone_id, capacity_type, price, estimated: false, available: true, reservation: None }
 }
 
 fn class() -> NodeClass {
@@ -59,6 +59,7 @@ fn offerings() -> Vec<LaunchOffering> {
         instance_type: "t1.large".into(),
         zone: offering.zone.clone(),
         capacity_type: offering.capacity_type,
+        reservation: None,
         price: offering.price,
     });
     listed.collect()
@@ -71,6 +72,7 @@ fn claim(name: &str) -> NodeClaim {
         node_class: "class".into(),
         labels: BTreeMap::from([(NODE_POOL.to_owned(), "pool".to_owned())]),
         requirements: Vec::new(),
+        min_values_relaxed: false,
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requests: Resources::default(),

@@ -27,6 +27,7 @@ fn universe(axes: &mut Axes, interner: &mut Interner) -> Universe {
             price: Price::from_micros(10_000 * cpus * times),
             estimated: false,
             available: true,
+            reservation: None,
         });
         let (overhead, offerings) = (Resources::default(), offerings.to_vec());
         InstanceType { name: name.into(), labels, capacity, overhead, offerings }

@@ -100,6 +100,7 @@ fn instance_type(
                 price,
                 estimated: false,
                 available: true,
+                reservation: None,
             },
         )
     });
