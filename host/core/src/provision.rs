@@ -32,7 +32,7 @@ pub(crate) mod volumes;
 mod wishes;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::disrupt::kinds::is_reschedulable;
 use crate::model::pod::Pod;
@@ -96,10 +96,8 @@ fn decide(snapshot: &Snapshot, cache: &mut Cache, (now, seed): (Timestamp, u64),
     problem.add_rules(snapshot);
     let mut schedule = Schedule::new(&mut problem);
     let overdue = keep_nominated(&mut schedule, &work);
-    for (group, uid) in overdue {
-        work.wanted.entry(group).or_default().push(uid);
-    }
-    let waiting = in_order(snapshot, &schedule, std::mem::take(&mut work.wanted));
+    work.add_overdue(overdue);
+    let waiting = in_order(snapshot, &schedule, &mut work);
     let places = match effort {
         Effort::KarpenterOrder => place_all(&mut schedule, &waiting),
         Effort::TwoPlans => place_as_cheaply(&mut schedule, &waiting),
@@ -136,8 +134,20 @@ pub(crate) struct Work<'a> {
     pub(crate) wanted: BTreeMap<GroupId, Vec<&'a str>>,
     /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
     pub(crate) kept: BTreeMap<GroupId, Vec<(&'a str, &'a str)>>,
+    /// Groups of which others were added to those that wait, so that they are not in the order of their age.
+    mixed: BTreeSet<GroupId>,
     /// Pods that can be nowhere, whatever is launched.
     impossible: Vec<&'a str>,
+}
+
+impl<'a> Work<'a> {
+    /// Pods that were expected on a node for which there is no room any more.
+    pub(crate) fn add_overdue(&mut self, overdue: Vec<(GroupId, &'a str)>) {
+        for (group, uid) in overdue {
+            self.mixed.insert(group);
+            self.wanted.entry(group).or_default().push(uid);
+        }
+    }
 }
 
 /// The pods that wait, and those on nodes that are on their way out.
@@ -153,6 +163,7 @@ pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
         let pods = node.into_iter().flat_map(|node| snapshot.pods_on(&node.name));
         for pod in pods.filter(|pod| will_be_evicted(snapshot, pod, now)) {
             if let Some(group) = snapshot.group_of(&pod.uid) {
+                work.mixed.insert(group);
                 sort_in(snapshot, &mut work, (group, &pod.uid), now);
             }
         }
@@ -228,13 +239,15 @@ pub(crate) struct Waiting<'a> {
 pub(crate) fn in_order<'a>(
     snapshot: &Snapshot,
     schedule: &Schedule<'_, '_>,
-    wanted: BTreeMap<GroupId, Vec<&'a str>>,
+    work: &mut Work<'a>,
 ) -> Vec<Waiting<'a>> {
     let age = |uid: &'a str| (snapshot.pods.get(uid).map(|pod| pod.created), uid);
+    let wanted = std::mem::take(&mut work.wanted).into_iter();
     let mut left: Vec<_> = wanted
-        .into_iter()
         .map(|(group, mut pods)| {
-            pods.sort_by_cached_key(|uid| age(uid));
+            if work.mixed.contains(&group) {
+                pods.sort_by_cached_key(|uid| age(uid));
+            }
             Waiting { demand: schedule.problem.by_group[&group], pods }
         })
         .collect();

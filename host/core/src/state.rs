@@ -129,9 +129,10 @@ impl Snapshot {
         mounts.map(|(claim, pods)| (claim, *pods))
     }
 
-    /// The waiting pods, group by group.
-    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, &BTreeSet<String>)> {
-        self.index.waiting().iter().map(|(group, uids)| (*group, uids))
+    /// The waiting pods, group by group, those that have waited longest first.
+    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, impl Iterator<Item = &str>)> {
+        let groups = self.index.waiting().iter();
+        groups.map(|(group, pods)| (*group, pods.iter().map(|(_, uid)| uid.as_str())))
     }
 
     /// Whether any pod waits for a place.

@@ -20,7 +20,7 @@ type Amounts = [f64; 3];
 /// The bound for all waiting pods, on what the NodePools of a snapshot may launch.
 pub(crate) fn lower_bound(snapshot: &Snapshot) -> Price {
     let demand = snapshot.waiting().fold(Resources::default(), |sum, (group, uids)| {
-        sum.plus(&snapshot.group(group).spec.requests.times(uids.len() as u64))
+        sum.plus(&snapshot.group(group).spec.requests.times(uids.count() as u64))
     });
     let demand = amounts(&demand);
     let offers = offers(snapshot);

@@ -109,6 +109,16 @@ impl Room {
         }
     }
 
+    /// How many more nodes there is room for that are as large as `charged` at most.
+    pub(crate) fn times(&self, charged: &[u64]) -> u32 {
+        let amounts = self.amounts.iter().enumerate().filter_map(|(axis, left)| {
+            let each = amounts::at(charged, axis);
+            left.filter(|_| each > 0).map(|left| left / each)
+        });
+        let most = amounts.chain(self.nodes).min().unwrap_or(u64::MAX);
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
     /// Gives back a node that was taken as `charged`.
     pub(crate) fn take_back(&mut self, charged: &[u64]) {
         self.nodes = self.nodes.map(|nodes| nodes.saturating_add(1));

@@ -1,17 +1,20 @@
 //! What is derived from the objects as they arrive: which pods wait, which are where, what they ask for.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ObjectKey;
 use crate::model::pod::Pod;
 use crate::model::resources::Resources;
+use crate::model::time::Timestamp;
 use crate::state::by_uid::ByUid;
 use crate::state::groups::GroupId;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     groups: ByUid<PodPlace>,
-    waiting: BTreeMap<GroupId, BTreeSet<String>>,
+    /// Those that have waited longest first.
+    waiting: BTreeMap<GroupId, BTreeSet<(Timestamp, String)>>,
     nodes: BTreeMap<String, NodeLoad>,
     mounts: BTreeMap<ObjectKey, BTreeSet<String>>,
     claims: ByUid<String>,
@@ -24,7 +27,8 @@ struct PodPlace {
     group: GroupId,
     node: Option<(String, Resources)>,
     mounts: BTreeSet<ObjectKey>,
-    waiting: bool,
+    /// Since when it waits, if it does.
+    waiting: Option<Timestamp>,
     leaving: bool,
 }
 
@@ -56,7 +60,7 @@ impl Index {
         self.nodes.get(node)
     }
 
-    pub(super) fn waiting(&self) -> &BTreeMap<GroupId, BTreeSet<String>> {
+    pub(super) fn waiting(&self) -> &BTreeMap<GroupId, BTreeSet<(Timestamp, String)>> {
         &self.waiting
     }
 
@@ -71,7 +75,7 @@ impl Index {
     pub(super) fn put_pod(&mut self, pod: &Pod, group: GroupId) {
         self.take_out(&pod.uid);
         let bound = pod.node.as_ref().filter(|_| !pod.phase.is_terminal());
-        let waiting = pod.is_provisionable();
+        let waiting = pod.is_provisionable().then_some(pod.created);
         let leaving = pod.deleting.is_some();
         let mounts = claims_of(pod);
         let node = bound.map(|node| (node.clone(), pod.spec.requests.clone()));
@@ -82,8 +86,8 @@ impl Index {
             *load.groups.entry(group).or_default().of(leaving) += 1;
             mounts.iter().for_each(|claim| *load.mounts.entry(claim.clone()).or_default() += 1);
         }
-        if waiting {
-            self.waiting.entry(group).or_default().insert(pod.uid.clone());
+        if let Some(since) = waiting {
+            self.waiting.entry(group).or_default().insert((since, pod.uid.clone()));
         }
         self.groups.insert(pod.uid.clone(), PodPlace { group, node, mounts, waiting, leaving });
     }
@@ -118,8 +122,8 @@ impl Index {
 
     fn take_out(&mut self, uid: &str) {
         let Some(place) = self.groups.remove(uid) else { return };
-        if place.waiting {
-            remove_from(&mut self.waiting, &place.group, uid);
+        if let Some(since) = place.waiting {
+            remove_from(&mut self.waiting, &place.group, &(since, uid.to_owned()));
         }
         if let Some((node, requests)) = place.node
             && let Some(load) = self.nodes.get_mut(&node)
@@ -176,9 +180,13 @@ fn claims_of(pod: &Pod) -> BTreeSet<ObjectKey> {
     pod.volume_claims.iter().map(|name| (pod.spec.namespace.clone(), name.clone())).collect()
 }
 
-fn remove_from<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<String>>, key: &K, uid: &str) {
+fn remove_from<K: Ord, V: Ord + Borrow<B>, B: Ord + ?Sized>(
+    sets: &mut BTreeMap<K, BTreeSet<V>>,
+    key: &K,
+    value: &B,
+) {
     if let Some(set) = sets.get_mut(key) {
-        set.remove(uid);
+        set.remove(value);
         if set.is_empty() {
             sets.remove(key);
         }

@@ -305,13 +305,13 @@ impl<'s, 'a, 'b> Packer<'s, 'a, 'b> {
             self.schedule.take_back_last();
             return;
         }
-        let is_limited = !self.schedule.problem.templates[component.template].room.is_unlimited();
-        if is_limited || joined.len() < pods.len() {
-            self.schedule.settle_charge(place - self.schedule.problem.existing.len());
+        self.schedule.settle_charge(place - self.schedule.problem.existing.len());
+        if joined.len() < pods.len() {
             return;
         }
         let copies =
             joined.iter().map(|(item, count)| self.items.items[*item].left / count).min().unwrap_or(0);
+        let copies = copies.min(self.schedule.copies_within_limits(place));
         let by_demand: Vec<_> =
             joined.iter().map(|(item, count)| (self.items.about[*item].demand, *count)).collect();
         for _ in 0..copies {
