@@ -24,6 +24,10 @@ use std::process::{Command, ExitCode};
 
 use crate::cases::{Case, Subject};
 
+/// The command's own allocator: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// With this word, a process is told to run one case and print its line.
 const ALONE: &str = "--alone";
 

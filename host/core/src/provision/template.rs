@@ -87,18 +87,7 @@ impl Room {
         if self.nodes == Some(0) {
             types.clear();
         }
-        if self.amounts.iter().all(Option::is_none) {
-            return;
-        }
-        let breaks = |at: &usize| {
-            let capacity = &universe.capacity[*at];
-            let limited = self.amounts.iter().enumerate();
-            limited
-                .into_iter()
-                .any(|(axis, left)| left.is_some_and(|left| amounts::at(capacity, axis) > left))
-        };
-        let breaking: Vec<_> = types.iter().filter(breaks).collect();
-        breaking.into_iter().for_each(|at| types.remove(at));
+        universe.keep_no_larger(types, &self.amounts);
     }
 
     /// Takes a node away that may turn out as large as `capacity`.

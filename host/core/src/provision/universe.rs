@@ -108,8 +108,14 @@ struct Levels {
 impl Levels {
     /// The most that any of `types` has.
     fn most(&self, types: &Bits) -> u64 {
-        let mut levels = self.amounts.iter().zip(&self.at_least).rev();
-        levels.find(|(_, having)| having.intersects(types)).map_or(0, |(amount, _)| *amount)
+        // The more is asked for, the fewer have it.
+        let levels = self.at_least.partition_point(|having| having.intersects(types));
+        levels.checked_sub(1).map_or(0, |level| self.amounts[level])
+    }
+
+    /// The types that have more than so much.
+    fn above(&self, amount: u64) -> Option<&Bits> {
+        self.at_least.get(self.amounts.partition_point(|known| *known <= amount))
     }
 }
 
@@ -332,6 +338,15 @@ impl Universe {
     /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.
     pub(crate) fn largest(&self, types: &Bits) -> Amounts {
         self.capacity_levels.iter().map(|levels| levels.most(types)).collect()
+    }
+
+    /// Drops the types that are larger than this in some resource.
+    pub(crate) fn keep_no_larger(&self, types: &mut Bits, amounts: &[Option<u64>]) {
+        for (levels, most) in self.capacity_levels.iter().zip(amounts) {
+            if let Some(above) = most.and_then(|most| levels.above(most)) {
+                types.subtract(above);
+            }
+        }
     }
 
     /// What a type leaves for pods, by axis.
