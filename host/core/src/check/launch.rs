@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::labels::{Condition, Shape};
 use crate::check::placement::{requests_of, runs_on};
-use crate::check::world::{Place, World, labels_of_pool, launches};
+use crate::check::world::{Place, World, is_same, labels_of_pool, launches};
 use crate::check::{Rule, Violation, broken};
 use crate::model::instance_type::InstanceType;
 use crate::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_CLASS, ZONE, ZONE_ID, normalized};
@@ -120,9 +120,7 @@ fn offerings(world: &World<'_>, launch: &Launch) -> Vec<Violation> {
     for listed in launch.offerings.iter() {
         let instance_type = types.and_then(|types| types.get(listed.instance_type.as_str()));
         let found = instance_type.and_then(|instance_type| {
-            let mut all = instance_type.offerings.iter();
-            let same = all.find(|one| one.zone == listed.zone && one.capacity_type == listed.capacity_type);
-            Some((*instance_type, same?))
+            Some((*instance_type, instance_type.offerings.iter().find(|one| is_same(one, listed))?))
         });
         let Some((instance_type, offering)) = found else {
             violations.push(violation(named(listed), "an offering of the EC2NodeClass"));

@@ -14,11 +14,12 @@ impl Problem<'_> {
     pub(crate) fn launch(&mut self, draft: &Draft, claim: String, pods: Vec<String>) -> Launch {
         let template = &self.templates[draft.template];
         let universe = &self.universes[template.universe];
-        let listing = self.listings.of(draft.template, template, &draft.shape, universe);
-        let shape = listing.narrowed(&draft.shape);
+        let listed = draft.listed(universe);
+        let listing = self.listings.of(draft.template, template, &listed, universe);
+        let shape = listing.narrowed(&listed);
         let words = (&**universe, &*self.interner);
         let Printed { offerings, requirements } =
-            self.listings.print(draft.template, template, &draft.shape, words);
+            self.listings.print(draft.template, template, &listed, words);
         let pool = &template.pool;
         Launch {
             claim,

@@ -18,7 +18,8 @@ use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::template::{Shape, Template};
-use crate::provision::universe::{CapacityMask, Universe, ZoneMask};
+use crate::provision::universe::ways::{CapacityMask, all_of};
+use crate::provision::universe::{Universe, ZoneMask};
 
 /// The most instance types that a launch lists: what one CreateFleet request takes (Karpenter: 60).
 pub(crate) const INSTANCE_TYPES_MAX: usize = 60;
@@ -92,10 +93,8 @@ impl Listings {
         if template.min_values.is_empty() {
             types.subtract_unless_all(&universe.exotic);
         }
-        let ways = CapacityType::ALL.map(|way| 1 << way as u8);
-        let usable = |way: &&CapacityMask| {
-            shape.capacity_types & **way != 0 && universe.is_offered(&types, shape.zones, **way)
-        };
+        let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
+        let usable = |way: &&CapacityMask| universe.is_offered(&types, shape.zones, **way);
         let keeps = |way: &&CapacityMask| keeps_min_values(template, &types, shape, universe, **way);
         let first = ways.iter().filter(usable).find(keeps).or_else(|| ways.iter().find(usable));
         let way = first.copied().unwrap_or(shape.capacity_types);
@@ -195,7 +194,7 @@ pub(crate) fn values_left(shape: &Shape, key: Sym, universe: &Universe) -> u32 {
 }
 
 /// Whether of what can be bought in one way enough distinct values of each label are left.
-fn keeps_min_values(
+pub(crate) fn keeps_min_values(
     template: &Template,
     types: &Bits,
     shape: &Shape,
@@ -217,8 +216,7 @@ pub(crate) fn lacking_values(
     shape: &Shape,
     universe: &Universe,
 ) -> Option<(Sym, u32, u32)> {
-    let ways =
-        CapacityType::ALL.map(|way| 1 << way as u8).map(|way: CapacityMask| way & shape.capacity_types);
+    let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
     let keeps = |way: &CapacityMask| keeps_min_values(template, &shape.types, shape, universe, *way);
     if ways.iter().any(keeps) {
         return None;
@@ -259,14 +257,23 @@ fn in_force(lowered: &[(Sym, u32)], key: Sym, wanted: u32) -> u32 {
 fn offerings(universe: &Universe, shape: &Shape, interner: &Interner) -> Vec<LaunchOffering> {
     let mut offerings = Vec::new();
     for at in shape.types.iter() {
-        for (zone, capacity_type, price) in universe.offerings(at, shape.zones, shape.capacity_types) {
-            let instance_type = universe.types[at].name.clone();
-            let zone = interner.text(universe.zones[zone]).to_owned();
-            offerings.push(LaunchOffering { instance_type, zone, capacity_type, reservation: None, price });
+        for (zone, way, price) in universe.offerings(at, shape.zones, shape.capacity_types) {
+            let capacity_type = universe.ways.capacity_type(way);
+            let offering = LaunchOffering {
+                instance_type: universe.types[at].name.clone(),
+                zone: interner.text(universe.zones[zone]).to_owned(),
+                capacity_type,
+                reservation: universe.ways.reservation(way).map(|one| interner.text(one.id).to_owned()),
+                price,
+            };
+            // Reserved capacity costs next to nothing: what it would cost otherwise says which is the least.
+            let on_demand = || universe.cheapest(at, 1 << zone, all_of(CapacityType::OnDemand));
+            let is_reserved = capacity_type == CapacityType::Reserved;
+            offerings.push((if is_reserved { on_demand() } else { None }, offering));
         }
     }
     offerings.sort_by(|left, right| order(left).cmp(&order(right)));
-    offerings
+    offerings.into_iter().map(|(_, offering)| offering).collect()
 }
 
 fn requirements(
@@ -288,12 +295,18 @@ fn requirements(
     let types: Vec<_> = shape.types.iter().map(|at| universe.types[at].name.clone()).collect();
     let zones = universe.zones_in(shape.zones);
     let ways = universe.capacity_types_in(shape.capacity_types);
+    let reserved = universe.reserved_for(shape);
+    let ids = universe.ways.reservations(reserved).map(|(_, one)| one.id).collect();
     let texts = |syms: Vec<_>| syms.into_iter().map(|sym| interner.text(sym).to_owned());
     for (key, mut values) in [
         (labels::INSTANCE_TYPE, types),
         (labels::ZONE, texts(zones).collect()),
         (labels::CAPACITY_TYPE, texts(ways).collect()),
+        (labels::RESERVATION_ID, texts(ids).collect()),
     ] {
+        if values.is_empty() {
+            continue;
+        }
         values.sort_unstable();
         by_key.insert(key, vec![Requirement::new(key, Operator::In, values)]);
     }
@@ -320,6 +333,9 @@ fn state_min_values(
     }
 }
 
-fn order(offering: &LaunchOffering) -> (Price, &str, &str, CapacityType) {
-    (offering.price, &offering.instance_type, &offering.zone, offering.capacity_type)
+type Order<'a> = (Price, Option<Price>, &'a str, &'a str, CapacityType, Option<&'a str>);
+
+fn order((on_demand, offering): &(Option<Price>, LaunchOffering)) -> Order<'_> {
+    let LaunchOffering { instance_type, zone, capacity_type, reservation, price } = offering;
+    (*price, *on_demand, instance_type, zone, *capacity_type, reservation.as_deref())
 }

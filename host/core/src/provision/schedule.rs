@@ -19,6 +19,7 @@ use crate::provision::order::Order;
 use crate::provision::places::is_tolerated;
 use crate::provision::problem::{Demand, Problem, is_counted};
 use crate::provision::requirements;
+use crate::provision::reservations::Reservations;
 use crate::provision::schedule::looks::Looks;
 use crate::provision::template::{Room, Shape};
 use crate::provision::topology::{Count, Domain, Place, Rule};
@@ -48,6 +49,7 @@ pub(crate) struct Saved {
     loads: Vec<(Amounts, Vec<HostPort>, VolumeRoom)>,
     rules: Vec<Rule>,
     limits: Vec<Room>,
+    reservations: Reservations,
     drafts: Vec<Draft>,
     order: Order,
     rooms: Vec<[u64; STANDARD_AXES]>,
@@ -64,6 +66,8 @@ struct Options {
     refusing: Bits,
     /// NodePools that may still have a new node for it.
     templates: Vec<usize>,
+    /// Whether they wait for a capacity reservation that others hold, rather than giving anything up.
+    waits: bool,
 }
 
 /// What becomes of a new node when one more pod joins.
@@ -91,6 +95,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
                 .collect(),
             rules: rules.clone(),
             limits: templates.iter().map(|template| template.room.clone()).collect(),
+            reservations: self.problem.reservations.clone(),
             drafts: self.drafts.clone(),
             order: self.order.clone(),
             rooms: self.rooms.clone(),
@@ -112,6 +117,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         for (template, room) in templates.iter_mut().zip(&mut other.limits) {
             swap(&mut template.room, room);
         }
+        swap(&mut self.problem.reservations, &mut other.reservations);
         swap(&mut self.drafts, &mut other.drafts);
         swap(&mut self.order, &mut other.order);
         swap(&mut self.rooms, &mut other.rooms);
@@ -146,6 +152,9 @@ impl<'a, 'b> Schedule<'a, 'b> {
             if let Some(place) = self.place_on_rung(&mut rungs[rung]) {
                 return Some(place);
             }
+            if rungs[rung].waits {
+                return None;
+            }
             next = self.problem.demands[demand].gentler;
             rung += 1;
         }
@@ -178,7 +187,13 @@ impl<'a, 'b> Schedule<'a, 'b> {
                 refusing.unite_growing(&self.by_template[at]);
             }
         }
-        Options { demand: at, existing: open.iter().filter(has_room).collect(), refusing, templates: welcome }
+        Options {
+            demand: at,
+            existing: open.iter().filter(has_room).collect(),
+            refusing,
+            templates: welcome,
+            waits: false,
+        }
     }
 
     /// Whether pods of a group could run on an existing node at all.
@@ -268,6 +283,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             | Refused::InstanceTypes
             | Refused::MinValues { .. }
             | Refused::Limit => true,
+            Refused::Reserved => false,
         }
     }
 
@@ -311,6 +327,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             Joined::Types(types) => draft.shape.types = types,
             Joined::Shape(shape) => draft.shape = shape,
         }
+        self.problem.release_unusable(draft);
         let is_last = draft.last.as_ref().is_some_and(|(last, _)| *last == demand);
         if !is_last {
             self.note_last(place, demand);
@@ -365,6 +382,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             requests: &draft.requests,
             host_ports: &draft.host_ports,
             place,
+            held: draft.held,
             pods: 1,
             settle: Settle::Now,
         };
@@ -390,6 +408,11 @@ impl<'a, 'b> Schedule<'a, 'b> {
                     self.take(place, at);
                     return Some(place);
                 }
+                // A lighter NodePool would be another answer to what will have been answered by the next decision.
+                Err(Refused::Reserved) => {
+                    options.waits = true;
+                    return None;
+                }
                 Err(refused) if self.is_final(refused) => drop(options.templates.remove(tried)),
                 Err(_) => tried += 1,
             }
@@ -408,6 +431,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn add(&mut self, draft: Draft) {
         let template = &mut self.problem.templates[draft.template];
         template.room.take(&draft.charged);
+        self.problem.reservations.hold(&self.problem.universes[template.universe], draft.held);
         let mut room = self.problem.universes[template.universe].most(&draft.shape.types);
         if let [everywhere] = template.overheads.as_slice() {
             less(&mut room, &standard(&everywhere.requests));

@@ -11,6 +11,7 @@ mod limits;
 mod min_values;
 mod packing;
 mod pools;
+mod reservations;
 mod spread;
 mod together;
 mod volumes;
