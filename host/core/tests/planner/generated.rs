@@ -5,7 +5,7 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use whittle_core::event::Event;
-use whittle_core::model::labels::{ARCH, CAPACITY_TYPE, HOSTNAME, ZONE};
+use whittle_core::model::labels::{ARCH, CAPACITY_TYPE, HOSTNAME, RESERVATION_ID, ZONE};
 use whittle_core::model::node_pool::NodePool;
 use whittle_core::model::pod::InclusionPolicy;
 use whittle_core::model::requirement::Operator;
@@ -24,7 +24,11 @@ pub(crate) struct World {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) nodes: Vec<NodeLike>,
     pub(crate) daemons: Vec<Daemon>,
+    pub(crate) reserved: Vec<Reserved>,
 }
+
+/// A capacity reservation: instance type, zone and how many instances.
+pub(crate) type Reserved = (&'static str, &'static str, u32);
 
 #[derive(Clone, Debug)]
 pub(crate) struct PoolLike {
@@ -109,19 +113,21 @@ pub(crate) struct Daemon {
 pub(crate) fn worlds() -> impl Strategy<Value = World> {
     let age =
         select(vec![Age::InFlight, Age::Starting, Age::Running, Age::Running, Age::Unmanaged, Age::Leaving]);
-    (vec(pools(), 1..4), vec(kinds(), 1..6), vec(nodes(age), 0..5), vec(daemons(), 0..3))
-        .prop_map(|(pools, kinds, nodes, daemons)| World { pools, kinds, nodes, daemons })
+    let reserved = prop_oneof![Just(Vec::new()), vec(reserved(), 1..4)];
+    (vec(pools(), 1..4), vec(kinds(), 1..6), vec(nodes(age), 0..5), vec(daemons(), 0..3), reserved)
+        .prop_map(|(pools, kinds, nodes, daemons, reserved)| World { pools, kinds, nodes, daemons, reserved })
 }
 
 /// A cluster in which no node leaves. Pods of leaving nodes are expected nowhere in particular, so they may take
-/// another place in the next plan, and leave theirs to others.
+/// another place in the next plan, and leave theirs to others. Nor is there reserved capacity, which pods wait for
+/// until the next plan.
 pub(crate) fn staying_worlds() -> impl Strategy<Value = World> {
     worlds().prop_map(|world| {
         let stays = |node: NodeLike| match node.age {
             Age::Leaving => NodeLike { age: Age::Running, ..node },
             _ => node,
         };
-        World { nodes: world.nodes.into_iter().map(stays).collect(), ..world }
+        World { nodes: world.nodes.into_iter().map(stays).collect(), reserved: Vec::new(), ..world }
     })
 }
 
@@ -131,7 +137,7 @@ pub(crate) fn quiet_worlds() -> impl Strategy<Value = World> {
     (vec(pools(), 1..3), vec(kinds(), 1..6), vec(nodes(running), 1..7), vec(daemons(), 0..3)).prop_map(
         |(pools, kinds, nodes, daemons)| {
             let kinds = kinds.into_iter().map(|kind| Kind { waiting: 0, ..kind }).collect();
-            World { pools, kinds, nodes, daemons }
+            World { pools, kinds, nodes, daemons, reserved: Vec::new() }
         },
     )
 }
@@ -157,6 +163,8 @@ fn kinds() -> impl Strategy<Value = Kind> {
         (ZONE, Operator::NotIn, "a"),
         (ARCH, Operator::In, "arm64"),
         (CAPACITY_TYPE, Operator::In, "on-demand"),
+        (CAPACITY_TYPE, Operator::NotIn, "spot"),
+        (RESERVATION_ID, Operator::NotIn, "cr-0"),
         (CPUS, Operator::Gt, "2"),
         ("team", Operator::In, "red"),
         ("team", Operator::NotIn, "red"),
@@ -222,6 +230,11 @@ fn nodes(age: impl Strategy<Value = Age>) -> impl Strategy<Value = NodeLike> {
     )
 }
 
+fn reserved() -> impl Strategy<Value = Reserved> {
+    let instance_type = select(vec!["c.large", "m.large", "a.xlarge", "m.2xlarge", "g.xlarge"]);
+    (instance_type, select(vec!["a", "b", "c"]), 0_u32..4)
+}
+
 fn daemons() -> impl Strategy<Value = Daemon> {
     (select(vec![100, 400]), any::<bool>(), any::<bool>()).prop_map(|(cpu, tolerant, on_c_only)| Daemon {
         cpu,
@@ -259,7 +272,11 @@ impl World {
     }
 
     fn events(&self) -> Vec<Event> {
-        let mut events = catalogue::class().events();
+        let ids: Vec<_> = (0..self.reserved.len()).map(|at| format!("cr-{at}")).collect();
+        let reserved = self.reserved.iter().zip(&ids);
+        let reserved: Vec<_> =
+            reserved.map(|((name, zone, count), id)| (*name, *zone, id.as_str(), *count)).collect();
+        let mut events = catalogue::reserving(&reserved).events();
         for (at, like) in self.pools.iter().enumerate() {
             events.extend(like.pool(&pool_name(at), self.team(at)).events());
         }
