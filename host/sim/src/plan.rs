@@ -167,7 +167,7 @@ pub fn text(report: &PlanReport) -> String {
     let columns = ["LAUNCH", "NODEPOOL", "CHEAPEST", "ZONE", "BOUGHT", "PRICE/H", "TYPES", "PODS"];
     let mut rows = vec![columns.map(str::to_owned).to_vec()];
     for launch in &report.launches {
-        let LaunchOffering { instance_type, zone, capacity_type, price } = &launch.cheapest;
+        let LaunchOffering { instance_type, zone, capacity_type, price, .. } = &launch.cheapest;
         let capacity_type: CapacityType = *capacity_type;
         rows.push(vec![
             launch.claim.clone(),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::labels::{Condition, Shape};
 use crate::check::placement::{requests_of, runs_on};
-use crate::check::world::{Place, World, labels_of_pool, launches};
+use crate::check::world::{Place, World, is_same, labels_of_pool, launches};
 use crate::check::{Rule, Violation, broken};
 use crate::model::instance_type::InstanceType;
 use crate::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_CLASS, ZONE, ZONE_ID, normalized};
@@ -59,6 +59,7 @@ fn are_alike(one: &Launch, other: &Launch) -> bool {
         && same_taints
         && one.labels == other.labels
         && one.requirements == other.requirements
+        && one.min_values_relaxed == other.min_values_relaxed
         && one.offerings == other.offerings
 }
 
@@ -119,9 +120,7 @@ fn offerings(world: &World<'_>, launch: &Launch) -> Vec<Violation> {
     for listed in launch.offerings.iter() {
         let instance_type = types.and_then(|types| types.get(listed.instance_type.as_str()));
         let found = instance_type.and_then(|instance_type| {
-            let mut all = instance_type.offerings.iter();
-            let same = all.find(|one| one.zone == listed.zone && one.capacity_type == listed.capacity_type);
-            Some((*instance_type, same?))
+            Some((*instance_type, instance_type.offerings.iter().find(|one| is_same(one, listed))?))
         });
         let Some((instance_type, offering)) = found else {
             violations.push(violation(named(listed), "an offering of the EC2NodeClass"));
@@ -232,15 +231,24 @@ fn types_of<'a>(world: &World<'a>, launch: &'a Launch) -> BTreeMap<&'a str, &'a 
 }
 
 fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violation> {
-    match world.snapshot.settings.min_values {
-        MinValuesPolicy::Strict => {}
-        // The launch is made with as many as there are.
-        MinValuesPolicy::BestEffort => return Vec::new(),
-    }
     let types = types_of(world, launch);
     let mut violations = Vec::new();
+    let may_lower =
+        world.snapshot.settings.min_values == MinValuesPolicy::BestEffort && launch.min_values_relaxed;
+    let mut is_lowered = false;
     for requirement in &pool.requirements {
-        let Some(least) = requirement.min_values else { continue };
+        let Some(wanted) = requirement.min_values else { continue };
+        let least = stated_min_values(launch, &requirement.key).map_or(wanted, |stated| wanted.min(stated));
+        is_lowered |= least < wanted;
+        if least < wanted && !may_lower {
+            let found = format!("a minimum of {least} values of {}", requirement.key);
+            violations.push(broken(
+                Rule::MinValues,
+                &launch.claim,
+                found,
+                &format!("the NodePool's {wanted}"),
+            ));
+        }
         let mut values: BTreeSet<&str> = BTreeSet::new();
         for instance_type in types.values() {
             match normalized(&requirement.key) {
@@ -258,7 +266,17 @@ fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violat
             violations.push(broken(Rule::MinValues, &launch.claim, found, &format!("at least {least}")));
         }
     }
+    if launch.min_values_relaxed && !is_lowered {
+        let found = "minimum values that are said to be lowered and are not";
+        violations.push(broken(Rule::MinValues, &launch.claim, found, "the truth"));
+    }
     violations
+}
+
+/// The largest minimum of distinct values of a label that a launch states.
+fn stated_min_values(launch: &Launch, key: &str) -> Option<u32> {
+    let stated = launch.requirements.iter().filter(|stated| normalized(&stated.key) == normalized(key));
+    stated.filter_map(|stated| stated.min_values).max()
 }
 
 /// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. Any sum

@@ -16,7 +16,7 @@ use crate::model::pod::Pod;
 use crate::model::requirement::{Requirement, Taint, TaintEffect};
 use crate::model::resources::Resources;
 use crate::model::time::Timestamp;
-use crate::plan::{Action, DeleteReason, Launch, Plan};
+use crate::plan::{Action, DeleteReason, Launch, LaunchOffering, Plan};
 use crate::state::Snapshot;
 
 /// The cluster as the plan would leave it.
@@ -187,8 +187,7 @@ impl<'a> World<'a> {
         }
         // On its way: what the node does not say yet, the NodeClaim and the instance say.
         let instance_type = types.and_then(|types| types.get(instance.instance_type.as_str())).copied();
-        let mut labels =
-            of_instance(instance_type, &instance.instance_type, &instance.zone, instance.capacity_type);
+        let mut labels = of_instance(instance_type, instance);
         labels.extend(claim.labels.clone());
         labels.extend(node.into_iter().flat_map(|node| node.labels.clone()));
         let reported = node.map(|node| node.allocatable.clone()).unwrap_or_default();
@@ -202,8 +201,7 @@ impl<'a> World<'a> {
         let types = self.instance_types.get(launch.node_class.as_str());
         let bought = launch.offerings.iter().filter_map(|listed| {
             let instance_type = types?.get(listed.instance_type.as_str())?;
-            let same = |one: &&Offering| one.zone == listed.zone && one.capacity_type == listed.capacity_type;
-            Some((*instance_type, instance_type.offerings.iter().find(same)?))
+            Some((*instance_type, instance_type.offerings.iter().find(|one| is_same(one, listed))?))
         });
         bought.map(|bought| shape_of_offering(&labels, &launch.requirements, bought)).collect()
     }
@@ -322,6 +320,14 @@ fn going(plan: &Plan) -> BTreeMap<&str, &'static str> {
         }
     }
     going
+}
+
+/// Whether a launch lists this offering.
+pub(super) fn is_same(offering: &Offering, listed: &LaunchOffering) -> bool {
+    let reservation = offering.reservation.as_ref().map(|one| &one.id);
+    offering.zone == listed.zone
+        && offering.capacity_type == listed.capacity_type
+        && reservation == listed.reservation.as_ref()
 }
 
 /// The form that a node bought by one offering will have.

@@ -45,7 +45,9 @@ pub(crate) fn place(
         return None;
     }
     let mut placed = Placed::none(waiting.len());
-    let mut rungs: Vec<Option<usize>> = waiting.iter().map(|group| Some(group.demand)).collect();
+    // Who may be on reserved capacity is left to Karpenter's order, which knows who holds what.
+    let first = |group: &Waiting<'_>| Some(group.demand).filter(|at| !schedule.problem.may_be_reserved(*at));
+    let mut rungs: Vec<Option<usize>> = waiting.iter().map(first).collect();
     let mut is_first = true;
     while rungs.iter().any(Option::is_some) {
         for (at, group) in waiting.iter().enumerate() {

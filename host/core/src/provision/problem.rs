@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::model::instance_type::CapacityType;
+use crate::model::labels;
 use crate::model::node_pool::NodePool;
 use crate::model::requirement::Requirement;
 use crate::model::time::Timestamp;
@@ -20,10 +21,12 @@ use crate::provision::listing::Listings;
 use crate::provision::places::{Places, Soft, is_hard};
 use crate::provision::problem::mask::{Mask, mask};
 use crate::provision::requirements::{self, ByKey};
+use crate::provision::reservations::Reservations;
 use crate::provision::selector::Namespaces;
 use crate::provision::template::{Room, Template, overheads_of, shape_of};
 use crate::provision::topology::{Concern, Rule, RuleKey, rules_of_wishes};
 use crate::provision::universe::Universe;
+use crate::provision::universe::ways::CapacityMask;
 use crate::provision::wishes::{Rung, SoftTaints, rungs};
 use crate::settings::{MinValuesPolicy, Settings};
 use crate::state::Snapshot;
@@ -58,6 +61,8 @@ pub(crate) struct Problem<'a> {
     /// The first rung of each group: its demand with all its wishes.
     pub(crate) by_group: BTreeMap<GroupId, usize>,
     pub(crate) listings: Listings,
+    /// What is left of capacity reservations.
+    pub(crate) reservations: Reservations,
     masks: IndexMap<ByKey, Arc<[Mask]>, FxBuildHasher>,
     namespaces: &'a Namespaces,
     settings: &'a Settings,
@@ -106,6 +111,7 @@ impl<'a> Problem<'a> {
             demands: Vec::new(),
             by_group: BTreeMap::new(),
             listings: Listings::default(),
+            reservations: Reservations::default(),
             masks: IndexMap::default(),
             namespaces: &snapshot.namespaces,
             settings: &snapshot.settings,
@@ -114,6 +120,7 @@ impl<'a> Problem<'a> {
             axes,
         };
         problem.withdraw_unavailable(snapshot, now);
+        problem.count_reservations(snapshot);
         problem.add_templates(snapshot, &names);
         let softly = |template: &Template| !template.pool.taints.iter().all(is_hard);
         if problem.places.has_soft_taints() || problem.templates.iter().any(softly) {
@@ -137,6 +144,20 @@ impl<'a> Problem<'a> {
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
                 Arc::make_mut(universe).withdraw(at, zone, capacity_type);
+            }
+        }
+    }
+
+    /// Works out what is left of capacity reservations. Those of which nothing is are for sale no more, and nobody
+    /// waits for them.
+    fn count_reservations(&mut self, snapshot: &Snapshot) {
+        let universes = self.universes.iter().map(|universe| &**universe);
+        self.reservations = Reservations::new(universes, snapshot, self.interner);
+        for universe in &mut self.universes {
+            let all = universe.ways.reservations(CapacityMask::MAX).fold(0, |mask, (way, _)| mask | 1 << way);
+            let gone = all & !self.reservations.free(universe, all);
+            if gone != 0 {
+                Arc::make_mut(universe).withdraw_ways(gone);
             }
         }
     }
@@ -186,7 +207,7 @@ impl<'a> Problem<'a> {
             Room::new(pool, &used, used_nodes, self.axes)
         };
         let min_values = pool.requirements.iter().filter_map(|requirement| {
-            Some((self.interner.intern(&requirement.key), requirement.min_values?))
+            Some((self.interner.intern(labels::normalized(&requirement.key)), requirement.min_values?))
         });
         let min_values = min_values.collect();
         Ok(Template { pool: pool.clone(), universe: at, shape, overheads, min_values, room })

@@ -47,6 +47,8 @@ struct Options {
     refusing: Bits,
     /// NodePools that may still have a new node for it.
     templates: Vec<usize>,
+    /// Whether they wait for a capacity reservation that others hold, rather than giving anything up.
+    waits: bool,
 }
 
 /// What becomes of a new node when one more pod joins.
@@ -102,6 +104,9 @@ impl<'a, 'b> Schedule<'a, 'b> {
             if let Some(place) = self.place_on_rung(&mut rungs[rung]) {
                 return Some(place);
             }
+            if rungs[rung].waits {
+                return None;
+            }
             next = self.problem.demands[demand].gentler;
             rung += 1;
         }
@@ -134,7 +139,13 @@ impl<'a, 'b> Schedule<'a, 'b> {
                 refusing.unite_growing(&self.by_template[at]);
             }
         }
-        Options { demand: at, existing: open.iter().filter(has_room).collect(), refusing, templates: welcome }
+        Options {
+            demand: at,
+            existing: open.iter().filter(has_room).collect(),
+            refusing,
+            templates: welcome,
+            waits: false,
+        }
     }
 
     /// Whether pods of a group could run on an existing node at all.
@@ -224,6 +235,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             | Refused::InstanceTypes
             | Refused::MinValues { .. }
             | Refused::Limit => true,
+            Refused::Reserved => false,
         }
     }
 
@@ -234,6 +246,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let (is_settled, is_one_way) = (concern.labels.is_empty(), alternatives.len() == 1);
         match refused {
             Refused::Taint | Refused::HostPort => true,
+            Refused::Reserved => false,
             Refused::Labels | Refused::InstanceTypes => is_settled || is_one_way,
             Refused::MinValues { .. } | Refused::Limit => is_settled,
             Refused::Topology { rule } if self.problem.rules[rule].label.is_none() => self.is_final(refused),
@@ -281,6 +294,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             Joined::Types(types) => draft.shape.types = types,
             Joined::Shape(shape) => draft.shape = shape,
         }
+        self.problem.release_unusable(draft);
         let is_last = draft.last.as_ref().is_some_and(|(last, _)| *last == demand);
         if !is_last {
             self.note_last(place, demand);
@@ -335,6 +349,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             requests: &draft.requests,
             host_ports: &draft.host_ports,
             place,
+            held: draft.held,
             pods: 1,
             settle: Settle::Now,
         };
@@ -364,6 +379,11 @@ impl<'a, 'b> Schedule<'a, 'b> {
                     self.take(place, at);
                     return Some(place);
                 }
+                // A lighter NodePool would be another answer to what will have been answered by the next decision.
+                Err(Refused::Reserved) => {
+                    options.waits = true;
+                    return None;
+                }
                 Err(refused) if self.is_final_on_new(refused, at) => drop(options.templates.remove(tried)),
                 Err(_) => tried += 1,
             }
@@ -382,6 +402,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn add(&mut self, draft: Draft) {
         let template = &mut self.problem.templates[draft.template];
         template.room.take(&draft.charged);
+        self.problem.reservations.hold(&self.problem.universes[template.universe], draft.held);
         let mut room = self.problem.universes[template.universe].most(&draft.shape.types);
         if let [everywhere] = template.overheads.as_slice() {
             less(&mut room, &standard(&everywhere.requests));

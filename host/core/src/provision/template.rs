@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::instance_type::CapacityType;
 use crate::model::labels;
 use crate::model::node_pool::{NODES, NodePool};
 use crate::model::pod::PodSpec;
@@ -12,7 +13,8 @@ use crate::provision::amounts::{self, Amounts, Axes};
 use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
-use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
+use crate::provision::universe::ways::{CapacityMask, all_of};
+use crate::provision::universe::{Axis, Universe, ZoneMask};
 use crate::why::{Lacking, Why};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
@@ -166,6 +168,14 @@ impl Shape {
                 self.capacity_types &= universe.capacity_mask(values, interner);
                 self.capacity_types != 0
             }
+            Axis::ReservationId => {
+                self.capacity_types &= universe.ways.with_id(values, interner);
+                self.capacity_types != 0
+            }
+            Axis::ReservationType => {
+                self.capacity_types &= universe.ways.with_kind(values, interner);
+                self.capacity_types != 0
+            }
             // A node that does not exist yet has no name that a pod could have asked for.
             Axis::Hostname => values.admits_absence(),
             Axis::Single => {
@@ -199,7 +209,20 @@ impl Shape {
 
     /// What the shape allows for a label, in words.
     fn describe(&self, key: Sym, universe: &Universe, interner: &Interner) -> String {
-        let listed = self.domains(key, universe).map(|values| texts(&values, interner));
+        let reserved = self.capacity_types & all_of(CapacityType::Reserved);
+        let values = match universe.axis(key) {
+            // A node need not be reserved, and yet this is all that it could have.
+            Axis::ReservationId => universe.ways.ids_in(reserved),
+            Axis::ReservationType => universe.ways.kinds_in(reserved),
+            Axis::Zone
+            | Axis::ZoneId
+            | Axis::CapacityType
+            | Axis::Hostname
+            | Axis::Single
+            | Axis::Several
+            | Axis::Custom => self.domains(key, universe),
+        };
+        let listed = values.map(|values| texts(&values, interner));
         match (universe.axis(key), listed) {
             (Axis::Hostname, _) => "new nodes only".to_owned(),
             (_, Some(values)) if values.is_empty() => "nothing".to_owned(),
@@ -230,6 +253,8 @@ impl Shape {
             Axis::Zone => Some(universe.zones_in(self.zones)),
             Axis::ZoneId => Some(universe.zone_ids_in(self.zones)),
             Axis::CapacityType => Some(universe.capacity_types_in(self.capacity_types)),
+            Axis::ReservationId => universe.ways.ids_in(self.capacity_types),
+            Axis::ReservationType => universe.ways.kinds_in(self.capacity_types),
             Axis::Hostname => None,
             Axis::Single => Some(universe.values_among(key, &self.types)),
             Axis::Several => {

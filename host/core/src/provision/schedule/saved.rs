@@ -10,6 +10,7 @@ use crate::provision::bits::Bits;
 use crate::provision::draft::Draft;
 use crate::provision::order::Order;
 use crate::provision::problem::Problem;
+use crate::provision::reservations::Reservations;
 use crate::provision::schedule::Schedule;
 use crate::provision::schedule::looks::Looks;
 use crate::provision::template::Room;
@@ -24,6 +25,7 @@ pub(crate) struct Saved {
     loads: Vec<(Amounts, Vec<HostPort>, VolumeRoom)>,
     rules: Vec<Rule>,
     limits: Vec<Room>,
+    reservations: Reservations,
     drafts: Vec<Draft>,
     order: Order,
     rooms: Vec<[u64; STANDARD_AXES]>,
@@ -42,6 +44,7 @@ impl Schedule<'_, '_> {
                 .collect(),
             rules: rules.clone(),
             limits: templates.iter().map(|template| template.room.clone()).collect(),
+            reservations: self.problem.reservations.clone(),
             drafts: self.drafts.clone(),
             order: self.order.clone(),
             rooms: self.rooms.clone(),
@@ -62,6 +65,7 @@ impl Schedule<'_, '_> {
         for (template, room) in templates.iter_mut().zip(&mut other.limits) {
             swap(&mut template.room, room);
         }
+        swap(&mut self.problem.reservations, &mut other.reservations);
         swap(&mut self.drafts, &mut other.drafts);
         swap(&mut self.order, &mut other.order);
         swap(&mut self.rooms, &mut other.rooms);

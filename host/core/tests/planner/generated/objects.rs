@@ -117,7 +117,7 @@ impl World {
             let same = of_type.iter().find(|o| o.zone == *zone && o.capacity_type == capacity_type);
             let price = same.expect("an offering of the catalogue").price;
             let (instance_type, zone) = ((*instance_type).to_owned(), (*zone).to_owned());
-            LaunchOffering { instance_type, zone, capacity_type, price }
+            LaunchOffering { instance_type, zone, capacity_type, reservation: None, price }
         };
         let offerings: Vec<_> = self.refused.iter().map(offering).collect();
         let outcome = Outcome::InsufficientCapacity { claim: "gone".into(), offerings, at: at(LATE) };

@@ -301,6 +301,7 @@ impl Draft {
             self.offers.iter().filter(|offer| types.contains(&offer.instance_type) && offer.way == way);
         let mut listed: Vec<_> = listed
             .map(|offer| LaunchOffering {
+                reservation: None,
                 instance_type: pool.types[offer.instance_type].name.clone(),
                 zone: offer.zone.clone(),
                 capacity_type: offer.way,
