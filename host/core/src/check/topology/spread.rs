@@ -36,15 +36,18 @@ struct Spread {
 struct Universe<'a> {
     shapes: Vec<(&'a NodePool, Shape<'a>)>,
     /// By label and by its value, which of them can have it.
-    by_domain: RefCell<BTreeMap<String, Rc<BTreeMap<String, Vec<usize>>>>>,
+    by_domain: RefCell<BTreeMap<String, Rc<ByDomain>>>,
 }
 
+/// By value of a label the positions of the shapes that can have it.
+type ByDomain = BTreeMap<String, Vec<usize>>;
+
 impl Universe<'_> {
-    fn by_domain(&self, key: &str) -> Rc<BTreeMap<String, Vec<usize>>> {
+    fn by_domain(&self, key: &str) -> Rc<ByDomain> {
         if let Some(known) = self.by_domain.borrow().get(key) {
             return Rc::clone(known);
         }
-        let mut by_domain: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut by_domain = ByDomain::new();
         for (at, (_, shape)) in self.shapes.iter().enumerate() {
             for domain in shape.values(key).all().iter().filter(|domain| !domain.is_empty()) {
                 by_domain.entry((*domain).to_string()).or_default().push(at);
