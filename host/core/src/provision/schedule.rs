@@ -4,27 +4,23 @@
 //! Pods of one group are equal, so what refuses one of them for good refuses all: each group looks at each node
 //! at most once more than it puts pods there.
 
+mod count;
 mod looks;
+mod saved;
 mod settled;
 
 use std::borrow::Cow;
 
-use crate::model::pod::HostPort;
-use crate::model::requirement::{Requirement, untolerated};
-use crate::provision::amounts::{self, Amounts};
+use crate::provision::amounts;
 use crate::provision::bits::Bits;
 use crate::provision::draft::{Candidate, Draft, Refused, Settle, collide};
-use crate::provision::intern::Sym;
 use crate::provision::order::Order;
 use crate::provision::places::is_tolerated;
-use crate::provision::problem::{Demand, Problem, is_counted};
-use crate::provision::requirements;
-use crate::provision::reservations::Reservations;
+use crate::provision::problem::{Demand, Problem};
 use crate::provision::schedule::looks::Looks;
-use crate::provision::template::{Room, Shape};
-use crate::provision::topology::{Count, Domain, Place, Rule};
+use crate::provision::template::Shape;
+use crate::provision::topology::{Count, Domain, Place};
 use crate::provision::universe::STANDARD_AXES;
-use crate::provision::volumes::VolumeRoom;
 use crate::why::TopologyRule;
 
 /// A schedule in the making.
@@ -40,21 +36,6 @@ pub(crate) struct Schedule<'a, 'b> {
     rooms: Vec<[u64; STANDARD_AXES]>,
     /// The new nodes of each template, as places.
     by_template: Vec<Bits>,
-}
-
-/// What is changed while pods are placed.
-#[derive(Debug)]
-pub(crate) struct Saved {
-    /// Of each existing node what is free, the host ports taken, and what it can still attach.
-    loads: Vec<(Amounts, Vec<HostPort>, VolumeRoom)>,
-    rules: Vec<Rule>,
-    limits: Vec<Room>,
-    reservations: Reservations,
-    drafts: Vec<Draft>,
-    order: Order,
-    rooms: Vec<[u64; STANDARD_AXES]>,
-    by_template: Vec<Bits>,
-    looks: Looks,
 }
 
 /// What one group may still try on one rung.
@@ -85,47 +66,6 @@ impl<'a, 'b> Schedule<'a, 'b> {
         Self { problem, drafts, looks, order, rooms, by_template }
     }
 
-    /// What is changed while pods are placed, to go back to.
-    pub(crate) fn save(&self) -> Saved {
-        let Problem { existing, rules, templates, .. } = &*self.problem;
-        Saved {
-            loads: existing
-                .iter()
-                .map(|node| (node.free.clone(), node.host_ports.clone(), node.volumes.clone()))
-                .collect(),
-            rules: rules.clone(),
-            limits: templates.iter().map(|template| template.room.clone()).collect(),
-            reservations: self.problem.reservations.clone(),
-            drafts: self.drafts.clone(),
-            order: self.order.clone(),
-            rooms: self.rooms.clone(),
-            by_template: self.by_template.clone(),
-            looks: self.looks.clone(),
-        }
-    }
-
-    /// Goes to another state of this schedule and leaves it where it was.
-    pub(crate) fn swap(&mut self, mut other: Saved) -> Saved {
-        use std::mem::swap;
-        let Problem { existing, rules, templates, .. } = &mut *self.problem;
-        for (node, (free, host_ports, volumes)) in existing.iter_mut().zip(&mut other.loads) {
-            swap(&mut node.free, free);
-            swap(&mut node.host_ports, host_ports);
-            swap(&mut node.volumes, volumes);
-        }
-        swap(rules, &mut other.rules);
-        for (template, room) in templates.iter_mut().zip(&mut other.limits) {
-            swap(&mut template.room, room);
-        }
-        swap(&mut self.problem.reservations, &mut other.reservations);
-        swap(&mut self.drafts, &mut other.drafts);
-        swap(&mut self.order, &mut other.order);
-        swap(&mut self.rooms, &mut other.rooms);
-        swap(&mut self.by_template, &mut other.by_template);
-        swap(&mut self.looks, &mut other.looks);
-        other
-    }
-
     /// Puts up to `pods` pods of a group somewhere, and says where. Those for which there is no place are not
     /// among the answers.
     ///
@@ -138,6 +78,18 @@ impl<'a, 'b> Schedule<'a, 'b> {
                 Some(place) => places.push(place),
                 None => break,
             }
+        }
+        places
+    }
+
+    /// The same with the wishes of this rung only.
+    pub(crate) fn place_on_this_rung(&mut self, demand: usize, pods: usize) -> Vec<Place> {
+        let mut options = self.options(demand);
+        let mut places = Vec::new();
+        while places.len() < pods
+            && let Some(place) = self.place_on_rung(&mut options)
+        {
+            places.push(place);
         }
         places
     }
@@ -483,87 +435,6 @@ impl<'a, 'b> Schedule<'a, 'b> {
         for port in ports {
             if let Some(at) = node.host_ports.iter().position(|taken| *taken == port) {
                 node.host_ports.remove(at);
-            }
-        }
-    }
-
-    fn count(&mut self, place: Place, demand: usize, count: Count) {
-        self.count_by(place, demand, (1, count), |_| true);
-    }
-
-    /// Counts pods on a new node for the rules that count by node.
-    fn count_on_host(&mut self, place: Place, demand: usize, pods: u32) {
-        self.count_by(place, demand, (pods, Count::Up), |rule| rule.label.is_none());
-    }
-
-    fn count_by(
-        &mut self,
-        place: Place,
-        demand: usize,
-        (pods, count): (u32, Count),
-        for_rule: impl Fn(&Rule) -> bool,
-    ) {
-        // Taken out for a moment, because the rules that are counted are looked up while they are changed.
-        let concern = std::mem::take(&mut self.problem.demands[demand].concern);
-        for at in concern.meant.iter().copied() {
-            if !for_rule(&self.problem.rules[at]) {
-                continue;
-            }
-            // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
-            let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
-            let is_seen = (is_new && concern.own.contains(&at)) || self.is_looked_at(place, at);
-            if is_seen && let Some(domain) = self.domain_of_rule(place, at) {
-                self.problem.rules[at].count_matching(domain, pods, count);
-            }
-        }
-        for at in concern.stated.iter().copied() {
-            if !for_rule(&self.problem.rules[at]) {
-                continue;
-            }
-            if let Some(domain) = self.domain_of_rule(place, at) {
-                self.problem.rules[at].count_owners(domain, pods, count);
-            }
-        }
-        self.problem.demands[demand].concern = concern;
-    }
-
-    /// Whether a rule counts the pods on a place at all.
-    fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
-        let Problem { rules, existing, templates, universes, interner, .. } = &mut *self.problem;
-        let what = &rules[rule].what;
-        if what.affinity.is_empty() && what.tolerations.is_none() {
-            return true;
-        }
-        let Some(draft) = place.checked_sub(existing.len()) else {
-            let node = &existing[place];
-            return is_counted(&node.labels, &node.taints, what);
-        };
-        let draft = &self.drafts[draft];
-        let template = &templates[draft.template];
-        let tolerated =
-            what.tolerations.as_ref().is_none_or(|t| untolerated(&template.pool.taints, t).is_none());
-        let universe = &universes[template.universe];
-        let mut could_be = |term: &Vec<Requirement>| {
-            let wanted = requirements::collect(term, interner);
-            draft.shape.and(&wanted, universe, interner).is_ok()
-        };
-        tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
-    }
-
-    fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
-        let rule = &self.problem.rules[rule];
-        self.domain(place, rule.label)
-    }
-
-    /// The domain that a place is in. A new node that could be in several is in none yet.
-    fn domain(&self, place: Place, label: Option<Sym>) -> Option<Domain> {
-        let Some(label) = label else { return Some(Domain::Host(place)) };
-        match place.checked_sub(self.problem.existing.len()) {
-            None => self.problem.places.value_at(place, label).map(Domain::Label),
-            Some(draft) => {
-                let draft = &self.drafts[draft];
-                let universe = &self.problem.universes[self.problem.templates[draft.template].universe];
-                draft.shape.only(label, universe).map(Domain::Label)
             }
         }
     }

@@ -11,6 +11,7 @@ mod limits;
 mod min_values;
 mod packing;
 mod pools;
+mod prices;
 mod reservations;
 mod spread;
 mod together;
