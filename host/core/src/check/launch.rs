@@ -11,7 +11,7 @@ use crate::check::{Rule, Violation, broken};
 use crate::model::instance_type::InstanceType;
 use crate::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_CLASS, ZONE, ZONE_ID, normalized};
 use crate::model::node_pool::{NODES, NodePool};
-use crate::model::requirement::Requirement;
+use crate::model::requirement::{Requirement, untolerated};
 use crate::model::resources::Resources;
 use crate::plan::{Launch, LaunchOffering};
 use crate::settings::MinValuesPolicy;
@@ -45,7 +45,7 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
         let Kind { violations: shared, types, .. } = &kinds[ord];
         let of_this = |one: &Violation| Violation { subject: launch.claim.clone(), ..one.clone() };
         violations.extend(shared.iter().map(of_this));
-        violations.extend(room(launch, place, types));
+        violations.extend(room(world, launch, place, types));
     }
     violations.extend(limits(world));
     violations
@@ -279,11 +279,17 @@ fn stated_min_values(launch: &Launch, key: &str) -> Option<u32> {
     stated.filter_map(|stated| stated.min_values).max()
 }
 
-/// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. When
-/// the DaemonSet pods differ from offering to offering, any sum between the smallest and the largest will do.
-fn room(launch: &Launch, place: &Place<'_>, types: &[(&InstanceType, Resources)]) -> Vec<Violation> {
+/// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. Any sum
+/// will do between the smallest over the offerings and that with all DaemonSet pods that tolerate the node: which of
+/// them come is known in the end by the one offering that is bought.
+fn room(
+    world: &World<'_>,
+    launch: &Launch,
+    place: &Place<'_>,
+    types: &[(&InstanceType, Resources)],
+) -> Vec<Violation> {
     let pods = requests_of(&place.coming);
-    let mut sums: Option<(Resources, Resources)> = None;
+    let mut least: Option<Resources> = None;
     let mut violations = Vec::new();
     for (instance_type, daemons) in types {
         let total = pods.plus(daemons);
@@ -293,12 +299,12 @@ fn room(launch: &Launch, place: &Place<'_>, types: &[(&InstanceType, Resources)]
             let expected = format!("at most {}", allocatable.get(resource));
             violations.push(broken(Rule::Room, &launch.claim, found, &expected));
         }
-        sums = Some(match sums {
-            None => (total.clone(), total),
-            Some((least, most)) => (smaller(&least, &total), Resources::max(&most, &total)),
-        });
+        least = Some(least.map_or_else(|| total.clone(), |least| smaller(&least, &total)));
     }
-    if let Some((least, most)) = sums
+    let sets = world.snapshot.daemon_sets.values();
+    let tolerant = sets.filter(|set| untolerated(&place.taints, &set.spec.tolerations).is_none());
+    let most = tolerant.fold(pods, |sum, set| sum.plus(&set.spec.requests));
+    if let Some(least) = least
         && !(least.fits_in(&launch.requests) && launch.requests.fits_in(&most))
     {
         let found = format!("{:?}", launch.requests);

@@ -11,7 +11,7 @@ use crate::provision::intern::Sym;
 use crate::provision::listing::lacking_values;
 use crate::provision::places::is_tolerated;
 use crate::provision::problem::{Alternative, Demand, Problem};
-use crate::provision::requirements::Values;
+use crate::provision::requirements::{self, Values};
 use crate::provision::template::{Shape, Template};
 use crate::provision::topology::{Concern, Domain, Place};
 use crate::provision::universe::ways::CapacityMask;
@@ -234,8 +234,11 @@ impl Problem<'_> {
     ) -> Result<(), Refused> {
         let universe = &self.universes[template.universe];
         if let Some(value) = shape.only(label, universe) {
-            let refusing = self.refusing(concern, Some(label), Domain::Label(value));
-            return refusing.map_or(Ok(()), |rule| Err(Refused::Topology { rule }));
+            if let Some(rule) = self.refusing(concern, Some(label), Domain::Label(value)) {
+                return Err(Refused::Topology { rule });
+            }
+            self.state(shape, universe, label, value);
+            return Ok(());
         }
         let values = shape.domains(label, universe);
         // Without the label there is no domain: nothing to be near to, nothing to keep away from.
@@ -296,7 +299,17 @@ impl Problem<'_> {
         let mut chosen = shape.clone();
         chosen.restrict(label, &Values::of([value]), universe, self.interner).ok()?;
         universe.keep_offered(&mut chosen.types, chosen.zones, chosen.capacity_types);
+        self.state(&mut chosen, universe, label, value);
         (!chosen.types.is_empty()).then_some(chosen)
+    }
+
+    /// Lets the launch say which value a rule counts its pods by. Until an instance is there nothing else says it.
+    fn state(&self, shape: &mut Shape, universe: &Universe, label: Sym, value: Sym) {
+        let is_said = requirements::get(&shape.custom, label).is_some();
+        if universe.axis(label) == Axis::Single && !is_said {
+            let custom = Arc::make_mut(&mut shape.custom);
+            requirements::add(custom, label, Values::of([value]), self.interner);
+        }
     }
 
     /// The first rule over `label` (`None`: the hostname) that does not let a pod into a domain.
@@ -350,20 +363,17 @@ impl Problem<'_> {
             pods: 1,
             settle,
         };
-        let full = self.join(&onto, demand)?;
-        let mut shape = if template.room.is_unlimited() {
-            full
-        } else {
-            let mut within = empty.clone().into_owned();
-            template.room.keep_within(&mut within.types, universe);
-            if !within.types.intersects(&full.types) {
-                return Err(Refused::Limit);
-            }
-            if within.types == empty.types {
-                full
-            } else {
-                // Joined anew, because the cheapest domain among the types within limits may be another.
-                self.join(&Candidate { shape: &within, ..onto }, demand)?
+        let mut within = Cow::Borrowed(&*empty);
+        if !template.room.is_unlimited() {
+            template.room.keep_within(&mut within.to_mut().types, universe);
+        }
+        // What would break a limit is left out first, because the cheapest domain of what is left may be another.
+        let mut shape = match self.join(&Candidate { shape: &within, ..onto }, demand) {
+            Ok(shape) => shape,
+            Err(refused) if within.types == empty.types => return Err(refused),
+            Err(refused) => {
+                let full = self.join(&onto, demand)?;
+                return Err(if within.types.intersects(&full.types) { refused } else { Refused::Limit });
             }
         };
         let held = self.held_by(template, &mut shape)?;

@@ -239,6 +239,21 @@ impl<'a, 'b> Schedule<'a, 'b> {
         }
     }
 
+    /// The same of a new node, which may still become several things: what it is narrowed to for a pod, and so what
+    /// refuses the pod then, may be something else once other domains are the emptiest.
+    fn is_final_on_new(&self, refused: Refused, demand: usize) -> bool {
+        let Demand { alternatives, concern, .. } = &self.problem.demands[demand];
+        let (is_settled, is_one_way) = (concern.labels.is_empty(), alternatives.len() == 1);
+        match refused {
+            Refused::Taint | Refused::HostPort => true,
+            Refused::Reserved => false,
+            Refused::Labels | Refused::InstanceTypes => is_settled || is_one_way,
+            Refused::MinValues { .. } | Refused::Limit => is_settled,
+            Refused::Topology { rule } if self.problem.rules[rule].label.is_none() => self.is_final(refused),
+            Refused::Topology { .. } => is_one_way && concern.labels.len() == 1 && self.is_final(refused),
+        }
+    }
+
     fn place_on_draft(&mut self, options: &mut Options) -> Option<Place> {
         let at = options.demand;
         let refused_now = self.refused_by_rules(at);
@@ -260,7 +275,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
                     found = Some((place, joined));
                     break;
                 }
-                Err(refused) if self.is_final(refused) => refusing.push(place),
+                Err(refused) if self.is_final_on_new(refused, at) => refusing.push(place),
                 Err(_) => {}
             }
         }
@@ -339,6 +354,10 @@ impl<'a, 'b> Schedule<'a, 'b> {
             settle: Settle::Now,
         };
         let demand = &self.problem.demands[at];
+        // Asked anew, because a gentler rung may have opened the node after this one was first tried.
+        if !is_tolerated(&template.pool.taints, &demand.group.spec.tolerations, demand.soft) {
+            return Err(Refused::Taint);
+        }
         match &draft.last {
             Some((last, settled)) if *last == at => {
                 let types = self.problem.join_again(&onto, demand, settled)?;
@@ -365,7 +384,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
                     options.waits = true;
                     return None;
                 }
-                Err(refused) if self.is_final(refused) => drop(options.templates.remove(tried)),
+                Err(refused) if self.is_final_on_new(refused, at) => drop(options.templates.remove(tried)),
                 Err(_) => tried += 1,
             }
         }
