@@ -10,13 +10,14 @@ use crate::model::instance_type::CapacityType;
 use crate::model::labels::RESERVATION_ID;
 use crate::model::node::NodeClaim;
 use crate::model::requirement::{Operator, Requirement};
-use crate::plan::Launch;
+use crate::plan::{Launch, Plan};
+use crate::state::Snapshot;
 
 /// Judges what the launches of a plan list of reserved capacity, in order.
 pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let instances = instances(world);
-    let mut promised = promised_before(world);
+    let instances = instances(world.snapshot);
+    let mut promised = promised_before(world.snapshot, world.plan);
     for launch in launches(world.plan) {
         violations.extend(alone(launch));
         let listed: BTreeSet<&str> =
@@ -44,6 +45,13 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
     violations
 }
 
+/// The reservations of which nothing was left before the plan: they are for sale no more.
+pub(super) fn spent<'a>(snapshot: &'a Snapshot, plan: &Plan) -> BTreeSet<&'a str> {
+    let promised = promised_before(snapshot, plan);
+    let is_spent = |id: &str, has: u32| promised.get(id).is_some_and(|promised| *promised >= has) || has == 0;
+    instances(snapshot).into_iter().filter(|(id, has)| is_spent(id, *has)).map(|(id, _)| id).collect()
+}
+
 /// A launch of reserved capacity lists nothing else: all of it was held for this.
 fn alone(launch: &Launch) -> Option<Violation> {
     let is_reserved = |capacity_type: CapacityType| capacity_type == CapacityType::Reserved;
@@ -54,9 +62,9 @@ fn alone(launch: &Launch) -> Option<Violation> {
 }
 
 /// How many instances each reservation has: the fewest that any EC2NodeClass says.
-fn instances<'a>(world: &World<'a>) -> BTreeMap<&'a str, u32> {
+fn instances(snapshot: &Snapshot) -> BTreeMap<&str, u32> {
     let mut instances: BTreeMap<&str, u32> = BTreeMap::new();
-    let types = world.snapshot.node_classes.values().flat_map(|class| class.instance_types.iter());
+    let types = snapshot.node_classes.values().flat_map(|class| class.instance_types.iter());
     for one in types.flat_map(|one| &one.offerings).filter_map(|offering| offering.reservation.as_ref()) {
         let known = instances.entry(&one.id).or_insert(one.instances);
         *known = one.instances.min(*known);
@@ -65,13 +73,13 @@ fn instances<'a>(world: &World<'a>) -> BTreeMap<&'a str, u32> {
 }
 
 /// How many instances of each reservation run, or may come of launches that were decided before.
-fn promised_before<'a>(world: &World<'a>) -> BTreeMap<&'a str, u32> {
+fn promised_before<'a>(snapshot: &'a Snapshot, plan: &Plan) -> BTreeMap<&'a str, u32> {
     // The state may remember already that it asked for what the plan launches: it is added one by one.
-    let launched: BTreeSet<&str> = launches(world.plan).map(|launch| launch.claim.as_str()).collect();
-    let asked = world.snapshot.asked.values().filter(|claim| !launched.contains(claim.name.as_str()));
+    let launched: BTreeSet<&str> = launches(plan).map(|launch| launch.claim.as_str()).collect();
+    let asked = snapshot.asked.values().filter(|claim| !launched.contains(claim.name.as_str()));
     let mut promised = BTreeMap::new();
-    for claim in world.snapshot.claims.values().chain(asked) {
-        if !world.snapshot.refused.contains(&claim.name) {
+    for claim in snapshot.claims.values().chain(asked) {
+        if !snapshot.refused.contains(&claim.name) {
             for id in ids(claim) {
                 *promised.entry(id).or_default() += 1;
             }

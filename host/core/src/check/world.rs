@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::check::labels::{Fixed, Shape, of_instance};
+use crate::check::reservations::spent;
 use crate::event::NoticeKind;
 use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
@@ -34,6 +35,8 @@ pub(super) struct World<'a> {
     pub(super) instance_types: BTreeMap<&'a str, BTreeMap<&'a str, &'a InstanceType>>,
     /// The offerings that EC2 has refused of late: instance type, zone, capacity type.
     refused: BTreeSet<(&'a str, &'a str, CapacityType)>,
+    /// The capacity reservations of which nothing is left, by id.
+    spent: BTreeSet<&'a str>,
 }
 
 /// Somewhere a pod can be.
@@ -85,6 +88,7 @@ impl<'a> World<'a> {
             placements: placements(plan),
             instance_types: classes.collect(),
             refused: refused(snapshot, now),
+            spent: spent(snapshot, plan),
         };
         if concerns_places(plan) {
             world.add_places();
@@ -233,10 +237,12 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether an offering is for sale: the catalogue says so, and EC2 has not refused it of late.
+    /// Whether an offering is for sale: the catalogue says so, EC2 has not refused it of late, and where it is reserved
+    /// something is left.
     pub(super) fn is_for_sale(&self, instance_type: &InstanceType, offering: &Offering) -> bool {
         let key = (instance_type.name.as_str(), offering.zone.as_str(), offering.capacity_type);
-        offering.available && !self.refused.contains(&key)
+        let is_left = offering.reservation.as_ref().is_none_or(|one| !self.spent.contains(one.id.as_str()));
+        offering.available && is_left && !self.refused.contains(&key)
     }
 
     /// Whether EC2 takes the instance back for certain.

@@ -77,7 +77,10 @@ fn no_reservation_is_promised_more_often_than_it_has_instances() {
             ),
             (
                 |scene| scene.small().offerings[3].reservation.as_mut().unwrap().instances = 1,
-                &["capacity reservation: new: found 2 instances of cr-1 promised, expected at most 1"],
+                &[
+                    "offering: new: found small reserved in a, which is not available, expected one that is",
+                    "capacity reservation: new: found 2 instances of cr-1 promised, expected at most 1",
+                ],
             ),
         ],
     );
