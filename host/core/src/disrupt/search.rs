@@ -73,7 +73,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     }
 
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
-    pub(crate) fn make_room_for_waiting(&mut self, work: Work) {
+    pub(crate) fn make_room_for_waiting(&mut self, work: Work<'_>) {
         let overdue = keep_nominated(&mut self.schedule, &work);
         let mut wanted = work.wanted;
         for (group, uid) in overdue {
@@ -81,7 +81,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         }
         for waiting in in_order(self.snapshot, &self.schedule, wanted) {
             for uid in waiting.pods {
-                let Some(group) = self.snapshot.group_of(&uid) else { continue };
+                let Some(group) = self.snapshot.group_of(uid) else { continue };
                 let Some(place) = self.put(waiting.demand, Takes::Waiting) else { break };
                 let pod = Moved { demand: waiting.demand, group, from: None };
                 self.arrived.entry(place).or_default().push(pod);

@@ -1,5 +1,6 @@
 //! A new node in the making: what it may still become, given the pods that are on it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::model::pod::HostPort;
@@ -12,7 +13,7 @@ use crate::provision::problem::{Alternative, Demand, Problem};
 use crate::provision::requirements::Values;
 use crate::provision::template::{Shape, Template};
 use crate::provision::topology::{Concern, Domain, Place};
-use crate::provision::universe::{Axis, Universe};
+use crate::provision::universe::{Axis, Universe, ZoneMask};
 use crate::why::TopologyRule;
 
 /// A new node in the making.
@@ -43,13 +44,25 @@ pub(crate) enum Refused {
     Topology { rule: usize },
 }
 
-/// A pod's way onto a new node.
+/// Whether labels that rules are about are settled as a pod joins, or were before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settle {
+    Now,
+    /// The pods have been given a domain, and are counted there.
+    Before,
+}
+
+/// A pod's way onto a new node, or that of several pods of a kind at once.
+#[derive(Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     pub(crate) template: &'a Template,
     pub(crate) shape: &'a Shape,
     pub(crate) requests: &'a [u64],
     pub(crate) host_ports: &'a [HostPort],
     pub(crate) place: Place,
+    /// How many pods join.
+    pub(crate) pods: u32,
+    pub(crate) settle: Settle,
 }
 
 impl Problem<'_> {
@@ -138,7 +151,11 @@ impl Problem<'_> {
             return Err(Refused::InstanceTypes);
         }
         let mut shape = Shape { types, zones, capacity_types, custom };
-        for label in &demand.concern.labels {
+        let unsettled = match onto.settle {
+            Settle::Now => demand.concern.labels.as_slice(),
+            Settle::Before => &[],
+        };
+        for label in unsettled {
             self.settle(&mut shape, template, &demand.concern, *label)?;
         }
         self.check_min_values(template, &shape)?;
@@ -149,11 +166,17 @@ impl Problem<'_> {
     fn keep_holding(&self, types: &mut Bits, onto: &Candidate<'_>, demand: &Demand) {
         let universe = &self.universes[onto.template.universe];
         let ports = &demand.group.spec.host_ports;
-        let rows = |daemons| [onto.requests, demand.requests.as_slice(), daemons];
+        let joining = if onto.pods == 1 {
+            Cow::Borrowed(demand.requests.as_slice())
+        } else {
+            let pods = u64::from(onto.pods);
+            Cow::Owned(demand.requests.iter().map(|amount| amount.saturating_mul(pods)).collect())
+        };
+        let rows = |daemons| [onto.requests, &*joining, daemons];
         if let [everywhere] = onto.template.overheads.as_slice()
             && ports.is_empty()
         {
-            universe.keep_fitting(types, &rows(&everywhere.requests));
+            universe.keep_fitting(types, &rows(everywhere.requests.as_slice()));
             return;
         }
         let mut holding = Bits::none(universe.len());
@@ -161,7 +184,7 @@ impl Problem<'_> {
             let mut part = types.clone();
             part.intersect(&overhead.types);
             if !part.is_empty() && !collide(ports, &overhead.host_ports) {
-                universe.keep_fitting(&mut part, &rows(&overhead.requests));
+                universe.keep_fitting(&mut part, &rows(overhead.requests.as_slice()));
                 holding.unite(&part);
             }
         }
@@ -271,7 +294,8 @@ impl Problem<'_> {
         own.or_else(|| concern.repelled.iter().filter(about).find(intolerant)).copied()
     }
 
-    fn pods_in(&self, concern: &Concern, label: Sym, value: Sym) -> u32 {
+    /// How many pods a zone or another domain has in the eyes of the spreads that pods hold to.
+    pub(crate) fn pods_in(&self, concern: &Concern, label: Sym, value: Sym) -> u32 {
         let spreads = concern.own.iter().map(|rule| &self.rules[*rule]);
         let spreads = spreads.filter(|r| r.label == Some(label) && r.what.rule == TopologyRule::Spread);
         spreads.map(|rule| rule.pods_in(Domain::Label(value))).max().unwrap_or(0)
@@ -279,23 +303,40 @@ impl Problem<'_> {
 
     /// A new node of a NodePool for a pod of `demand`, which is not on it yet.
     pub(crate) fn open(&self, template: usize, demand: &Demand, place: Place) -> Result<Draft, Refused> {
+        self.open_in(template, demand, (place, ZoneMask::MAX, Settle::Now))
+    }
+
+    /// The same in some zones only, and perhaps with its domains chosen before.
+    pub(crate) fn open_in(
+        &self,
+        template: usize,
+        demand: &Demand,
+        (place, zones, settle): (Place, ZoneMask, Settle),
+    ) -> Result<Draft, Refused> {
         let at = template;
         let template = &self.templates[at];
         if !is_tolerated(&template.pool.taints, &demand.group.spec.tolerations, demand.soft) {
             return Err(Refused::Taint);
         }
-        let onto = Candidate { template, shape: &template.shape, requests: &[], host_ports: &[], place };
-        let full = self.join(&onto, demand)?;
         let universe = &self.universes[template.universe];
+        let mut empty = Cow::Borrowed(&template.shape);
+        if template.shape.zones & !zones != 0 {
+            let shape = empty.to_mut();
+            shape.zones &= zones;
+            universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+        }
+        let onto =
+            Candidate { template, shape: &empty, requests: &[], host_ports: &[], place, pods: 1, settle };
+        let full = self.join(&onto, demand)?;
         let shape = if template.room.is_unlimited() {
             full
         } else {
-            let mut within = template.shape.clone();
+            let mut within = empty.clone().into_owned();
             template.room.keep_within(&mut within.types, universe);
             if !within.types.intersects(&full.types) {
                 return Err(Refused::Limit);
             }
-            if within.types == template.shape.types {
+            if within.types == empty.types {
                 full
             } else {
                 // Joined anew, because the cheapest domain among the types within limits may be another.

@@ -225,7 +225,7 @@ fn plain_types(universe: &Universe) -> Bits {
     plain
 }
 
-fn is_exotic(instance_type: &InstanceType) -> bool {
+pub(crate) fn is_exotic(instance_type: &InstanceType) -> bool {
     const ACCELERATORS: [&str; 2] =
         ["karpenter.k8s.aws/instance-gpu-count", "karpenter.k8s.aws/instance-accelerator-count"];
     let metal = instance_type.name.split('.').nth(1).is_some_and(|size| size.starts_with("metal"));

@@ -17,16 +17,16 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// A new node has got one more pod: it had `pods` before.
-    pub(crate) fn promote(&mut self, place: Place, pods: u32) {
-        let before = pods as usize;
-        if self.by_pods.len() <= before + 1 {
-            self.by_pods.resize_with(before + 2, Bits::default);
+    /// A new node has got more pods.
+    pub(crate) fn promote(&mut self, place: Place, before: u32, after: u32) {
+        let (before, after) = (before as usize, after as usize);
+        if self.by_pods.len() <= after {
+            self.by_pods.resize_with(after + 1, Bits::default);
         }
         if before > 0 {
             self.by_pods[before].remove(place);
         }
-        self.by_pods[before + 1].insert_growing(place);
+        self.by_pods[after].insert_growing(place);
     }
 
     /// A new node is bound to a value of a label from now on.

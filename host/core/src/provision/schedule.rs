@@ -5,19 +5,23 @@
 //! at most once more than it puts pods there.
 
 mod looks;
+mod settled;
 
+use std::borrow::Cow;
+
+use crate::model::pod::HostPort;
 use crate::model::requirement::{Requirement, untolerated};
-use crate::provision::amounts;
+use crate::provision::amounts::{self, Amounts};
 use crate::provision::bits::Bits;
-use crate::provision::draft::{Candidate, Draft, Refused, collide};
+use crate::provision::draft::{Candidate, Draft, Refused, Settle, collide};
 use crate::provision::intern::Sym;
 use crate::provision::order::Order;
 use crate::provision::places::is_tolerated;
 use crate::provision::problem::{Demand, Problem, is_counted};
 use crate::provision::requirements;
 use crate::provision::schedule::looks::Looks;
-use crate::provision::template::Shape;
-use crate::provision::topology::{Count, Domain, Place};
+use crate::provision::template::{Room, Shape};
+use crate::provision::topology::{Count, Domain, Place, Rule};
 use crate::provision::universe::STANDARD_AXES;
 use crate::why::TopologyRule;
 
@@ -34,6 +38,20 @@ pub(crate) struct Schedule<'a, 'b> {
     rooms: Vec<[u64; STANDARD_AXES]>,
     /// The new nodes of each template, as places.
     by_template: Vec<Bits>,
+}
+
+/// What is changed while pods are placed.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    /// Of each existing node what is free, and the host ports taken.
+    loads: Vec<(Amounts, Vec<HostPort>)>,
+    rules: Vec<Rule>,
+    limits: Vec<Room>,
+    drafts: Vec<Draft>,
+    order: Order,
+    rooms: Vec<[u64; STANDARD_AXES]>,
+    by_template: Vec<Bits>,
+    looks: Looks,
 }
 
 /// What one group may still try on one rung.
@@ -60,6 +78,41 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let by_template = vec![Bits::default(); problem.templates.len()];
         let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::default());
         Self { problem, drafts, looks, order, rooms, by_template }
+    }
+
+    /// What is changed while pods are placed, to go back to.
+    pub(crate) fn save(&self) -> Saved {
+        let Problem { existing, rules, templates, .. } = &*self.problem;
+        Saved {
+            loads: existing.iter().map(|node| (node.free.clone(), node.host_ports.clone())).collect(),
+            rules: rules.clone(),
+            limits: templates.iter().map(|template| template.room.clone()).collect(),
+            drafts: self.drafts.clone(),
+            order: self.order.clone(),
+            rooms: self.rooms.clone(),
+            by_template: self.by_template.clone(),
+            looks: self.looks.clone(),
+        }
+    }
+
+    /// Goes to another state of this schedule and leaves it where it was.
+    pub(crate) fn swap(&mut self, mut other: Saved) -> Saved {
+        use std::mem::swap;
+        let Problem { existing, rules, templates, .. } = &mut *self.problem;
+        for (node, (free, host_ports)) in existing.iter_mut().zip(&mut other.loads) {
+            swap(&mut node.free, free);
+            swap(&mut node.host_ports, host_ports);
+        }
+        swap(rules, &mut other.rules);
+        for (template, room) in templates.iter_mut().zip(&mut other.limits) {
+            swap(&mut template.room, room);
+        }
+        swap(&mut self.drafts, &mut other.drafts);
+        swap(&mut self.order, &mut other.order);
+        swap(&mut self.rooms, &mut other.rooms);
+        swap(&mut self.by_template, &mut other.by_template);
+        swap(&mut self.looks, &mut other.looks);
+        other
     }
 
     /// Puts up to `pods` pods of a group somewhere, and says where. Those for which there is no place are not
@@ -131,6 +184,21 @@ impl<'a, 'b> Schedule<'a, 'b> {
             && is_tolerated(&node.taints, &spec.tolerations, demand.soft)
             && !collide(&spec.host_ports, &node.host_ports)
             && demand.alternatives.iter().any(|term| node.fulfils(&term.wanted, self.problem.interner))
+    }
+
+    /// Puts up to `pods` pods of a group on nodes that are there, with the wishes of this rung only.
+    pub(crate) fn place_on_nodes(&mut self, demand: usize, pods: usize) -> Vec<Place> {
+        if self.problem.existing.is_empty() {
+            return Vec::new();
+        }
+        let mut options = self.options(demand);
+        let mut places = Vec::new();
+        while places.len() < pods
+            && let Some(place) = self.place_on_existing(&mut options)
+        {
+            places.push(place);
+        }
+        places
     }
 
     fn place_on_existing(&mut self, options: &mut Options) -> Option<Place> {
@@ -291,6 +359,8 @@ impl<'a, 'b> Schedule<'a, 'b> {
             requests: &draft.requests,
             host_ports: &draft.host_ports,
             place,
+            pods: 1,
+            settle: Settle::Now,
         };
         let demand = &self.problem.demands[at];
         match &draft.last {
@@ -329,7 +399,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     }
 
     /// Adds a new node without pods.
-    fn add(&mut self, draft: Draft) {
+    pub(crate) fn add(&mut self, draft: Draft) {
         let template = &mut self.problem.templates[draft.template];
         template.room.take(&draft.charged);
         let mut room = self.problem.universes[template.universe].most(&draft.shape.types);
@@ -344,21 +414,30 @@ impl<'a, 'b> Schedule<'a, 'b> {
     /// Puts one pod of a group on a place that will do.
     pub(crate) fn take(&mut self, place: Place, demand: usize) {
         self.count(place, demand, Count::Up);
+        self.load(place, demand, 1);
+    }
+
+    /// Takes the room that pods of a group need.
+    fn load(&mut self, place: Place, demand: usize, pods: u32) {
         let Problem { demands, existing, .. } = &mut *self.problem;
         let Demand { requests, group, .. } = &demands[demand];
         let ports = group.spec.host_ports.iter().cloned();
-        less(&mut self.rooms[place], &standard(requests));
+        let all: Cow<'_, [u64]> = match pods {
+            1 => Cow::Borrowed(requests),
+            _ => requests.iter().map(|amount| amount.saturating_mul(pods.into())).collect::<Vec<_>>().into(),
+        };
+        less(&mut self.rooms[place], &standard(&all));
         let Some(at) = place.checked_sub(existing.len()) else {
             let node = &mut existing[place];
-            amounts::subtract(&mut node.free, requests);
+            amounts::subtract(&mut node.free, &all);
             node.host_ports.extend(ports);
             return;
         };
         let draft = &mut self.drafts[at];
-        amounts::add(&mut draft.requests, requests);
+        amounts::add(&mut draft.requests, &all);
         draft.host_ports.extend(ports);
-        self.order.promote(place, draft.pods);
-        draft.pods += 1;
+        self.order.promote(place, draft.pods, draft.pods + pods);
+        draft.pods += pods;
     }
 
     /// Takes one pod of a group away again from an existing node.
@@ -377,19 +456,40 @@ impl<'a, 'b> Schedule<'a, 'b> {
     }
 
     fn count(&mut self, place: Place, demand: usize, count: Count) {
+        self.count_by(place, demand, (1, count), |_| true);
+    }
+
+    /// Counts pods on a new node for the rules that count by node.
+    fn count_on_host(&mut self, place: Place, demand: usize, pods: u32) {
+        self.count_by(place, demand, (pods, Count::Up), |rule| rule.label.is_none());
+    }
+
+    fn count_by(
+        &mut self,
+        place: Place,
+        demand: usize,
+        (pods, count): (u32, Count),
+        for_rule: impl Fn(&Rule) -> bool,
+    ) {
         // Taken out for a moment, because the rules that are counted are looked up while they are changed.
         let concern = std::mem::take(&mut self.problem.demands[demand].concern);
-        for at in &concern.meant {
+        for at in concern.meant.iter().copied() {
+            if !for_rule(&self.problem.rules[at]) {
+                continue;
+            }
             // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
             let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
-            let is_seen = (is_new && concern.own.contains(at)) || self.is_looked_at(place, *at);
-            if is_seen && let Some(domain) = self.domain_of_rule(place, *at) {
-                self.problem.rules[*at].count_matching(domain, count);
+            let is_seen = (is_new && concern.own.contains(&at)) || self.is_looked_at(place, at);
+            if is_seen && let Some(domain) = self.domain_of_rule(place, at) {
+                self.problem.rules[at].count_matching(domain, pods, count);
             }
         }
-        for at in &concern.stated {
-            if let Some(domain) = self.domain_of_rule(place, *at) {
-                self.problem.rules[*at].count_owners(domain, count);
+        for at in concern.stated.iter().copied() {
+            if !for_rule(&self.problem.rules[at]) {
+                continue;
+            }
+            if let Some(domain) = self.domain_of_rule(place, at) {
+                self.problem.rules[at].count_owners(domain, pods, count);
             }
         }
         self.problem.demands[demand].concern = concern;

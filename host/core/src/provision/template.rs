@@ -109,6 +109,12 @@ impl Room {
         }
     }
 
+    /// Gives back a node that was taken as `charged`.
+    pub(crate) fn take_back(&mut self, charged: &[u64]) {
+        self.nodes = self.nodes.map(|nodes| nodes.saturating_add(1));
+        self.give_back(charged, &[]);
+    }
+
     /// Gives back what a node can no longer turn out to have: it was taken as `before` and is at most `after`.
     pub(crate) fn give_back(&mut self, before: &[u64], after: &[u64]) {
         for (axis, left) in self.amounts.iter_mut().enumerate() {

@@ -195,14 +195,9 @@ impl Rule {
         self.domains = domains;
     }
 
-    /// How many pods that the rule means could still come to a domain before it is fuller than the skew allows.
-    pub(crate) fn room_in(&self, domain: Domain) -> u32 {
-        (self.emptiest(domain).saturating_add(self.what.max_skew)).saturating_sub(self.matching.at(domain))
-    }
-
-    /// Counts a pod that the rule means.
-    pub(crate) fn count_matching(&mut self, domain: Domain, count: Count) {
-        self.change(domain, 1, count);
+    /// Counts pods that the rule means.
+    pub(crate) fn count_matching(&mut self, domain: Domain, pods: u32, count: Count) {
+        self.change(domain, pods, count);
     }
 
     fn change(&mut self, domain: Domain, pods: u32, count: Count) {
@@ -221,9 +216,9 @@ impl Rule {
         }
     }
 
-    /// Counts a pod that states the rule.
-    pub(crate) fn count_owners(&mut self, domain: Domain, count: Count) {
-        self.owners.count(domain, 1, count);
+    /// Counts pods that state the rule.
+    pub(crate) fn count_owners(&mut self, domain: Domain, pods: u32, count: Count) {
+        self.owners.count(domain, pods, count);
         self.note_full(domain);
     }
 

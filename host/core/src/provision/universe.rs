@@ -326,6 +326,11 @@ impl Universe {
         largest
     }
 
+    /// What a type leaves for pods, by axis.
+    pub(crate) fn allocatable(&self, instance_type: usize) -> &[u64] {
+        &self.allocatable[instance_type]
+    }
+
     /// The most of each standard resource that any of `types` leaves for pods.
     pub(crate) fn most(&self, types: &Bits) -> [u64; STANDARD_AXES] {
         types.iter().fold([0; STANDARD_AXES], |most, at| {
