@@ -6,7 +6,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Folders without sources of ours: what cargo builds and what `whittle` writes.
 const NOT_OURS: [&str; 2] = ["target", "out"];
@@ -17,8 +17,10 @@ pub(crate) struct Crate {
     pub(crate) name: String,
     /// The folder of its manifest.
     pub(crate) folder: String,
-    /// The names of all that its manifest depends on, whether to build, to run or to test.
+    /// The names of all that its manifest depends on, to build or to run.
     pub(crate) dependencies: BTreeSet<String>,
+    /// The names of all that its manifest depends on for its tests and benchmarks.
+    pub(crate) test_dependencies: BTreeSet<String>,
     /// The files its targets start from.
     pub(crate) roots: Vec<String>,
 }
@@ -49,7 +51,8 @@ impl Workspace {
             crates.push(Crate {
                 name: package.name.to_string(),
                 folder: relative(folder, root)?,
-                dependencies: package.dependencies.iter().map(|dependency| dependency.name.clone()).collect(),
+                dependencies: dependencies(package, |kind| kind != DependencyKind::Development),
+                test_dependencies: dependencies(package, |kind| kind == DependencyKind::Development),
                 roots: roots.collect::<Result<_>>()?,
             });
         }
@@ -81,6 +84,11 @@ impl Workspace {
         let lines = String::from_utf8(output.stdout)?;
         Ok(lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
+}
+
+fn dependencies(package: &Package, counts: impl Fn(DependencyKind) -> bool) -> BTreeSet<String> {
+    let wanted = package.dependencies.iter().filter(|dependency| counts(dependency.kind));
+    wanted.map(|dependency| dependency.name.clone()).collect()
 }
 
 /// All files below `root` whose name ends so, by path.

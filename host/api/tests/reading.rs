@@ -42,7 +42,7 @@ fn good_manifests_are_read_and_what_means_nothing_is_skipped() {
     assert_eq!(names(&manifests.namespaces), ["shop"]);
     let skipped: Vec<String> =
         manifests.skipped.iter().map(|one| format!("{} {}", one.source.kind, one.source.name)).collect();
-    assert_eq!(skipped, ["NodeOverlay cheaper", "Service shop/web", "HorizontalPodAutoscaler shop/web"]);
+    assert_eq!(skipped, ["NodeOverlay cheaper", "HorizontalPodAutoscaler shop/web"]);
 }
 
 /// Each broken file has its problems beside it. Run with `UPDATE_GOLDEN=1` to write them anew.

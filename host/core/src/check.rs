@@ -80,6 +80,8 @@ pub enum Rule {
     NodeAffinity,
     /// A place is where the pod's volumes are or can be.
     Volumes,
+    /// A node can attach the volumes of its pods.
+    VolumeLimits,
     /// A place has room for its pods and DaemonSet pods.
     Room,
     /// Pods on one node take different host ports.
@@ -130,6 +132,7 @@ impl fmt::Display for Rule {
             Self::Taints => "taints",
             Self::NodeAffinity => "node affinity",
             Self::Volumes => "volumes",
+            Self::VolumeLimits => "volume limits",
             Self::Room => "room",
             Self::HostPorts => "host ports",
             Self::Spread => "topology spread",

@@ -28,10 +28,11 @@ pub(crate) mod selector;
 pub(crate) mod template;
 pub(crate) mod topology;
 pub(crate) mod universe;
+pub(crate) mod volumes;
 mod wishes;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::disrupt::kinds::is_reschedulable;
 use crate::model::pod::Pod;
@@ -45,7 +46,7 @@ use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
-use crate::why::{Unplaced, Why};
+use crate::why::Unplaced;
 
 /// How often the pods that found no place are tried again, because others that they want to be near to, or the
 /// room that was given back under a limit, have come since. A chain of affinities longer than this waits for the
@@ -95,10 +96,8 @@ fn decide(snapshot: &Snapshot, cache: &mut Cache, (now, seed): (Timestamp, u64),
     problem.add_rules(snapshot);
     let mut schedule = Schedule::new(&mut problem);
     let overdue = keep_nominated(&mut schedule, &work);
-    for (group, uid) in overdue {
-        work.wanted.entry(group).or_default().push(uid);
-    }
-    let waiting = in_order(snapshot, &schedule, std::mem::take(&mut work.wanted));
+    work.add_overdue(overdue);
+    let waiting = in_order(snapshot, &schedule, &mut work);
     let places = match effort {
         Effort::KarpenterOrder => place_all(&mut schedule, &waiting),
         Effort::TwoPlans => place_as_cheaply(&mut schedule, &waiting),
@@ -115,8 +114,9 @@ fn place_as_cheaply(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>]) ->
         return in_order;
     }
     let first = (in_order.count(), schedule.price());
+    let nodes = schedule.drafts.len();
     let after = schedule.swap(before);
-    match cheap::place(schedule, waiting, first.1) {
+    match cheap::place(schedule, waiting, (first.1, nodes)) {
         Some(cheaply) if (cheaply.count(), Reverse(schedule.price())) > (first.0, Reverse(first.1)) => {
             cheaply
         }
@@ -134,8 +134,20 @@ pub(crate) struct Work<'a> {
     pub(crate) wanted: BTreeMap<GroupId, Vec<&'a str>>,
     /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
     pub(crate) kept: BTreeMap<GroupId, Vec<(&'a str, &'a str)>>,
+    /// Groups of which others were added to those that wait, so that they are not in the order of their age.
+    mixed: BTreeSet<GroupId>,
     /// Pods that can be nowhere, whatever is launched.
     impossible: Vec<&'a str>,
+}
+
+impl<'a> Work<'a> {
+    /// Pods that were expected on a node for which there is no room any more.
+    pub(crate) fn add_overdue(&mut self, overdue: Vec<(GroupId, &'a str)>) {
+        for (group, uid) in overdue {
+            self.mixed.insert(group);
+            self.wanted.entry(group).or_default().push(uid);
+        }
+    }
 }
 
 /// The pods that wait, and those on nodes that are on their way out.
@@ -151,6 +163,7 @@ pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
         let pods = node.into_iter().flat_map(|node| snapshot.pods_on(&node.name));
         for pod in pods.filter(|pod| will_be_evicted(snapshot, pod, now)) {
             if let Some(group) = snapshot.group_of(&pod.uid) {
+                work.mixed.insert(group);
                 sort_in(snapshot, &mut work, (group, &pod.uid), now);
             }
         }
@@ -226,13 +239,15 @@ pub(crate) struct Waiting<'a> {
 pub(crate) fn in_order<'a>(
     snapshot: &Snapshot,
     schedule: &Schedule<'_, '_>,
-    wanted: BTreeMap<GroupId, Vec<&'a str>>,
+    work: &mut Work<'a>,
 ) -> Vec<Waiting<'a>> {
     let age = |uid: &'a str| (snapshot.pods.get(uid).map(|pod| pod.created), uid);
+    let wanted = std::mem::take(&mut work.wanted).into_iter();
     let mut left: Vec<_> = wanted
-        .into_iter()
         .map(|(group, mut pods)| {
-            pods.sort_by_cached_key(|uid| age(uid));
+            if work.mixed.contains(&group) {
+                pods.sort_by_cached_key(|uid| age(uid));
+            }
             Waiting { demand: schedule.problem.by_group[&group], pods }
         })
         .collect();
@@ -378,14 +393,9 @@ fn finish(
 fn impossible(snapshot: &Snapshot, work: &Work<'_>) -> Vec<Unplaced> {
     let unplaced = work.impossible.iter().filter_map(|uid| {
         let group = snapshot.group_of(uid)?;
-        let message = snapshot.group(group).impossible.clone()?;
+        let itself = Some(snapshot.group(group).impossible.as_ref()?.why());
         let name = name_of(snapshot, uid);
-        Some(Unplaced {
-            pod: (*uid).to_owned(),
-            name,
-            node_pools: Vec::new(),
-            itself: Some(Why::Volume { message }),
-        })
+        Some(Unplaced { pod: (*uid).to_owned(), name, node_pools: Vec::new(), itself })
     });
     unplaced.collect()
 }

@@ -3,6 +3,8 @@
 //! Flags and environment variables are read by the command; how the loop paces itself is a matter of its own
 //! settings. Here is only what changes a plan.
 
+use crate::model::pod::TopologySpread;
+
 /// What decisions depend on besides what is known about the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -10,6 +12,9 @@ pub struct Settings {
     pub preferences: PreferencePolicy,
     /// What happens when a NodePool's minimum of distinct values cannot be kept.
     pub min_values: MinValuesPolicy,
+    /// How pods are spread that say nothing about it and that a Service or their workload selects (kube-scheduler:
+    /// `podTopologySpread.defaultConstraints`). Their selectors are deduced for each pod; what is said here is ignored.
+    pub default_spread: Vec<TopologySpread>,
 }
 
 /// Whether nodes are launched for the sake of preferences (Karpenter: `preference-policy`).

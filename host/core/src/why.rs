@@ -96,6 +96,11 @@ pub enum Why {
         /// What is wrong with it.
         message: String,
     },
+    /// The pod asks for a node that no NodePool can ever have.
+    Selector {
+        /// What it asks for.
+        message: String,
+    },
     /// The pod's host ports are taken by DaemonSets.
     HostPort,
     /// The number of distinct values that the NodePool asks for cannot be kept.
@@ -207,7 +212,7 @@ impl fmt::Display for Why {
                 };
                 write!(f, "{rule} over {key} leaves no domain")
             }
-            Self::Volume { message } => f.write_str(message),
+            Self::Volume { message } | Self::Selector { message } => f.write_str(message),
             Self::HostPort => f.write_str("a DaemonSet takes the pod's host port on every such node"),
             Self::MinValues { key, wanted, left } => {
                 write!(f, "the NodePool wants at least {wanted} values of {key}, {left} would be left")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use whittle_core::cron::Schedule;
 use whittle_core::event::ObjectKey;
-use whittle_core::model::node::{Node, NodeClaim};
+use whittle_core::model::node::{Node, NodeClaim, VolumeLimits};
 use whittle_core::model::node_pool::{NodeClass, NodePool, VolumeClaim};
 use whittle_core::model::pod::{LabelSelector, Pod, PodSpec};
 use whittle_core::model::requirement::Requirement;
@@ -25,6 +25,7 @@ pub(crate) struct Objects {
     pub(crate) budgets: BTreeMap<ObjectKey, BudgetSpec>,
     pub(crate) storage_classes: BTreeMap<String, StorageClass>,
     pub(crate) volume_claims: BTreeMap<ObjectKey, ClaimSpec>,
+    pub(crate) volume_limits: Vec<VolumeLimits>,
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -112,6 +113,8 @@ pub(crate) struct StorageClass {
     /// Where volumes may be, as alternatives; empty for anywhere.
     pub(crate) topologies: Vec<Vec<Requirement>>,
     pub(crate) is_default: bool,
+    /// The CSI driver that attaches its volumes.
+    pub(crate) driver: Option<String>,
 }
 
 /// A PodDisruptionBudget as its author wrote it.

@@ -7,14 +7,17 @@ mod classes;
 mod workloads;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use whittle_api::convert;
 use whittle_api::convert::pod::{Priorities, namespace};
-use whittle_api::convert::volume::Volumes;
+use whittle_api::convert::siblings::Siblings;
+use whittle_api::convert::volume::{Volumes, csi_name, volume_limits};
 use whittle_api::manifest::{File, Loaded, Manifests, parse};
 use whittle_api::problem::{Defect, Problem};
 use whittle_catalog::catalog::Catalog;
 use whittle_core::model::node_pool::VolumeBinding;
+use whittle_core::model::pod::PodSpec;
 use whittle_core::model::price::Price;
 use whittle_core::model::requirement::{Operator, Requirement};
 use whittle_core::model::time::{Duration, Timestamp};
@@ -32,6 +35,8 @@ pub(crate) struct Place {
     pub(crate) job_run: Duration,
     /// What objects without a time of creation are given.
     pub(crate) start: Timestamp,
+    /// Whether somebody wants to know which pods stand for the same thing.
+    pub(crate) counts_siblings: bool,
 }
 
 /// The objects of these files.
@@ -51,12 +56,28 @@ struct Reader<'a> {
     manifests: &'a Manifests,
     place: &'a Place,
     priorities: Priorities,
+    siblings: Siblings,
 }
 
 impl<'a> Reader<'a> {
     fn new(manifests: &'a Manifests, place: &'a Place) -> Self {
         let classes: Vec<_> = manifests.priority_classes.iter().map(|loaded| loaded.object.clone()).collect();
-        Self { manifests, place, priorities: Priorities::new(&classes) }
+        let mut siblings = Siblings::default();
+        if place.counts_siblings {
+            manifests.services.iter().for_each(|loaded| siblings.add_service(&loaded.object));
+            manifests.deployments.iter().for_each(|loaded| siblings.add_deployment(&loaded.object));
+            manifests.replica_sets.iter().for_each(|loaded| siblings.add_replica_set(&loaded.object));
+            manifests.stateful_sets.iter().for_each(|loaded| siblings.add_stateful_set(&loaded.object));
+        }
+        Self { manifests, place, priorities: Priorities::new(&classes), siblings }
+    }
+
+    /// The same pods, with whom they stand for the same thing together.
+    fn among_siblings(&self, mut pods: Arc<PodSpec>) -> Arc<PodSpec> {
+        if let Some(siblings) = self.siblings.of(&pods) {
+            Arc::make_mut(&mut pods).siblings = Some(siblings);
+        }
+        pods
     }
 
     /// What is not about nodes or pods alone.
@@ -72,6 +93,9 @@ impl<'a> Reader<'a> {
             objects.storage_classes.insert(name, storage_class(&loaded.object));
         }
         self.volume_claims(objects);
+        for loaded in &self.manifests.csi_nodes {
+            objects.volume_limits.extend(taken(volume_limits(&loaded.object), loaded, problems));
+        }
         for loaded in &self.manifests.pod_disruption_budgets {
             let Some((budget, rule)) =
                 taken(convert::budget::pod_disruption_budget(&loaded.object), loaded, problems)
@@ -180,6 +204,7 @@ fn storage_class(class: &k8s_openapi::api::storage::v1::StorageClass) -> Storage
         topologies: topologies.collect(),
         is_default: annotations.get("storageclass.kubernetes.io/is-default-class").map(String::as_str)
             == Some("true"),
+        driver: csi_name(&class.provisioner).map(str::to_owned),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path as FilePath;
 
 use serde::Serialize;
 use whittle_api::manifest::File;
-use whittle_control::controller::{Controller, Settings};
+use whittle_control::controller::Controller;
 use whittle_core::check::{Violation, check};
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::price::Price;
@@ -19,7 +19,7 @@ use crate::input::WorkloadKind;
 use crate::problems::Problems;
 use crate::record::text::head;
 use crate::record::text::table::{Align, table};
-use crate::run::{Input, Options, read, read_files, setup};
+use crate::run::{Input, Options, read, read_files, settings, setup};
 use crate::scenario::compile::Course;
 use crate::words::counted;
 use crate::world::World;
@@ -100,8 +100,7 @@ fn decided(mut input: Input, options: &Options) -> PlanReport {
         }
     }
     let mut world = World::new(setup(&input.course), input.objects);
-    let settings = Settings { seed: input.course.seed, ..options.control.clone() };
-    let mut controller = Controller::new(settings);
+    let mut controller = Controller::new(settings(&input.course, &options.control));
     let start = input.course.start;
     for event in world.take_events() {
         controller.handle(event, start);

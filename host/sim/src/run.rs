@@ -143,7 +143,7 @@ pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Pro
     for (at, step) in steps {
         world.enter(at, step);
     }
-    let settings = Settings { seed: course.seed, ..control.clone() };
+    let settings = settings(&course, control);
     let mut driver = Driver {
         controller: Controller::new(settings),
         recorder: Recorder::new(course.sample_every),
@@ -161,6 +161,15 @@ pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Pro
     driver.finish(&course, directory)
 }
 
+/// How the loop behaves on this course.
+pub(crate) fn settings(course: &Course, control: &Settings) -> Settings {
+    let mut settings = Settings { seed: course.seed, ..control.clone() };
+    if !course.default_spread.is_empty() {
+        settings.decisions.default_spread.clone_from(&course.default_spread);
+    }
+    settings
+}
+
 /// How a world behaves on this course.
 pub(crate) fn setup(course: &Course) -> Setup {
     Setup {
@@ -169,6 +178,7 @@ pub(crate) fn setup(course: &Course) -> Setup {
         end: course.end,
         region: course.place.region.clone(),
         timings: course.timings.clone(),
+        default_spread: course.default_spread.clone(),
         draws_reclaims: course.draws_reclaims,
         catalog: course.place.catalog.clone(),
     }

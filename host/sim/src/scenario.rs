@@ -62,6 +62,10 @@ pub struct ScenarioSpec {
     pub utc_offset: Option<String>,
     /// How long things take.
     pub timings: Option<TimingsSpec>,
+    /// How pods are spread that say nothing about it and that a Service or their workload selects, as kube-scheduler is
+    /// configured with `defaultConstraints`. Unless set, kube-scheduler's own wishes, for which no node is launched.
+    #[serde(default)]
+    pub default_spread: Vec<DefaultSpreadSpec>,
     /// Whether EC2 takes spot instances back by chance, at the rates of the catalogue. `false` unless set.
     pub reclaims: Option<bool>,
     /// A file with prices of your own, beside the scenario.
@@ -72,6 +76,18 @@ pub struct ScenarioSpec {
     /// What happens, in any order.
     #[serde(default)]
     pub events: Vec<EventSpec>,
+}
+
+/// A topology spread for pods that state none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DefaultSpreadSpec {
+    /// How far the fullest domain may be above the emptiest.
+    pub max_skew: i32,
+    /// The node label.
+    pub topology_key: String,
+    /// `DoNotSchedule` or `ScheduleAnyway`.
+    pub when_unsatisfiable: String,
 }
 
 /// How long things take.

@@ -24,7 +24,7 @@ pub mod requests;
 /// How long a pod may take to stop when it does not say.
 const GRACE_PERIOD_DEFAULT: Duration = Duration::from_secs(30);
 /// The label that the Deployment controller gives its ReplicaSets' pods.
-const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+pub(crate) const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// What priorities the cluster's classes stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,7 @@ pub fn pod_spec(
             &mut defects,
         ),
         topology_spread: placement.topology_spread,
+        siblings: None,
         pod_affinity: placement.pod_affinity,
         pod_anti_affinity: placement.pod_anti_affinity,
         preferred_pod_affinity: placement.preferred_pod_affinity,

@@ -146,6 +146,8 @@ fn load(kind: Kind, value: Value, place: Place, defects: Vec<Defect>, to: &mut M
         "PersistentVolumeClaim" => push(value, place, defects, |to| &mut to.persistent_volume_claims, to),
         "PersistentVolume" => push(value, place, defects, |to| &mut to.persistent_volumes, to),
         "StorageClass" => push(value, place, defects, |to| &mut to.storage_classes, to),
+        "CSINode" => push(value, place, defects, |to| &mut to.csi_nodes, to),
+        "Service" => push(value, place, defects, |to| &mut to.services, to),
         "PriorityClass" => push(value, place, defects, |to| &mut to.priority_classes, to),
         _ => push(value, place, defects, |to| &mut to.namespaces, to),
     }

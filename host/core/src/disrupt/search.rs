@@ -73,13 +73,10 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     }
 
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
-    pub(crate) fn make_room_for_waiting(&mut self, work: Work<'_>) {
+    pub(crate) fn make_room_for_waiting(&mut self, mut work: Work<'_>) {
         let overdue = keep_nominated(&mut self.schedule, &work);
-        let mut wanted = work.wanted;
-        for (group, uid) in overdue {
-            wanted.entry(group).or_default().push(uid);
-        }
-        for waiting in in_order(self.snapshot, &self.schedule, wanted) {
+        work.add_overdue(overdue);
+        for waiting in in_order(self.snapshot, &self.schedule, &mut work) {
             for uid in waiting.pods {
                 let Some(group) = self.snapshot.group_of(uid) else { continue };
                 let Some(place) = self.put(waiting.demand, Takes::Waiting) else { break };
@@ -196,7 +193,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         let running = node.into_iter().flat_map(|node| self.snapshot.pods_on(node));
         let found = running.into_iter().find(|found| of_group(&found.uid)).or_else(|| {
             let mut waiting = self.snapshot.waiting().filter(|(group, _)| *group == pod.group);
-            let uid = waiting.find_map(|(_, uids)| uids.first())?;
+            let uid = waiting.find_map(|(_, mut uids)| uids.next())?;
             self.snapshot.pods.get(uid)
         });
         let spec = &self.snapshot.group(pod.group).spec;

@@ -35,6 +35,15 @@ pub struct Node {
     pub deleting: Option<Timestamp>,
 }
 
+/// How many volumes a node can attach: what the kubelet's CSINode says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeLimits {
+    /// The Node's name.
+    pub node: String,
+    /// How many volumes of each CSI driver; a driver that is not listed has no limit.
+    pub drivers: BTreeMap<String, u32>,
+}
+
 /// A NodeClaim: one node that we asked for, from the decision to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeClaim {

@@ -118,6 +118,13 @@ impl Bits {
         }
     }
 
+    /// Takes a set away, unless nothing would be left.
+    pub(crate) fn subtract_unless_all(&mut self, other: &Self) {
+        if self.words.iter().zip(&other.words).any(|(word, other)| word & !other != 0) {
+            self.subtract(other);
+        }
+    }
+
     pub(crate) fn intersects(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(word, other)| word & other != 0)
     }

@@ -25,15 +25,27 @@ use crate::provision::cheap::pack::Packer;
 use crate::provision::schedule::Schedule;
 use crate::provision::{Placed, Waiting, place_rest};
 
-/// The most steps that a search may cost, each a look at one kind of pod for one node: some tens of milliseconds.
-const STEPS_MAX: u64 = 20_000_000;
+/// How many steps a search may cost, each a look at one kind of pod for one node: so many for each pod, because a cluster
+/// that waits for many nodes can wait for a better answer, and some to start with.
+const STEPS_FOR_EACH_POD: u64 = 200;
+const STEPS_AT_LEAST: u64 = 250_000;
 
 /// Places all pods, on a schedule on which none of them is placed yet. `None` when nothing cheaper than `bar` can come of
 /// it, or the search would take too long; the schedule is in no useful state then.
-pub(crate) fn place(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>], bar: Price) -> Option<Placed> {
+///
+/// `nodes`: how many the plan that `bar` is the price of opens.
+pub(crate) fn place(
+    schedule: &mut Schedule<'_, '_>,
+    waiting: &[Waiting<'_>],
+    (bar, nodes): (Price, usize),
+) -> Option<Placed> {
+    let pods: usize = waiting.iter().map(|group| group.pods.len()).sum();
+    let mut steps = STEPS_AT_LEAST + STEPS_FOR_EACH_POD * pods as u64;
+    if pack::steps_expected(waiting.len(), nodes) > steps {
+        return None;
+    }
     let mut placed = Placed::none(waiting.len());
     let mut rungs: Vec<Option<usize>> = waiting.iter().map(|group| Some(group.demand)).collect();
-    let mut steps = STEPS_MAX;
     let mut is_first = true;
     while rungs.iter().any(Option::is_some) {
         for (at, group) in waiting.iter().enumerate() {

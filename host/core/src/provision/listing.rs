@@ -9,7 +9,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::model::instance_type::{CapacityType, InstanceType};
+use crate::model::instance_type::CapacityType;
 use crate::model::labels;
 use crate::model::price::Price;
 use crate::model::requirement::{Operator, Requirement};
@@ -42,7 +42,6 @@ pub(crate) struct Listings {
     listings: IndexMap<(usize, Shape), Arc<Listing>, FxBuildHasher>,
     printed: IndexMap<(usize, Shape), Printed, FxBuildHasher>,
     orders: IndexMap<(usize, ZoneMask, CapacityMask), Arc<[Priced]>, FxBuildHasher>,
-    plain: IndexMap<usize, Bits, FxBuildHasher>,
 }
 
 /// An instance type with the price of its cheapest offering.
@@ -81,10 +80,7 @@ impl Listings {
         let mut types = shape.types.clone();
         // Before the capacity type is chosen: plain types on demand are better than exotic ones on spot.
         if template.min_values.is_empty() {
-            let plain = self.plain.entry(template.universe).or_insert_with(|| plain_types(universe));
-            if types.intersects(plain) {
-                types.intersect(plain);
-            }
+            types.subtract_unless_all(&universe.exotic);
         }
         let ways = CapacityType::ALL.map(|way| 1 << way as u8);
         let usable = |way: &&CapacityMask| {
@@ -212,22 +208,4 @@ fn requirements(
 
 fn order(offering: &LaunchOffering) -> (Price, &str, &str, CapacityType) {
     (offering.price, &offering.instance_type, &offering.zone, offering.capacity_type)
-}
-
-/// Bare metal and accelerators are left out as long as something else will do (Karpenter: exotic filter).
-fn plain_types(universe: &Universe) -> Bits {
-    let mut plain = Bits::all(universe.len());
-    for (at, instance_type) in universe.types.iter().enumerate() {
-        if is_exotic(instance_type) {
-            plain.remove(at);
-        }
-    }
-    plain
-}
-
-pub(crate) fn is_exotic(instance_type: &InstanceType) -> bool {
-    const ACCELERATORS: [&str; 2] =
-        ["karpenter.k8s.aws/instance-gpu-count", "karpenter.k8s.aws/instance-accelerator-count"];
-    let metal = instance_type.name.split('.').nth(1).is_some_and(|size| size.starts_with("metal"));
-    metal || ACCELERATORS.iter().any(|key| instance_type.labels.contains_key(*key))
 }

@@ -12,21 +12,24 @@ use crate::provision::topology::Place;
 /// The new nodes of a schedule by the number of their pods and by the domains they are bound to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    by_pods: Vec<Bits>,
+    /// By number of pods, how many nodes have so many, and which.
+    by_pods: BTreeMap<u32, (usize, Bits)>,
     bound: BTreeMap<(Sym, Sym), Bits>,
 }
 
 impl Order {
-    /// A new node has got more pods.
+    /// A new node has got its first pods, or more.
     pub(crate) fn promote(&mut self, place: Place, before: u32, after: u32) {
-        let (before, after) = (before as usize, after as usize);
-        if self.by_pods.len() <= after {
-            self.by_pods.resize_with(after + 1, Bits::default);
+        if let Some((nodes, places)) = self.by_pods.get_mut(&before) {
+            *nodes -= 1;
+            places.remove(place);
+            if *nodes == 0 {
+                self.by_pods.remove(&before);
+            }
         }
-        if before > 0 {
-            self.by_pods[before].remove(place);
-        }
-        self.by_pods[after].insert_growing(place);
+        let (nodes, places) = self.by_pods.entry(after).or_default();
+        *nodes += 1;
+        places.insert_growing(place);
     }
 
     /// A new node is bound to a value of a label from now on.
@@ -42,6 +45,6 @@ impl Order {
 
     /// The nodes that are in none of these sets, those with the fewest pods first.
     pub(crate) fn outside<'a>(&'a self, sets: [&'a Bits; 2]) -> impl Iterator<Item = Place> + use<'a> {
-        self.by_pods.iter().flat_map(move |places| places.outside(sets))
+        self.by_pods.values().flat_map(move |(_, places)| places.outside(sets))
     }
 }

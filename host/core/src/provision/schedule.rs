@@ -23,6 +23,7 @@ use crate::provision::schedule::looks::Looks;
 use crate::provision::template::{Room, Shape};
 use crate::provision::topology::{Count, Domain, Place, Rule};
 use crate::provision::universe::STANDARD_AXES;
+use crate::provision::volumes::VolumeRoom;
 use crate::why::TopologyRule;
 
 /// A schedule in the making.
@@ -43,8 +44,8 @@ pub(crate) struct Schedule<'a, 'b> {
 /// What is changed while pods are placed.
 #[derive(Debug)]
 pub(crate) struct Saved {
-    /// Of each existing node what is free, and the host ports taken.
-    loads: Vec<(Amounts, Vec<HostPort>)>,
+    /// Of each existing node what is free, the host ports taken, and what it can still attach.
+    loads: Vec<(Amounts, Vec<HostPort>, VolumeRoom)>,
     rules: Vec<Rule>,
     limits: Vec<Room>,
     drafts: Vec<Draft>,
@@ -84,7 +85,10 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn save(&self) -> Saved {
         let Problem { existing, rules, templates, .. } = &*self.problem;
         Saved {
-            loads: existing.iter().map(|node| (node.free.clone(), node.host_ports.clone())).collect(),
+            loads: existing
+                .iter()
+                .map(|node| (node.free.clone(), node.host_ports.clone(), node.volumes.clone()))
+                .collect(),
             rules: rules.clone(),
             limits: templates.iter().map(|template| template.room.clone()).collect(),
             drafts: self.drafts.clone(),
@@ -99,9 +103,10 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn swap(&mut self, mut other: Saved) -> Saved {
         use std::mem::swap;
         let Problem { existing, rules, templates, .. } = &mut *self.problem;
-        for (node, (free, host_ports)) in existing.iter_mut().zip(&mut other.loads) {
+        for (node, (free, host_ports, volumes)) in existing.iter_mut().zip(&mut other.loads) {
             swap(&mut node.free, free);
             swap(&mut node.host_ports, host_ports);
+            swap(&mut node.volumes, volumes);
         }
         swap(rules, &mut other.rules);
         for (template, room) in templates.iter_mut().zip(&mut other.limits) {
@@ -183,6 +188,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         amounts::fits(&demand.requests, &node.free)
             && is_tolerated(&node.taints, &spec.tolerations, demand.soft)
             && !collide(&spec.host_ports, &node.host_ports)
+            && node.volumes.holds(&demand.group.attachments)
             && demand.alternatives.iter().any(|term| node.fulfils(&term.wanted, self.problem.interner))
     }
 
@@ -222,7 +228,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn refused_on_existing(&self, place: Place, demand: usize) -> Option<Refused> {
         let demand = &self.problem.demands[demand];
         let node = &self.problem.existing[place];
-        if !amounts::fits(&demand.requests, &node.free) {
+        if !amounts::fits(&demand.requests, &node.free) || !node.volumes.holds(&demand.group.attachments) {
             return Some(Refused::InstanceTypes);
         }
         if collide(&demand.group.spec.host_ports, &node.host_ports) {
@@ -431,6 +437,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             let node = &mut existing[place];
             amounts::subtract(&mut node.free, &all);
             node.host_ports.extend(ports);
+            node.volumes.attach(&group.attachments);
             return;
         };
         let draft = &mut self.drafts[at];
@@ -446,6 +453,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let Demand { requests, group, .. } = &self.problem.demands[demand];
         let (row, ports) = (requests.clone(), group.spec.host_ports.clone());
         let node = &mut self.problem.existing[place];
+        node.volumes.detach(&group.attachments);
         amounts::add(&mut node.free, &row);
         self.rooms[place] = standard(&node.free);
         for port in ports {

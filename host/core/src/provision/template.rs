@@ -87,18 +87,7 @@ impl Room {
         if self.nodes == Some(0) {
             types.clear();
         }
-        if self.amounts.iter().all(Option::is_none) {
-            return;
-        }
-        let breaks = |at: &usize| {
-            let capacity = &universe.capacity[*at];
-            let limited = self.amounts.iter().enumerate();
-            limited
-                .into_iter()
-                .any(|(axis, left)| left.is_some_and(|left| amounts::at(capacity, axis) > left))
-        };
-        let breaking: Vec<_> = types.iter().filter(breaks).collect();
-        breaking.into_iter().for_each(|at| types.remove(at));
+        universe.keep_no_larger(types, &self.amounts);
     }
 
     /// Takes a node away that may turn out as large as `capacity`.
@@ -107,6 +96,16 @@ impl Room {
         for (axis, left) in self.amounts.iter_mut().enumerate() {
             *left = left.map(|left| left.saturating_sub(amounts::at(capacity, axis)));
         }
+    }
+
+    /// How many more nodes there is room for that are as large as `charged` at most.
+    pub(crate) fn times(&self, charged: &[u64]) -> u32 {
+        let amounts = self.amounts.iter().enumerate().filter_map(|(axis, left)| {
+            let each = amounts::at(charged, axis);
+            left.filter(|_| each > 0).map(|left| left / each)
+        });
+        let most = amounts.chain(self.nodes).min().unwrap_or(u64::MAX);
+        u32::try_from(most).unwrap_or(u32::MAX)
     }
 
     /// Gives back a node that was taken as `charged`.

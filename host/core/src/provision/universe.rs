@@ -56,11 +56,16 @@ pub(crate) struct Universe {
     /// What is there, by type: what NodePool limits count.
     pub(crate) capacity: Vec<Amounts>,
     levels: Vec<Levels>,
+    capacity_levels: Vec<Levels>,
     /// Price by type, zone and capacity type; `None` where it cannot be bought.
     prices: Vec<Option<Price>>,
     offered: Vec<Bits>,
     /// For each way to buy the types that can be bought so, cheapest first.
     by_price: Vec<Vec<(Price, u32)>>,
+    /// Bare metal and accelerators: left out of a launch as long as something else will do (Karpenter: exotic filter).
+    pub(crate) exotic: Bits,
+    /// Types that have their CPUs for a part of the time only, and earn the rest as credits (EC2: burstable performance).
+    pub(crate) burstable: Bits,
     known: WellKnown,
 }
 
@@ -100,6 +105,20 @@ struct Levels {
     at_least: Vec<Bits>,
 }
 
+impl Levels {
+    /// The most that any of `types` has.
+    fn most(&self, types: &Bits) -> u64 {
+        // The more is asked for, the fewer have it.
+        let levels = self.at_least.partition_point(|having| having.intersects(types));
+        levels.checked_sub(1).map_or(0, |level| self.amounts[level])
+    }
+
+    /// The types that have more than so much.
+    fn above(&self, amount: u64) -> Option<&Bits> {
+        self.at_least.get(self.amounts.partition_point(|known| *known <= amount))
+    }
+}
+
 impl Universe {
     /// Builds the index. Types beyond those that fit into 64 zones are not there.
     pub(crate) fn new(types: Arc<[InstanceType]>, axes: &mut Axes, interner: &mut Interner) -> Self {
@@ -110,9 +129,12 @@ impl Universe {
         let mut universe = Self {
             keys: keys_of(&types, interner),
             levels: levels_of(&allocatable),
+            capacity_levels: levels_of(&capacity),
             prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
             offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
             by_price: Vec::new(),
+            exotic: those(&types, is_exotic),
+            burstable: those(&types, is_burstable),
             types,
             zones,
             zone_ids,
@@ -315,15 +337,16 @@ impl Universe {
 
     /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.
     pub(crate) fn largest(&self, types: &Bits) -> Amounts {
-        let mut largest = Amounts::new();
-        for at in types.iter() {
-            let capacity = &self.capacity[at];
-            largest.resize(largest.len().max(capacity.len()), 0);
-            for (amount, other) in largest.iter_mut().zip(capacity) {
-                *amount = (*amount).max(*other);
+        self.capacity_levels.iter().map(|levels| levels.most(types)).collect()
+    }
+
+    /// Drops the types that are larger than this in some resource.
+    pub(crate) fn keep_no_larger(&self, types: &mut Bits, amounts: &[Option<u64>]) {
+        for (levels, most) in self.capacity_levels.iter().zip(amounts) {
+            if let Some(above) = most.and_then(|most| levels.above(most)) {
+                types.subtract(above);
             }
         }
-        largest
     }
 
     /// What a type leaves for pods, by axis.
@@ -333,9 +356,7 @@ impl Universe {
 
     /// The most of each standard resource that any of `types` leaves for pods.
     pub(crate) fn most(&self, types: &Bits) -> [u64; STANDARD_AXES] {
-        types.iter().fold([0; STANDARD_AXES], |most, at| {
-            std::array::from_fn(|axis| most[axis].max(amounts::at(&self.allocatable[at], axis)))
-        })
+        std::array::from_fn(|axis| self.levels.get(axis).map_or(0, |levels| levels.most(types)))
     }
 
     pub(crate) fn zones_in(&self, mask: ZoneMask) -> Vec<Sym> {
@@ -359,6 +380,24 @@ impl Universe {
         });
         counted.filter(|(_, count)| *count > 0).collect()
     }
+}
+
+fn those(types: &[InstanceType], is_one: fn(&InstanceType) -> bool) -> Bits {
+    let mut those = Bits::none(types.len());
+    let found = types.iter().enumerate().filter(|(_, instance_type)| is_one(instance_type));
+    found.for_each(|(at, _)| those.insert(at));
+    those
+}
+
+fn is_exotic(instance_type: &InstanceType) -> bool {
+    let metal = instance_type.name.split('.').nth(1).is_some_and(|size| size.starts_with("metal"));
+    let devices = [labels::GPU_COUNT, labels::ACCELERATOR_COUNT];
+    metal || devices.iter().any(|key| instance_type.labels.contains_key(*key))
+}
+
+fn is_burstable(instance_type: &InstanceType) -> bool {
+    let categories = instance_type.labels.get(labels::INSTANCE_CATEGORY);
+    categories.is_some_and(|categories| categories.iter().any(|category| category == "t"))
 }
 
 fn named(names: &[Sym], mask: u64) -> Vec<Sym> {

@@ -14,7 +14,7 @@ use whittle_core::model::resources::Resources;
 use crate::cluster::catalogue::{self, CATEGORY, CPUS};
 use crate::cluster::nodes::{Machine, node};
 use crate::cluster::pods::{Pods, pods};
-use crate::cluster::pools::{PoolWords, daemon_set, pool};
+use crate::cluster::pools::{PoolWords, attached_volume, daemon_set, pool, volume_limit};
 use crate::cluster::{Cluster, Known, START, at};
 
 /// A cluster as it is generated. Pools, kinds of pods and nodes are known by their position.
@@ -54,6 +54,17 @@ pub(crate) struct Kind {
     tolerant: bool,
     rules: Vec<Rule>,
     port: bool,
+    volume: Mounts,
+}
+
+/// What volume pods mount, attached by the driver `ebs`.
+#[derive(Clone, Copy, Debug)]
+enum Mounts {
+    Nothing,
+    /// Each its own.
+    Own,
+    /// All the same.
+    Shared,
 }
 
 /// How pods want to be relative to those of a kind, their own or another.
@@ -73,6 +84,8 @@ pub(crate) struct NodeLike {
     age: Age,
     taint: bool,
     residents: Vec<usize>,
+    /// How many volumes it can attach.
+    volumes: Option<u32>,
 }
 
 /// How far a node is.
@@ -159,8 +172,9 @@ fn kinds() -> impl Strategy<Value = Kind> {
         any::<bool>(),
         vec(rules(), 0..3),
         option::weighted(0.2, Just(())),
+        select(vec![Mounts::Nothing, Mounts::Nothing, Mounts::Own, Mounts::Shared]),
     )
-        .prop_map(|(waiting, cpu, gib, wants, tolerant, rules, port)| Kind {
+        .prop_map(|(waiting, cpu, gib, wants, tolerant, rules, port, volume)| Kind {
             waiting,
             cpu,
             gib,
@@ -168,6 +182,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
             tolerant,
             rules,
             port: port.is_some(),
+            volume,
         })
 }
 
@@ -191,8 +206,10 @@ fn nodes(age: impl Strategy<Value = Age>) -> impl Strategy<Value = NodeLike> {
     let instance_type = select(vec!["c.large", "m.large", "a.large", "m.xlarge", "c.2xlarge"]);
     let zone = select(vec!["a", "b", "c"]);
     let residents = vec(0_usize..6, 0..4);
-    (0_usize..3, instance_type, zone, any::<bool>(), age, option::weighted(0.2, Just(())), residents)
-        .prop_map(|(pool, instance_type, zone, spot, age, taint, residents)| NodeLike {
+    let taint = option::weighted(0.2, Just(()));
+    let volumes = option::of(0_u32..4);
+    (0_usize..3, instance_type, zone, any::<bool>(), age, taint, residents, volumes).prop_map(
+        |(pool, instance_type, zone, spot, age, taint, residents, volumes)| NodeLike {
             pool,
             instance_type,
             zone,
@@ -200,7 +217,9 @@ fn nodes(age: impl Strategy<Value = Age>) -> impl Strategy<Value = NodeLike> {
             age,
             taint: taint.is_some(),
             residents,
-        })
+            volumes,
+        },
+    )
 }
 
 fn daemons() -> impl Strategy<Value = Daemon> {
@@ -252,11 +271,30 @@ impl World {
             let joined = machine.node.is_some();
             events.extend(machine.events());
             if joined {
-                self.residents(at, like).into_iter().for_each(|pods| events.extend(pods.events()));
+                for (kind, pods) in self.residents(at, like) {
+                    events.extend(self.with_volumes(kind, pods));
+                }
+                events.extend(like.volumes.map(|volumes| volume_limit(&format!("n{at}"), volumes)));
             }
         }
         for (at, kind) in self.kinds.iter().enumerate() {
-            events.extend(self.pods(at, kind, kind.waiting).events());
+            events.extend(self.with_volumes(at, self.pods(at, kind, kind.waiting)));
+        }
+        events
+    }
+
+    /// Pods of a kind, and the volumes that they mount.
+    fn with_volumes(&self, kind: usize, pods: Pods) -> Vec<Event> {
+        let mut events = Vec::new();
+        for mut pod in pods.objects() {
+            let volume = match self.kinds[kind].volume {
+                Mounts::Nothing => None,
+                Mounts::Own => Some(format!("of-{}", pod.name)),
+                Mounts::Shared => Some(format!("of-{}", app_name(kind))),
+            };
+            events.extend(volume.iter().map(|name| Event::VolumeClaim(attached_volume(name))));
+            pod.volume_claims.extend(volume);
+            events.push(Event::Pod(pod));
         }
         events
     }
@@ -295,7 +333,7 @@ impl World {
     }
 
     /// Pods that run on a node, as many of those meant for it as it holds.
-    fn residents(&self, at: usize, like: &NodeLike) -> Vec<Pods> {
+    fn residents(&self, at: usize, like: &NodeLike) -> Vec<(usize, Pods)> {
         let room = catalogue::named(like.instance_type).allocatable();
         let mut used = Resources::default();
         let mut residents = Vec::new();
@@ -305,7 +343,7 @@ impl World {
             let with = used.plus(&pods.spec.requests);
             if with.fits_in(&room) && (pods.spec.host_ports.is_empty() || ord == 0) {
                 used = with;
-                residents.push(pods.named(&format!("r{at}-{ord}")).on(&format!("n{at}")));
+                residents.push((kind_ord, pods.named(&format!("r{at}-{ord}")).on(&format!("n{at}"))));
             }
         }
         residents

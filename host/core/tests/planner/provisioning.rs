@@ -1,6 +1,9 @@
 //! Provisioning: which nodes are launched for waiting pods, and which pods go where.
 
+mod attachments;
+mod conformance;
 mod daemons;
+mod default_spread;
 mod existing;
 mod labels;
 mod leaving;

@@ -19,7 +19,7 @@ impl Reader<'_> {
     pub(super) fn workloads(&self, objects: &mut Objects, problems: &mut Vec<Problem>) {
         for loaded in &self.manifests.deployments {
             let made = workload::deployment(&loaded.object, &self.priorities);
-            put(objects, taken(made, loaded, problems), "Deployment", WorkloadKind::Deployment);
+            self.put(objects, taken(made, loaded, problems), "Deployment", WorkloadKind::Deployment);
         }
         for loaded in &self.manifests.replica_sets {
             self.replica_set(loaded, objects, problems);
@@ -32,7 +32,7 @@ impl Reader<'_> {
             {
                 let claims = made.claim_templates.iter().map(claim_template).collect();
                 let kind = WorkloadKind::StatefulSet { ordered: policy != Some("Parallel"), claims };
-                put(objects, Some(made), "StatefulSet", kind);
+                self.put(objects, Some(made), "StatefulSet", kind);
             }
         }
         for loaded in &self.manifests.daemon_sets {
@@ -43,7 +43,7 @@ impl Reader<'_> {
                 let spec = WorkloadSpec {
                     kind: WorkloadKind::DaemonSet,
                     replicas: 0,
-                    pod: set.spec,
+                    pod: self.among_siblings(set.spec),
                     volume_claims: Vec::new(),
                     ephemeral_claims: Vec::new(),
                 };
@@ -80,7 +80,7 @@ impl Reader<'_> {
         let known = objects.workloads.get(&key).map(|known| known.replicas);
         if known.is_none_or(|known| known < u64::from(made.replicas)) {
             let kind = made.owner.kind.clone();
-            put(objects, Some(made), &kind, WorkloadKind::Deployment);
+            self.put(objects, Some(made), &kind, WorkloadKind::Deployment);
         }
     }
 
@@ -88,7 +88,7 @@ impl Reader<'_> {
         for loaded in &self.manifests.jobs {
             let (completions, run) = self.job_work(&loaded.object, loaded, problems);
             let made = workload::job(&loaded.object, &self.priorities);
-            put(objects, taken(made, loaded, problems), "Job", WorkloadKind::Job { completions, run });
+            self.put(objects, taken(made, loaded, problems), "Job", WorkloadKind::Job { completions, run });
         }
         for loaded in &self.manifests.cron_jobs {
             let spec = &loaded.object.spec;
@@ -111,7 +111,7 @@ impl Reader<'_> {
             let (completions, run) = self.job_work(&job, loaded, problems);
             let made = workload::job(&job, &self.priorities);
             let kind = WorkloadKind::CronJob { schedule, completions, run };
-            put(objects, taken(made, loaded, problems), "CronJob", kind);
+            self.put(objects, taken(made, loaded, problems), "CronJob", kind);
         }
     }
 
@@ -148,30 +148,31 @@ impl Reader<'_> {
             else {
                 continue;
             };
+            pod.spec = self.among_siblings(pod.spec);
             if pod.created == Timestamp::EPOCH {
                 pod.created = self.place.start;
             }
             objects.pods.push(pod);
         }
     }
-}
 
-fn put(objects: &mut Objects, made: Option<workload::Workload>, kind: &str, what: WorkloadKind) {
-    let Some(made) = made else { return };
-    let key = WorkloadKey {
-        kind: kind.to_owned(),
-        namespace: made.namespace.clone(),
-        name: made.owner.name.clone(),
-    };
-    let shared = made.volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
-    let spec = WorkloadSpec {
-        kind: what,
-        replicas: u64::from(made.replicas),
-        pod: made.spec,
-        volume_claims: shared.map(|claim| claim.claim_name.clone()).collect(),
-        ephemeral_claims: made.volumes.iter().filter_map(ephemeral_claim).collect(),
-    };
-    objects.workloads.insert(key, spec);
+    fn put(&self, objects: &mut Objects, made: Option<workload::Workload>, kind: &str, what: WorkloadKind) {
+        let Some(made) = made else { return };
+        let key = WorkloadKey {
+            kind: kind.to_owned(),
+            namespace: made.namespace.clone(),
+            name: made.owner.name.clone(),
+        };
+        let shared = made.volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        let spec = WorkloadSpec {
+            kind: what,
+            replicas: u64::from(made.replicas),
+            pod: self.among_siblings(made.spec),
+            volume_claims: shared.map(|claim| claim.claim_name.clone()).collect(),
+            ephemeral_claims: made.volumes.iter().filter_map(ephemeral_claim).collect(),
+        };
+        objects.workloads.insert(key, spec);
+    }
 }
 
 fn claim_template(claim: &k8s::PersistentVolumeClaim) -> ClaimTemplate {

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::TopologySpreadConstraint;
+use whittle_api::convert::pod::placement::default_spread;
 use whittle_api::duration;
 use whittle_api::manifest::File;
-use whittle_api::problem::{Defect, Path, Problem, Segment, Source};
+use whittle_api::problem::{At, Defect, Path, Problem, Segment, Source};
 use whittle_catalog::catalog::Catalog;
 use whittle_catalog::price_book::PriceBook;
+use whittle_core::model::pod::TopologySpread;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::clock::{Clock, parse_timestamp};
-use super::{API_VERSION, KIND, Scenario, ScenarioSpec, TimingsSpec, schema, shape};
+use super::{API_VERSION, DefaultSpreadSpec, KIND, Scenario, ScenarioSpec, TimingsSpec, schema, shape};
 use crate::input::{START_DEFAULT, Timings};
 use crate::load::Place;
 use crate::problems::{Finder, one_of, path};
@@ -36,6 +39,8 @@ pub(crate) struct Course {
     pub(crate) until_settled: bool,
     pub(crate) clock: Clock,
     pub(crate) timings: Timings,
+    /// How pods are spread that say nothing about it.
+    pub(crate) default_spread: Vec<TopologySpread>,
     pub(crate) draws_reclaims: bool,
     pub(crate) sample_every: Duration,
     /// Whether nobody has said which region it is.
@@ -183,6 +188,8 @@ pub(crate) fn course(
     let sample_every = span(spec.sample_every.as_ref(), &path(&["spec", "sampleEvery"]), find);
     let usual = Duration::from_millis(length.unwrap_or(SETTLE_MAX).millis() / SAMPLES).max(SAMPLE_EVERY_MIN);
     let timings = timings(spec.timings.as_ref(), find);
+    let default_spread = spread(&spec.default_spread, find);
+    let counts_siblings = !default_spread.is_empty();
     let catalog = catalog(&spec, prices, find);
     let said = region.or(spec.region.as_deref());
     let known = said.unwrap_or(REGION_DEFAULT);
@@ -212,13 +219,40 @@ pub(crate) fn course(
         draws_reclaims: spec.reclaims.unwrap_or(false),
         sample_every: sample_every.unwrap_or(usual),
         is_region_default: said.is_none(),
-        place: Place { catalog, region, zones: spec.zones.clone(), job_run: timings.job_run, start },
+        place: Place {
+            catalog,
+            region,
+            zones: spec.zones.clone(),
+            job_run: timings.job_run,
+            start,
+            counts_siblings,
+        },
+        default_spread,
         timings,
         spec,
         source,
         misshapen,
         doubts,
     }
+}
+
+/// How pods are spread that say nothing about it.
+fn spread(specs: &[DefaultSpreadSpec], finder: &mut Finder) -> Vec<TopologySpread> {
+    let constraints: Vec<_> = specs
+        .iter()
+        .map(|spec| TopologySpreadConstraint {
+            max_skew: spec.max_skew,
+            topology_key: spec.topology_key.clone(),
+            when_unsatisfiable: spec.when_unsatisfiable.clone(),
+            ..TopologySpreadConstraint::default()
+        })
+        .collect();
+    let root = At::Root;
+    let at = root.key("spec");
+    default_spread(&constraints, &at.key("defaultSpread")).unwrap_or_else(|defects| {
+        defects.iter().for_each(|defect| finder.add(&defect.path, &defect.found, &defect.expected));
+        Vec::new()
+    })
 }
 
 /// When the world begins, and by which clock its times are read.

@@ -93,6 +93,8 @@ pub(crate) struct Rules {
     by_spec: BTreeMap<Arc<PodSpec>, SpecOrd>,
     sets: Vec<PodSet>,
     pub(crate) keepers: Vec<Keeper>,
+    /// How pods are spread that say nothing about it, where somebody has said.
+    default_spread: Vec<TopologySpread>,
 }
 
 impl Wants {
@@ -103,6 +105,10 @@ impl Wants {
 }
 
 impl Rules {
+    pub(crate) fn new(default_spread: Vec<TopologySpread>) -> Self {
+        Self { default_spread, ..Self::default() }
+    }
+
     pub(crate) fn get(&self, spec: SpecOrd) -> &Compiled {
         &self.specs[spec]
     }
@@ -143,7 +149,8 @@ impl Rules {
     /// Rules and wishes.
     fn compile_spreads(&mut self, spec: &PodSpec, slots: &mut Slots) -> (Vec<Spread>, Vec<Spread>) {
         let (mut hard, mut soft) = (Vec::new(), Vec::new());
-        for spread in &spec.topology_spread {
+        let defaults = self.defaults_for(spec);
+        for spread in spec.topology_spread.iter().chain(&defaults) {
             let what = spread_set(spread, spec);
             let compiled = Spread {
                 set: self.set(what, slots),
@@ -159,11 +166,22 @@ impl Rules {
             }
         }
         if spec.topology_spread.is_empty()
+            && self.default_spread.is_empty()
             && let Some(owner) = spec.owner.clone().filter(|owner| owner.kind != "DaemonSet")
         {
             soft = self.default_spreads(&spec.namespace, &owner, slots);
         }
         (hard, soft)
+    }
+
+    /// What somebody has said for pods that say nothing and that are selected by somebody (`defaultingType: List`).
+    fn defaults_for(&self, spec: &PodSpec) -> Vec<TopologySpread> {
+        let Some(siblings) = spec.siblings.as_ref().filter(|_| spec.topology_spread.is_empty()) else {
+            return Vec::new();
+        };
+        let selector = Some(siblings.clone());
+        let defaults = self.default_spread.iter();
+        defaults.map(|spread| TopologySpread { selector: selector.clone(), ..spread.clone() }).collect()
     }
 
     /// What kube-scheduler wishes for pods that say nothing about it (`defaultingType: System`): host name with a

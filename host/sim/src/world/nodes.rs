@@ -180,6 +180,8 @@ impl World {
         }
         self.scheduler.remove_node(name);
         self.outbox.push(Event::NodeGone(name.to_owned()));
+        // What its drivers said goes with it.
+        self.outbox.push(Event::VolumeLimitsGone(name.to_owned()));
     }
 
     /// Everything on a node is gone.

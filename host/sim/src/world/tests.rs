@@ -116,6 +116,7 @@ fn world_with(objects: Objects) -> World {
         end: START_DEFAULT + Duration::from_secs(86_400),
         region: "us-east-1".into(),
         timings: Timings { jitter_percent: 0, ..Timings::default() },
+        default_spread: Vec::new(),
         draws_reclaims: false,
         catalog: Catalog::embedded(),
     };

@@ -187,6 +187,32 @@ fn spread(spec: &k8s::PodSpec, at: &At<'_>, defects: &mut Vec<Defect>) -> Vec<To
     constraints.filter_map(|(position, one)| one_spread(one, &at.index(position), defects)).collect()
 }
 
+/// Spreads for pods that state none, as kube-scheduler is given them: without a selector, which is deduced for each
+/// pod.
+///
+/// # Errors
+///
+/// All that Kubernetes would refuse.
+pub fn default_spread(
+    constraints: &[k8s::TopologySpreadConstraint],
+    at: &At<'_>,
+) -> Result<Vec<TopologySpread>, Vec<Defect>> {
+    let mut defects = Vec::new();
+    let mut converted = Vec::new();
+    for (position, constraint) in constraints.iter().enumerate() {
+        let at = at.index(position);
+        if constraint.label_selector.is_some() {
+            let expected = "nothing: the selector is deduced from Services and the workload";
+            defects.push(Defect::new(&at.key("labelSelector"), "a selector", expected));
+        }
+        if constraint.topology_key.is_empty() {
+            defects.push(Defect::new(&at.key("topologyKey"), quoted(""), "the key of a node label"));
+        }
+        converted.extend(one_spread(constraint, &at, &mut defects));
+    }
+    if defects.is_empty() { Ok(converted) } else { Err(defects) }
+}
+
 fn one_spread(
     spread: &k8s::TopologySpreadConstraint,
     at: &At<'_>,

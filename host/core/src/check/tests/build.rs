@@ -9,7 +9,7 @@ use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
     ARCH, CAPACITY_TYPE, DISRUPTED_TAINT, HOSTNAME, INSTANCE_TYPE, NODE_POOL, OS, ZONE,
 };
-use crate::model::node::{Instance, Node, NodeClaim};
+use crate::model::node::{Instance, Node, NodeClaim, VolumeLimits};
 use crate::model::node_pool::{
     Budget, BudgetNodes, ConsolidationPolicy, DaemonSet, Disruption, DisruptionReason, NodeClass, NodePool,
     PodDisruptionBudget, VolumeBinding, VolumeClaim,
@@ -405,5 +405,21 @@ pub(super) fn disruption_budget(name: &str, disruptions_allowed: u32) -> PodDisr
 /// The volume `data`, which can be in these zones.
 pub(super) fn volume(zones: &[&str]) -> VolumeClaim {
     let alternatives = zones.iter().map(|zone| vec![Requirement::equals(ZONE, *zone)]).collect();
-    VolumeClaim { namespace: "shop".into(), name: "data".into(), binding: VolumeBinding::Nodes(alternatives) }
+    VolumeClaim {
+        namespace: "shop".into(),
+        name: "data".into(),
+        binding: VolumeBinding::Nodes(alternatives),
+        driver: None,
+    }
+}
+
+/// The volume of this name, attached by the driver `ebs`, which can be anywhere.
+pub(super) fn attached(name: &str) -> VolumeClaim {
+    VolumeClaim { name: name.into(), driver: Some("ebs".into()), ..volume(&[]) }
+}
+
+/// A Node can attach so many volumes of the driver `ebs`.
+pub(super) fn volume_limit(node: &str, volumes: u32) -> Event {
+    let drivers = BTreeMap::from([("ebs".to_owned(), volumes)]);
+    Event::VolumeLimits(VolumeLimits { node: format!("node-{node}"), drivers })
 }

@@ -5,11 +5,14 @@
 //! at these prices is a lower bound of what any set of nodes costs that holds it. Floats only: whatever is built on them
 //! is judged in integers elsewhere.
 
-/// The most resources that are priced at once: the standard ones, and a few devices.
-pub(crate) const AXES_MAX: usize = 8;
+use crate::provision::universe::STANDARD_AXES;
+
+/// The resources that are priced: the standard ones. Devices are so rare and so dear that whoever wants one has not much to
+/// choose from.
+pub(crate) const AXES: usize = STANDARD_AXES;
 
 /// An amount of each priced resource.
-pub(crate) type Row = [f64; AXES_MAX];
+pub(crate) type Row = [f64; AXES];
 
 /// What can be bought: how much of each resource, and for how much.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +28,7 @@ const NOTHING: f64 = 1e-12;
 
 /// The worth of a unit of each resource. Resources that no offer has are worth nothing.
 pub(crate) fn worth(demand: &Row, offers: &[Offer]) -> Row {
-    let mut scale = [0.0_f64; AXES_MAX];
+    let mut scale = [0.0_f64; AXES];
     for offer in offers {
         for (scale, amount) in scale.iter_mut().zip(&offer.capacity) {
             *scale = scale.max(*amount);
@@ -33,7 +36,7 @@ pub(crate) fn worth(demand: &Row, offers: &[Offer]) -> Row {
     }
     let dearest = offers.iter().map(|offer| offer.price).fold(0.0, f64::max);
     if dearest <= 0.0 {
-        return [0.0; AXES_MAX];
+        return [0.0; AXES];
     }
     let mut rows: Vec<Tableau> = offers
         .iter()
@@ -66,10 +69,10 @@ enum Variable {
 /// The simplex method on `max gain · y` where `row · y ≤ limit` for each row and `y ≥ 0`. Zero is a solution to start
 /// from, because prices are not negative.
 fn maximize(rows: &mut [Tableau], gain: &mut Row) -> Row {
-    let mut columns: [Variable; AXES_MAX] = std::array::from_fn(Variable::Worth);
+    let mut columns: [Variable; AXES] = std::array::from_fn(Variable::Worth);
     let mut basis: Vec<Variable> = vec![Variable::Slack; rows.len()];
     for _ in 0..PIVOTS_MAX {
-        let entering = (0..AXES_MAX)
+        let entering = (0..AXES)
             .filter(|column| gain[*column] > NOTHING)
             .max_by(|left, right| gain[*left].total_cmp(&gain[*right]).then(right.cmp(left)));
         let Some(column) = entering else { break };
@@ -84,7 +87,7 @@ fn maximize(rows: &mut [Tableau], gain: &mut Row) -> Row {
         pivot(rows, gain, leaving, column);
         std::mem::swap(&mut basis[leaving], &mut columns[column]);
     }
-    let mut values = [0.0; AXES_MAX];
+    let mut values = [0.0; AXES];
     for (variable, (_, limit)) in basis.iter().zip(rows.iter()) {
         if let Variable::Worth(axis) = variable {
             values[*axis] = limit.max(0.0);
@@ -105,25 +108,26 @@ fn pivot(rows: &mut [Tableau], gain: &mut Row, leaving: usize, column: usize) {
         if at == leaving || factor == 0.0 {
             continue;
         }
-        for axis in 0..AXES_MAX {
+        for axis in 0..AXES {
             other[axis] = if axis == column { -factor * row[axis] } else { other[axis] - factor * row[axis] };
         }
         *other_limit -= factor * limit;
     }
     let factor = gain[column];
-    for axis in 0..AXES_MAX {
+    for axis in 0..AXES {
         gain[axis] = if axis == column { -factor * row[axis] } else { gain[axis] - factor * row[axis] };
     }
 }
 
 /// The product of two rows.
 pub(crate) fn dot(left: &Row, right: &Row) -> f64 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
+    // In pairs, so that the additions do not wait for one another.
+    (left[0] * right[0] + left[1] * right[1]) + (left[2] * right[2] + left[3] * right[3])
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{AXES_MAX, Offer, Row, dot, worth};
+    use super::{AXES, Offer, Row, dot, worth};
 
     fn row(amounts: &[f64]) -> Row {
         std::array::from_fn(|axis| amounts.get(axis).copied().unwrap_or(0.0))
@@ -156,6 +160,6 @@ mod tests {
     fn what_nobody_has_or_wants_is_worth_nothing() {
         let worth = worth(&row(&[1.0, 5.0, 0.0]), &[offer(&[1.0, 0.0, 9.0], 2.0)]);
         assert_eq!(worth, row(&[2.0, 0.0, 0.0]));
-        assert_eq!(super::worth(&row(&[1.0]), &[]), [0.0; AXES_MAX]);
+        assert_eq!(super::worth(&row(&[1.0]), &[]), [0.0; AXES]);
     }
 }

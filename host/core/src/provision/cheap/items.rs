@@ -2,10 +2,9 @@
 
 use crate::model::instance_type::CapacityType;
 use crate::provision::bits::Bits;
-use crate::provision::cheap::duals::{AXES_MAX, Row};
+use crate::provision::cheap::duals::{AXES, Row};
 use crate::provision::cheap::fill::Item;
 use crate::provision::intern::Sym;
-use crate::provision::listing::is_exotic;
 use crate::provision::schedule::Schedule;
 use crate::provision::template::Shape;
 use crate::provision::topology::{Count, Place};
@@ -47,7 +46,8 @@ impl Items {
         pods: usize,
     ) {
         let Ok(pods) = u32::try_from(pods) else { return };
-        if pods == 0 || schedule.problem.demands[demand].requests.len() > AXES_MAX {
+        let requests = &schedule.problem.demands[demand].requests;
+        if pods == 0 || requests.iter().skip(AXES).any(|amount| *amount > 0) {
             return;
         }
         let templates = 0..schedule.problem.templates.len();
@@ -101,11 +101,7 @@ impl Items {
 fn bought(shape: &Shape, universe: &Universe, is_free: bool) -> Option<(Bits, CapacityMask)> {
     let mut types = shape.types.clone();
     if is_free {
-        let mut plain = types.clone();
-        types.iter().filter(|at| is_exotic(&universe.types[*at])).for_each(|at| plain.remove(at));
-        if !plain.is_empty() {
-            types = plain;
-        }
+        types.subtract_unless_all(&universe.exotic);
     }
     let ways = CapacityType::ALL.map(|way| 1 << way as u8);
     let usable = |way: &&CapacityMask| {
@@ -113,6 +109,9 @@ fn bought(shape: &Shape, universe: &Universe, is_free: bool) -> Option<(Bits, Ca
     };
     let way = ways.iter().find(usable).copied()?;
     universe.keep_offered(&mut types, shape.zones, way);
+    // They look cheap and are not what the pods' requests mean. A launch may list them, but no node is opened for them
+    // as long as there are others.
+    types.subtract_unless_all(&universe.burstable);
     Some((types, way))
 }
 

@@ -167,6 +167,12 @@ impl Schedule<'_, '_> {
         self.load(place, demand, pods);
     }
 
+    /// How many more new nodes like one its NodePool's limits allow.
+    pub(crate) fn copies_within_limits(&self, place: Place) -> u32 {
+        let draft = &self.drafts[place - self.problem.existing.len()];
+        self.problem.templates[draft.template].room.times(&draft.charged)
+    }
+
     /// One more new node like another, with the same pods in number.
     pub(crate) fn copy_settled(&mut self, place: Place, pods: &[(usize, u32)]) -> Place {
         let original = &self.drafts[place - self.problem.existing.len()];

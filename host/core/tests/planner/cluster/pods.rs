@@ -202,6 +202,12 @@ impl Pods {
         self
     }
 
+    /// A Service selects them by their app.
+    pub(crate) fn selected(mut self) -> Self {
+        self.spec.siblings = Some(app(&self.app));
+        self
+    }
+
     pub(crate) fn owned_by(mut self, kind: &str) -> Self {
         self.spec.owner = Some(Owner { kind: kind.into(), name: self.app.clone() });
         self
@@ -244,6 +250,12 @@ impl Pods {
     /// They run on the Node of exactly this name.
     pub(crate) fn on_node(mut self, node: &str) -> Self {
         self.node = Some(node.into());
+        self
+    }
+
+    /// They belong to a DaemonSet of this name, whatever their app is.
+    pub(crate) fn of_daemon_set(mut self, name: &str) -> Self {
+        self.spec.owner = Some(Owner { kind: "DaemonSet".into(), name: name.into() });
         self
     }
 

@@ -1,7 +1,7 @@
 //! Topology spread: over zones, nodes, capacity types and labels.
 
 use whittle_core::model::labels::{CAPACITY_TYPE, HOSTNAME, ZONE};
-use whittle_core::model::pod::{InclusionPolicy, LabelSelector, PodPhase, WhenUnsatisfiable};
+use whittle_core::model::pod::{InclusionPolicy, LabelSelector, PodPhase};
 
 use crate::cluster::nodes::{claimed, node};
 use crate::cluster::pods::{pod, pods};
