@@ -169,20 +169,32 @@ fn least(
     let asked = rule.affinity.clone().unwrap_or_default();
     let mut usable = tally.domains.clone();
     let mut known = usable.clone();
+    // What a NodePool leaves open is the same for thousands of offerings, and may be a thousand values long: those that
+    // one form can open are not asked about again.
+    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (pool, shape) in &universe.shapes {
-        for domain in shape.values(&rule.key).all() {
+        let opens_at_all = untolerated(&pool.taints, &carrier.tolerations).is_none()
+            && carrier.requests.fits_in(&shape.allocatable());
+        let mut opens = |domain: &str| {
             // A node has one value of the label: another that the pods may have too does not make this one theirs.
             let may_fulfil = |alternatives| shape.may_fulfil_one_of_with(alternatives, (&rule.key, domain));
-            if usable.contains(*domain) || domain.is_empty() || !may_fulfil(&asked) {
-                continue;
+            if domain.is_empty() || usable.contains(domain) || !may_fulfil(&asked) {
+                return usable.contains(domain);
             }
-            known.insert((*domain).to_owned());
+            known.insert(domain.to_owned());
             // A domain counts as empty only when the pod could be the one to open it.
-            let opens = untolerated(&pool.taints, &carrier.tolerations).is_none()
-                && may_fulfil(&carrier.node_affinity)
-                && carrier.requests.fits_in(&shape.allocatable());
+            let opens = opens_at_all && may_fulfil(&carrier.node_affinity);
             if opens {
-                usable.insert((*domain).to_owned());
+                usable.insert(domain.to_owned());
+            }
+            opens
+        };
+        if shape.is_open(&rule.key) {
+            let left = left.entry(&pool.name).or_insert_with(|| shape.values(&rule.key).all().to_vec());
+            left.retain(|domain| !opens(domain));
+        } else {
+            for domain in shape.values(&rule.key).all() {
+                opens(domain);
             }
         }
     }
