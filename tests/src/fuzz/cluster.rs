@@ -3,6 +3,8 @@
 //! Names are few, so that rules meet: three zones, five labels, apps called after their position. A label that a pool
 //! leaves open has no values that could be listed, so no rule spreads pods over it.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,17 +21,20 @@ use whittle_core::model::pod::{
     TopologySpread, WhenUnsatisfiable,
 };
 use whittle_core::model::price::Price;
-use whittle_core::model::requirement::{
-    Operator, Requirement, Taint, TaintEffect, Toleration, TolerationOperator,
-};
+use whittle_core::model::requirement::{Operator, Requirement, Taint, TaintEffect};
 use whittle_core::model::resources::Resources;
 use whittle_core::model::time::Timestamp;
 use whittle_core::state::ClusterState;
+
+use self::words::{Amount, Compared, Key, Resource, Tolerated, Value, Wish, Zone};
 
 /// Of each kind of object, at most so many are looked at: enough for rules to meet, few enough to be read.
 const OBJECTS_MAX: usize = 6;
 /// Pods of one kind that wait.
 const PODS_MAX: usize = 8;
+
+/// The most distinct values that a NodePool may ask to keep.
+const MIN_VALUES_MAX: usize = 50;
 
 /// A cluster.
 #[derive(Arbitrary, Clone, Debug)]
@@ -77,92 +82,6 @@ struct Daemon {
     requests: Vec<(Resource, Amount)>,
     wish: Option<Wish>,
     tolerates: Option<Tolerated>,
-}
-
-/// What a label has to be like.
-#[derive(Arbitrary, Clone, Debug)]
-struct Wish {
-    key: Key,
-    operator: Compared,
-    values: Vec<Value>,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Compared {
-    In,
-    NotIn,
-    Exists,
-    DoesNotExist,
-    Gt,
-    Lt,
-    Gte,
-    Lte,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Key {
-    Zone,
-    Hostname,
-    CapacityType,
-    InstanceType,
-    Arch,
-    Cpus,
-    Rack,
-    Pool,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Value {
-    A,
-    B,
-    C,
-    Spot,
-    OnDemand,
-    Small,
-    Amd64,
-    Two,
-    Huge,
-    Negative,
-    Pool,
-    Empty,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Zone {
-    A,
-    B,
-    C,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Resource {
-    Cpu,
-    Memory,
-    Storage,
-    Pods,
-    Gpu,
-    Nodes,
-    Other,
-}
-
-/// Ordinary amounts mostly, and those at the ends of what a number holds.
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Amount {
-    Nothing,
-    One,
-    Hundred,
-    Thousands(u8),
-    Gib(u8),
-    Half,
-    Max,
-    Any(u64),
-}
-
-#[derive(Arbitrary, Clone, Debug)]
-enum Tolerated {
-    Everything,
-    Special,
-    Other(Value),
 }
 
 /// How pods want to be relative to those of a kind, their own or another.
@@ -305,9 +224,14 @@ impl World {
 
 impl PoolLike {
     fn made(&self, at: usize) -> NodePool {
-        let mut requirements = wishes(&self.only);
+        // A NodePool may not ask for a name of its nodes or of its own.
+        let may_ask = |wish: &&Wish| !matches!(wish.key, Key::Hostname | Key::Pool);
+        let mut requirements: Vec<Requirement> =
+            self.only.iter().filter(may_ask).take(3).map(Wish::made).collect();
         if let (Some(first), Some(least)) = (requirements.first_mut(), self.min_values) {
-            first.min_values = Some(u32::from(least).clamp(1, 50));
+            // Nor for more values than it lists.
+            let most = if first.operator == Operator::In { first.values.len() } else { MIN_VALUES_MAX };
+            first.min_values = u32::try_from(usize::from(least).clamp(1, most)).ok();
         }
         let rack = self.labelled.map(|value| (Key::Rack.label().to_owned(), value.text().to_owned()));
         NodePool {
@@ -349,7 +273,12 @@ impl Kind {
             Some(term) => VolumeBinding::Nodes(vec![wishes(term)]),
             None => VolumeBinding::Impossible("the claim is lost".to_owned()),
         };
-        Some(Event::VolumeClaim(VolumeClaim { namespace: "small".to_owned(), name: app(at), binding }))
+        Some(Event::VolumeClaim(VolumeClaim {
+            namespace: "small".to_owned(),
+            name: app(at),
+            binding,
+            driver: None,
+        }))
     }
 }
 
@@ -400,117 +329,6 @@ impl Daemon {
             ..PodSpec::default()
         };
         DaemonSet { namespace: "small".to_owned(), name, spec: Arc::new(spec) }
-    }
-}
-
-impl Wish {
-    /// The requirement, as far as the conversion from manifests would let it through.
-    fn made(&self) -> Requirement {
-        let texts = self.values.iter().take(3).map(|value| value.text().to_owned());
-        let number = || vec![self.values.first().and_then(|value| value.number()).unwrap_or("0").to_owned()];
-        let listed = || if self.values.is_empty() { vec!["a".to_owned()] } else { texts.clone().collect() };
-        let (operator, values) = match self.operator {
-            Compared::In => (Operator::In, listed()),
-            Compared::NotIn => (Operator::NotIn, listed()),
-            Compared::Exists => (Operator::Exists, Vec::new()),
-            Compared::DoesNotExist => (Operator::DoesNotExist, Vec::new()),
-            Compared::Gt => (Operator::Gt, number()),
-            Compared::Lt => (Operator::Lt, number()),
-            Compared::Gte => (Operator::Gte, number()),
-            Compared::Lte => (Operator::Lte, number()),
-        };
-        Requirement::new(self.key.label(), operator, values)
-    }
-}
-
-impl Key {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Zone => labels::ZONE,
-            Self::Hostname => labels::HOSTNAME,
-            Self::CapacityType => labels::CAPACITY_TYPE,
-            Self::InstanceType => labels::INSTANCE_TYPE,
-            Self::Arch => labels::ARCH,
-            Self::Cpus => "karpenter.k8s.aws/instance-cpu",
-            Self::Rack => "example.com/rack",
-            Self::Pool => labels::NODE_POOL,
-        }
-    }
-}
-
-impl Value {
-    fn text(self) -> &'static str {
-        match self {
-            Self::A => "a",
-            Self::B => "b",
-            Self::C => "c",
-            Self::Spot => "spot",
-            Self::OnDemand => "on-demand",
-            Self::Small => "m.small",
-            Self::Amd64 => "amd64",
-            Self::Two => "2",
-            Self::Huge => "9223372036854775807",
-            Self::Negative => "-1",
-            Self::Pool => "p0",
-            Self::Empty => "",
-        }
-    }
-
-    fn number(self) -> Option<&'static str> {
-        match self {
-            Self::Two | Self::Huge | Self::Negative => Some(self.text()),
-            Self::A
-            | Self::B
-            | Self::C
-            | Self::Spot
-            | Self::OnDemand
-            | Self::Small
-            | Self::Amd64
-            | Self::Pool
-            | Self::Empty => None,
-        }
-    }
-}
-
-impl Resource {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Storage => "ephemeral-storage",
-            Self::Pods => "pods",
-            Self::Gpu => "nvidia.com/gpu",
-            Self::Nodes => "nodes",
-            Self::Other => "example.com/thing",
-        }
-    }
-}
-
-impl Amount {
-    /// Below 2^63, as the conversion from manifests promises.
-    fn number(self) -> u64 {
-        match self {
-            Self::Nothing => 0,
-            Self::One => 1,
-            Self::Hundred => 100,
-            Self::Thousands(count) => u64::from(count) * 1_000,
-            Self::Gib(count) => u64::from(count) << 30,
-            Self::Half => 1 << 62,
-            Self::Max => (1 << 63) - 1,
-            Self::Any(amount) => amount >> 1,
-        }
-    }
-}
-
-impl Tolerated {
-    fn made(&self) -> Toleration {
-        let special = Some("special".to_owned());
-        let (key, operator) = match self {
-            Self::Everything => (None, TolerationOperator::Exists),
-            Self::Special => (special, TolerationOperator::Exists),
-            Self::Other(value) => (special, TolerationOperator::Equal(value.text().to_owned())),
-        };
-        Toleration { key, operator, effect: None }
     }
 }
 
