@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::node_pool::NODES;
-use crate::model::requirement::Taint;
+use crate::model::requirement::{Requirement, Taint};
 
 /// A pod without a place, with the reason of each NodePool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +50,13 @@ pub enum Why {
     },
     /// The NodePool has a fixed number of nodes.
     FixedReplicas,
+    /// What the NodePool itself asks of a label leaves no value for it.
+    Contradiction {
+        /// The label.
+        key: String,
+        /// What is asked of it, by its requirements and its labels.
+        wanted: Vec<Requirement>,
+    },
     /// The pod does not tolerate a taint.
     Taint {
         /// The taint.
@@ -185,6 +192,10 @@ impl fmt::Display for Why {
             Self::Missing { what } => write!(f, "{what} does not exist"),
             Self::NotReady { what } => write!(f, "{what} is not ready"),
             Self::FixedReplicas => f.write_str("the NodePool has a fixed number of nodes (spec.replicas)"),
+            Self::Contradiction { key, wanted } => {
+                let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+                write!(f, "no value of {key} is what the NodePool asks for: {}", wanted.join(" and "))
+            }
             Self::Taint { taint } => write!(f, "the pod does not tolerate the taint {taint}"),
             Self::Label { key, wanted, offered } => {
                 write!(f, "the pod wants {key} {wanted}, the NodePool offers {offered}")

@@ -313,6 +313,13 @@ pub(crate) fn shape_of(
     // What a pool says about a label of its own is what its nodes will have.
     let (own, others): (ByKey, ByKey) =
         by_key.into_iter().partition(|(key, _)| universe.axis(*key) == Axis::Custom);
+    let torn = own.iter().filter(|(_, values)| values.is_nothing()).map(|(key, _)| interner.text(*key));
+    // By name, so that it is always the same one.
+    if let Some(key) = torn.min() {
+        let of_key = |wanted: &Requirement| labels::normalized(&wanted.key) == key;
+        let wanted = requirements_of(pool).into_iter().filter(of_key).collect();
+        return Err(Box::new(Why::Contradiction { key: key.to_owned(), wanted }));
+    }
     let anything = Shape {
         types: Bits::all(universe.len()),
         zones: universe.all_zones(),
