@@ -177,7 +177,8 @@ impl<'a> Shape<'a> {
         (key, value): (&str, &str),
     ) -> bool {
         let may_hold = |one: &Requirement| match one.key.as_str() {
-            HOSTNAME => true,
+            // A node that is not there yet has no name that anybody could ask for.
+            HOSTNAME => Condition::new(one).accepts(None),
             other if normalized(other) == key => Condition::new(one).accepts(Some(value)),
             _ => Condition::new(one).may_hold(self),
         };
