@@ -32,11 +32,26 @@ const PLAN: &[(&str, Sight)] = &[
 /// What any crate directly below `policies/` may see, and any guest that the tests of policies are made with.
 const A_POLICY: Sight = Sight::Only(&["guest-sdk"]);
 
+/// An arrow that is there for benchmarks alone: what a crate is built from stays as the plan wants it.
+struct ForBenches {
+    from: &'static str,
+    to: &'static str,
+    /// The one folder whose sources may name the crate.
+    folder: &'static str,
+}
+
+/// Whether decisions are quick and cheap is seen on the types and prices that EC2 has, and those are in the catalogue,
+/// which is built on the core. Cargo takes such a circle for tests and benchmarks. Tests of the core keep to small
+/// catalogues of their own, so the benchmarks are all that may use it.
+const FOR_BENCHES: &[ForBenches] =
+    &[ForBenches { from: "host/core", to: "host/catalog", folder: "host/core/benches/" }];
+
 /// Crates that no other may depend on.
 const SEEN_BY_NOBODY: [&str; 2] = ["tests", "xtask"];
 
 /// The arrows between crates of the workspace, and the crates, that are not in the plan. Dependencies for tests
-/// count like any other: a test that needs more than its crate may see belongs into `tests/`.
+/// count like any other, but for those in [`FOR_BENCHES`]: a test that needs more than its crate may see belongs into
+/// `tests/`.
 pub(crate) fn outside_the_plan(crates: &[Crate]) -> Vec<String> {
     let folders: BTreeMap<&str, &str> =
         crates.iter().map(|package| (package.name.as_str(), package.folder.as_str())).collect();
@@ -47,11 +62,29 @@ pub(crate) fn outside_the_plan(crates: &[Crate]) -> Vec<String> {
             findings.push(format!("{from} is a crate that is not in the plan"));
             continue;
         };
-        for &to in package.dependencies.iter().filter_map(|name| folders.get(name.as_str())) {
-            if !sees(sight, to) {
-                findings.push(format!("{from} may not depend on {to}"));
-            }
-        }
+        let known = |name: &String| folders.get(name.as_str()).copied();
+        let built_from = package.dependencies.iter().filter_map(known);
+        let tested_with = package.test_dependencies.iter().filter_map(known);
+        let tested_with = tested_with.filter(|to| !is_for_benches(from, to));
+        let unseen = built_from.chain(tested_with).filter(|to| !sees(sight, to));
+        findings.extend(unseen.map(|to| format!("{from} may not depend on {to}")));
+    }
+    findings
+}
+
+fn is_for_benches(from: &str, to: &str) -> bool {
+    FOR_BENCHES.iter().any(|arrow| arrow.from == from && arrow.to == to)
+}
+
+/// The sources that use a crate which is there for the benchmarks of theirs alone. Paths are relative to the
+/// workspace's root.
+pub(crate) fn used_outside_benches(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for ForBenches { from, to, folder } in FOR_BENCHES {
+        let name = name_of(to).replace('-', "_");
+        let theirs = |path: &str| path.starts_with(&format!("{from}/")) && !path.starts_with(folder);
+        let users = sources.iter().filter(|(path, source)| theirs(path) && source.contains(&name));
+        findings.extend(users.map(|(path, _)| format!("{path} names {name}, which is there for {folder}")));
     }
     findings
 }
@@ -160,6 +193,33 @@ mod tests {
             let found = outside_the_plan(&crates(&[(from, &[to]), (to, &[])]));
             assert_eq!(found, [format!("{from} may not depend on {to}")]);
         }
+    }
+
+    #[test]
+    fn an_arrow_for_tests_counts_unless_it_is_there_for_benchmarks() {
+        let cases: &[(&str, &str, &[&str])] = &[
+            ("host/core", "host/catalog", &[]),
+            ("host/core", "host/api", &["host/core may not depend on host/api"]),
+            ("host/control", "host/catalog", &["host/control may not depend on host/catalog"]),
+            ("host/sim", "host/catalog", &[]),
+        ];
+        for (from, to, expected) in cases {
+            let mut found = crates(&[(from, &[]), (to, &[])]);
+            found[0].test_dependencies.insert(name_of(to));
+            assert_eq!(outside_the_plan(&found), *expected, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_source_besides_the_benchmarks_that_uses_what_is_there_for_them_is_found() {
+        let text = "use whittle_catalog::catalog::Catalog;".to_owned();
+        let sources = ["core/benches/a.rs", "core/src/a.rs", "core/tests/a.rs", "sim/src/a.rs"];
+        let sources = sources.map(|path| (format!("host/{path}"), text.clone())).into();
+        let expected = [
+            "host/core/src/a.rs names whittle_catalog, which is there for host/core/benches/",
+            "host/core/tests/a.rs names whittle_catalog, which is there for host/core/benches/",
+        ];
+        assert_eq!(used_outside_benches(&sources), expected);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! in the same commit as `docs/ARCHITECTURE.md`.
 
 mod arrows;
+mod conformance;
 mod conventions;
 mod documents;
 mod manifests;
@@ -25,6 +26,12 @@ fn assert_nothing_found(findings: &[String]) {
 fn every_arrow_between_crates_is_in_the_plan() {
     let workspace = Workspace::read().unwrap();
     assert_nothing_found(&arrows::outside_the_plan(&workspace.crates));
+}
+
+#[test]
+fn what_is_there_for_benchmarks_is_used_by_benchmarks_alone() {
+    let workspace = Workspace::read().unwrap();
+    assert_nothing_found(&arrows::used_outside_benches(&workspace.sources));
 }
 
 #[test]
@@ -76,4 +83,12 @@ fn every_document_speaks_of_what_exists() {
         findings.extend(documents::missing_tests(path, text, &workspace.sources));
     }
     assert_nothing_found(&findings);
+}
+
+#[test]
+fn every_behaviour_is_held_by_something_or_has_a_reason() {
+    let workspace = Workspace::read().unwrap();
+    let page = &workspace.documents[conformance::PAGE];
+    let exists = |path: &str| workspace.exists(path);
+    assert_nothing_found(&conformance::broken(page, &workspace.sources, exists, &conformance::PENDING));
 }

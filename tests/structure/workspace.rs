@@ -6,10 +6,14 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 /// Folders without sources of ours: what cargo builds and what `whittle` writes.
 const NOT_OURS: [&str; 2] = ["target", "out"];
+
+/// Crates with a workspace of their own, because they are built in another way. Their sources are ours; which crates they
+/// see is nobody's concern, for nothing can depend on them.
+const APART: [&str; 1] = ["tests/fuzz/Cargo.toml"];
 
 /// A crate of the workspace. Every path is relative to the workspace's root, with `/` between its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,8 +21,10 @@ pub(crate) struct Crate {
     pub(crate) name: String,
     /// The folder of its manifest.
     pub(crate) folder: String,
-    /// The names of all that its manifest depends on, whether to build, to run or to test.
+    /// The names of all that its manifest depends on, to build or to run.
     pub(crate) dependencies: BTreeSet<String>,
+    /// The names of all that its manifest depends on for its tests and benchmarks.
+    pub(crate) test_dependencies: BTreeSet<String>,
     /// The files its targets start from.
     pub(crate) roots: Vec<String>,
 }
@@ -27,6 +33,8 @@ pub(crate) struct Crate {
 pub(crate) struct Workspace {
     root: PathBuf,
     pub(crate) crates: Vec<Crate>,
+    /// The files that the targets of the crates in [`APART`] start from.
+    roots_apart: Vec<String>,
     /// The crates' manifests by path.
     pub(crate) manifests: BTreeMap<String, String>,
     /// All Rust files by path, also those that no crate knows.
@@ -49,13 +57,21 @@ impl Workspace {
             crates.push(Crate {
                 name: package.name.to_string(),
                 folder: relative(folder, root)?,
-                dependencies: package.dependencies.iter().map(|dependency| dependency.name.clone()).collect(),
+                dependencies: dependencies(package, |kind| kind != DependencyKind::Development),
+                test_dependencies: dependencies(package, |kind| kind == DependencyKind::Development),
                 roots: roots.collect::<Result<_>>()?,
             });
         }
+        let mut roots_apart = Vec::new();
+        for manifest in APART {
+            let apart = MetadataCommand::new().manifest_path(root.join(manifest)).no_deps().exec()?;
+            let targets = apart.packages.iter().flat_map(|package| &package.targets);
+            let roots = targets.map(|target| relative(target.src_path.as_std_path(), root));
+            roots_apart.extend(roots.collect::<Result<Vec<_>>>()?);
+        }
         let sources = read_all(root, ".rs")?;
         let documents = read_all(root, ".md")?;
-        Ok(Self { root: root.to_owned(), crates, manifests, sources, documents })
+        Ok(Self { root: root.to_owned(), crates, roots_apart, manifests, sources, documents })
     }
 
     /// Whether there is a file or folder at this path, seen from the workspace's root.
@@ -65,7 +81,7 @@ impl Workspace {
 
     /// The files that the targets of all crates start from.
     pub(crate) fn roots(&self) -> Vec<String> {
-        self.crates.iter().flat_map(|package| package.roots.iter().cloned()).collect()
+        self.crates.iter().flat_map(|package| &package.roots).chain(&self.roots_apart).cloned().collect()
     }
 
     /// The names of all crates that `package` is built from, itself included, with every feature of its own on.
@@ -81,6 +97,11 @@ impl Workspace {
         let lines = String::from_utf8(output.stdout)?;
         Ok(lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
     }
+}
+
+fn dependencies(package: &Package, counts: impl Fn(DependencyKind) -> bool) -> BTreeSet<String> {
+    let wanted = package.dependencies.iter().filter(|dependency| counts(dependency.kind));
+    wanted.map(|dependency| dependency.name.clone()).collect()
 }
 
 /// All files below `root` whose name ends so, by path.

@@ -10,5 +10,6 @@ pub mod node_class;
 pub mod node_pool;
 pub mod pod;
 pub mod requirement;
+pub mod siblings;
 pub mod volume;
 pub mod workload;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 
 use crate::node_claim::NodeClaim;
 use crate::node_class::Ec2NodeClass;
@@ -92,6 +92,10 @@ pub struct Manifests {
     pub persistent_volumes: Vec<Loaded<PersistentVolume>>,
     /// StorageClasses.
     pub storage_classes: Vec<Loaded<StorageClass>>,
+    /// CSINodes.
+    pub csi_nodes: Vec<Loaded<CSINode>>,
+    /// Services.
+    pub services: Vec<Loaded<Service>>,
     /// PriorityClasses.
     pub priority_classes: Vec<Loaded<PriorityClass>>,
     /// Namespaces.

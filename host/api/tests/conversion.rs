@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use whittle_api::convert::budget::{CountOrPercent, DisruptionBudgetSpec, pod_disruption_budget};
 use whittle_api::convert::node::node;
 use whittle_api::convert::node_claim::{node_claim, node_claim_from};
-use whittle_api::convert::node_class::{Threshold, node_class_settings};
+use whittle_api::convert::node_class::{Reservation, Threshold, node_class_settings};
 use whittle_api::convert::node_pool::node_pool;
 use whittle_api::convert::pod::{Priorities, pod};
-use whittle_api::convert::volume::{Volumes, volume_claim};
 use whittle_api::convert::workload::{daemon_set, deployment, job, replica_set, stateful_set};
 use whittle_api::manifest::{File, Loaded, Manifests, parse};
-use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::instance_type::{CapacityType, ReservationKind};
 use whittle_core::model::node_pool::{
-    Budget, BudgetNodes, BudgetWindow, ConsolidationPolicy, Disruption, DisruptionReason, VolumeBinding,
+    Budget, BudgetNodes, BudgetWindow, ConsolidationPolicy, Disruption, DisruptionReason,
 };
 use whittle_core::model::pod::{DoNotDisrupt, HostPort, LabelSelector, Owner, PodPhase, PodSpec, Preferred};
 use whittle_core::model::requirement::{Operator, Requirement};
@@ -182,6 +181,9 @@ fn a_pod_that_is_being_resized_holds_the_larger_of_what_it_asks_for_and_what_it_
     let live = pod(&read(text).pods[0].object, &Priorities::new(&[])).unwrap();
     assert_eq!((live.spec.requests.cpu_millis, live.spec.requests.memory_bytes), (2_000, 2 << 30));
     assert_eq!(live.phase, PodPhase::Running);
+    let text = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: a, resources: {requests: {cpu: 1}}}], initContainers: [{name: s, restartPolicy: Always, resources: {requests: {cpu: 1}}}, {name: i, resources: {requests: {cpu: 1}}}]}, status: {initContainerStatuses: [{name: s, image: a, imageID: a, ready: true, restartCount: 0, allocatedResources: {cpu: 3}}, {name: i, image: a, imageID: a, ready: true, restartCount: 0, allocatedResources: {cpu: 9}}]}}";
+    let live = pod(&read(text).pods[0].object, &Priorities::new(&[])).unwrap();
+    assert_eq!(live.spec.requests.cpu_millis, 4_000, "a sidecar may be resized, an init container has ended");
 }
 
 #[test]
@@ -361,6 +363,27 @@ fn a_node_claim_goes_to_the_core_and_back() {
 }
 
 #[test]
+fn a_node_claim_says_whether_minimum_values_were_lowered_for_it() {
+    const ANNOTATION: &str = "karpenter.sh/nodeclaim-min-values-relaxed";
+    for (annotations, expected) in [
+        (format!("{ANNOTATION}: 'true'"), true),
+        (format!("{ANNOTATION}: 'false'"), false),
+        ("other: 'true'".to_owned(), false),
+    ] {
+        let text = format!(
+            "{{apiVersion: karpenter.sh/v1, kind: NodeClaim, metadata: {{name: c, annotations: {{{annotations}}}}}, spec: {{nodeClassRef: {{group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}}, requirements: []}}}}"
+        );
+        let claim = node_claim(&read(&text).node_claims[0].object).unwrap();
+        assert_eq!(claim.min_values_relaxed, expected, "{annotations}");
+        let written = node_claim_from(&claim).metadata.annotations.unwrap();
+        assert_eq!(
+            written.get(ANNOTATION).map(String::as_str),
+            Some(if expected { "true" } else { "false" })
+        );
+    }
+}
+
+#[test]
 fn a_budget_says_what_it_allows_and_gives_its_rule() {
     let budget = |spec: &str, status: &str| {
         let text = format!(
@@ -386,61 +409,6 @@ fn a_budget_says_what_it_allows_and_gives_its_rule() {
     }
     assert_eq!(budget("maxUnavailable: 30%", "").1.disruptions_allowed(10, 10), 3);
     assert_eq!(budget("minAvailable: 2", "").1.disruptions_allowed(5, 5), 3);
-}
-
-#[test]
-fn a_claim_says_where_its_volume_is_or_may_be_made() {
-    let cluster = read(include_str!("manifests/volumes.yaml"));
-    let (volumes, classes) = (objects(&cluster.persistent_volumes), objects(&cluster.storage_classes));
-    let index = Volumes::new(&volumes, &classes);
-    let found: BTreeMap<String, VolumeBinding> = cluster
-        .persistent_volume_claims
-        .iter()
-        .map(|claim| volume_claim(&claim.object, &index))
-        .map(|claim| (claim.name, claim.binding))
-        .collect();
-    let zone = |zones: &[&str]| {
-        vec![Requirement::new("topology.kubernetes.io/zone", Operator::In, zones.iter().copied())]
-    };
-    let nowhere = |why: &str| VolumeBinding::Impossible(why.to_owned());
-    let wanted = [
-        ("bound-ebs", VolumeBinding::Nodes(vec![zone(&["a"])])),
-        ("bound-local", VolumeBinding::Nodes(vec![])),
-        (
-            "bound-by-host",
-            VolumeBinding::Nodes(vec![vec![Requirement::equals("kubernetes.io/hostname", "node-1")]]),
-        ),
-        ("bound-anywhere", VolumeBinding::Nodes(vec![])),
-        ("bound-to-nothing", nowhere("PersistentVolume gone does not exist")),
-        (
-            "half-bound",
-            nowhere(
-                "the binding to PersistentVolume ebs is not complete: there is no annotation pv.kubernetes.io/bind-completed",
-            ),
-        ),
-        ("lost", nowhere("the PersistentVolumeClaim has lost its volume")),
-        ("default-class", VolumeBinding::Nodes(vec![zone(&["b", "c"]), zone(&["d"])])),
-        ("no-class", nowhere("the PersistentVolumeClaim is not bound and wants no StorageClass")),
-        ("missing-class", nowhere("StorageClass missing does not exist")),
-        (
-            "immediate",
-            nowhere(
-                "the PersistentVolumeClaim is not bound although StorageClass immediate binds immediately",
-            ),
-        ),
-        (
-            "auto-mode",
-            nowhere(
-                "StorageClass auto makes volumes only for nodes of EKS Auto Mode (ebs.csi.eks.amazonaws.com)",
-            ),
-        ),
-    ];
-    assert_eq!(found, wanted.map(|(name, binding)| (name.to_owned(), binding)).into());
-    let claim = objects(&cluster.persistent_volume_claims)
-        .into_iter()
-        .find(|one| one.metadata.name.as_deref() == Some("default-class"));
-    let alone = volume_claim(&claim.unwrap(), &Volumes::default()).binding;
-    assert_eq!(alone, nowhere("the PersistentVolumeClaim names no StorageClass and there is no default one"));
 }
 
 #[test]
@@ -473,4 +441,31 @@ fn a_node_class_says_what_the_catalogue_needs() {
     );
     let windows = node_class_settings(&special.node_classes[1].object).unwrap();
     assert_eq!(windows.root_volume_bytes, Some(1 << 40));
+}
+
+#[test]
+fn capacity_reservations_that_last_are_those_that_a_class_may_use() {
+    let found = |id: &str, rest: &str| {
+        format!(
+            "{{id: {id}, availabilityZone: eu-central-1a, instanceType: m6i.large, instanceMatchCriteria: open, ownerID: '123456789012'{rest}}}"
+        )
+    };
+    let all = [
+        found("cr-2", ", reservationType: capacity-block, state: active"),
+        found("cr-1", ""),
+        found("cr-3", ", state: expiring"),
+    ];
+    let text = format!(
+        "{{apiVersion: karpenter.k8s.aws/v1, kind: EC2NodeClass, metadata: {{name: c}}, spec: {{role: r, amiSelectorTerms: [{{alias: al2023@latest}}], subnetSelectorTerms: [{{id: subnet-1}}], securityGroupSelectorTerms: [{{id: sg-1}}]}}, status: {{capacityReservations: [{}]}}}}",
+        all.join(", ")
+    );
+    let settings = node_class_settings(&read(&text).node_classes[0].object).unwrap();
+    let expected = [("cr-1", ReservationKind::Default), ("cr-2", ReservationKind::CapacityBlock)];
+    let expected = expected.map(|(id, kind)| Reservation {
+        id: id.into(),
+        instance_type: "m6i.large".into(),
+        zone: "eu-central-1a".into(),
+        kind,
+    });
+    assert_eq!(settings.reservations, expected);
 }

@@ -31,6 +31,8 @@ pub struct Settings {
     pub validation_delay: Duration,
     /// The seed from which names are made.
     pub seed: u64,
+    /// What changes decisions themselves.
+    pub decisions: whittle_core::settings::Settings,
 }
 
 impl Default for Settings {
@@ -42,6 +44,7 @@ impl Default for Settings {
             disruption_interval: Duration::from_secs(10),
             validation_delay: Duration::from_secs(15),
             seed: 0,
+            decisions: whittle_core::settings::Settings::default(),
         }
     }
 }
@@ -91,10 +94,11 @@ impl Controller {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let batch = BatchWindow::new(settings.batch_idle, settings.batch_max);
+        let state = ClusterState::new(settings.decisions.clone());
         Self {
             settings,
             batch,
-            state: ClusterState::default(),
+            state,
             cache: Cache::default(),
             urgent: false,
             retry: None,
@@ -165,7 +169,8 @@ impl Controller {
         self.state.expire(now);
         let mut plan = Plan::default();
         if self.is_provisioning_due(now) {
-            let provisioned = self.provision(now);
+            let mut provisioned = self.provision(now);
+            leave_out_what_ends(&mut provisioned, self.snapshot(), now);
             self.state.expect(&provisioned, now);
             plan.actions.extend(provisioned.actions);
         }
@@ -239,6 +244,19 @@ impl Controller {
 
 fn delete(found: Move) -> Action {
     Action::Delete(Delete { claim: found.claim, reason: DeleteReason::Disrupted(found.reason) })
+}
+
+/// Takes the nominations out that name a NodeClaim whose time is up at this very moment: it is ended by the same plan.
+/// Its pods get their place as soon as it is known to go.
+fn leave_out_what_ends(provisioned: &mut Plan, snapshot: &Snapshot, now: Timestamp) {
+    if !provisioned.actions.iter().any(|action| matches!(action, Action::Nominate(_))) {
+        return;
+    }
+    let due = lifecycle(snapshot, now).actions;
+    let ends = |node: &str| {
+        due.iter().any(|action| matches!(action, Action::Delete(delete) if delete.claim == node))
+    };
+    provisioned.actions.retain(|action| !matches!(action, Action::Nominate(one) if ends(&one.node)));
 }
 
 #[cfg(test)]

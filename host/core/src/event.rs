@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::node::{Node, NodeClaim};
+use crate::model::node::{Node, NodeClaim, VolumeLimits};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
 use crate::model::pod::Pod;
 use crate::model::time::Timestamp;
@@ -27,6 +27,10 @@ pub enum Event {
     Node(Box<Node>),
     /// A Node is gone.
     NodeGone(String),
+    /// The number of volumes that a Node can attach is known or has changed.
+    VolumeLimits(VolumeLimits),
+    /// Nothing is known any more of the volumes that a Node can attach.
+    VolumeLimitsGone(String),
     /// A pod is there or has changed.
     Pod(Pod),
     /// The pod with this uid is gone.

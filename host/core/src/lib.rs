@@ -15,5 +15,6 @@ mod names;
 mod pdb;
 pub mod plan;
 pub mod provision;
+pub mod settings;
 pub mod state;
 pub mod why;

@@ -12,25 +12,32 @@
 
 pub(crate) mod amounts;
 pub(crate) mod bits;
+mod cheap;
 pub(crate) mod draft;
 pub(crate) mod existing;
 mod explain;
 mod finish;
 pub(crate) mod intern;
+mod listing;
 mod order;
+mod places;
 pub mod problem;
 pub(crate) mod requirements;
+pub(crate) mod reservations;
 pub(crate) mod schedule;
 pub(crate) mod selector;
 pub(crate) mod template;
 pub(crate) mod topology;
 pub(crate) mod universe;
+pub(crate) mod volumes;
+mod wishes;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::disrupt::kinds::is_reschedulable;
 use crate::model::pod::Pod;
+use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::names::ClaimNames;
 use crate::pdb::is_blocked_always;
@@ -40,7 +47,7 @@ use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
-use crate::why::{Unplaced, Why};
+use crate::why::Unplaced;
 
 /// How often the pods that found no place are tried again, because others that they want to be near to, or the
 /// room that was given back under a limit, have come since. A chain of affinities longer than this waits for the
@@ -50,15 +57,38 @@ const PASSES_MAX: usize = 32;
 /// Decides which nodes to launch for the pods that wait, and where those go that fit on nodes that are there or
 /// on their way. Pods on nodes that are on their way out are looked after too.
 ///
-/// `seed` goes into the names of new NodeClaims and into nothing else.
+/// Two plans are made, one in Karpenter's order and one that looks for the cheapest nodes, and the cheaper of the two
+/// is kept. `seed` goes into the names of new NodeClaims and into nothing else.
 #[must_use]
 pub fn provision(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, seed: u64) -> Plan {
+    decide(snapshot, cache, (now, seed), Effort::TwoPlans)
+}
+
+/// The plan that Karpenter's order of pods and nodes comes to: what another plan is measured by.
+#[must_use]
+pub fn provision_in_karpenter_order(
+    snapshot: &Snapshot,
+    cache: &mut Cache,
+    now: Timestamp,
+    seed: u64,
+) -> Plan {
+    decide(snapshot, cache, (now, seed), Effort::KarpenterOrder)
+}
+
+/// How far a decision looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// No further than Karpenter does.
+    KarpenterOrder,
+    /// For a cheaper plan, too.
+    TwoPlans,
+}
+
+fn decide(snapshot: &Snapshot, cache: &mut Cache, (now, seed): (Timestamp, u64), effort: Effort) -> Plan {
     let mut work = collect_work(snapshot, now);
     if work.wanted.is_empty() {
-        return Plan {
-            report: Report { unplaced: impossible(snapshot, &work), ..Default::default() },
-            ..Plan::default()
-        };
+        let unplaced = impossible(snapshot, &work);
+        return Plan { report: Report { unplaced, ..Report::default() }, ..Plan::default() };
     }
     let mut problem = Problem::new(snapshot, cache, now);
     for group in work.wanted.keys().chain(work.kept.keys()) {
@@ -67,27 +97,62 @@ pub fn provision(snapshot: &Snapshot, cache: &mut Cache, now: Timestamp, seed: u
     problem.add_rules(snapshot);
     let mut schedule = Schedule::new(&mut problem);
     let overdue = keep_nominated(&mut schedule, &work);
-    for (group, uid) in overdue {
-        work.wanted.entry(group).or_default().push(uid);
+    work.add_overdue(overdue);
+    let waiting = in_order(snapshot, &schedule, &mut work);
+    let places = match effort {
+        Effort::KarpenterOrder => place_all(&mut schedule, &waiting),
+        Effort::TwoPlans => place_as_cheaply(&mut schedule, &waiting),
+    };
+    finish(snapshot, schedule, (&work, &waiting, places), (now, seed))
+}
+
+/// Places the pods twice, in Karpenter's order and with an eye on prices, and keeps what places more of them or, with
+/// as many placed, costs less.
+fn place_as_cheaply(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>]) -> Placed {
+    let before = schedule.save();
+    let in_order = place_all(schedule, waiting);
+    if schedule.drafts.is_empty() {
+        return in_order;
     }
-    let mut left = in_order(snapshot, &schedule, work.wanted.clone());
-    let placed = place_all(&mut schedule, &mut left);
-    finish(snapshot, schedule, &work, (placed, left), (now, seed))
+    let first = (in_order.count(), schedule.price());
+    let nodes = schedule.drafts.len();
+    let after = schedule.swap(before);
+    match cheap::place(schedule, waiting, (first.1, nodes)) {
+        Some(cheaply) if (cheaply.count(), Reverse(schedule.price())) > (first.0, Reverse(first.1)) => {
+            cheaply
+        }
+        Some(_) | None => {
+            schedule.swap(after);
+            in_order
+        }
+    }
 }
 
 /// The pods that a decision is about, by group.
 #[derive(Debug, Default)]
-pub(crate) struct Work {
+pub(crate) struct Work<'a> {
     /// Pods that need a place.
-    pub(crate) wanted: BTreeMap<GroupId, Vec<String>>,
+    pub(crate) wanted: BTreeMap<GroupId, Vec<&'a str>>,
     /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
-    pub(crate) kept: BTreeMap<GroupId, Vec<(String, String)>>,
+    pub(crate) kept: BTreeMap<GroupId, Vec<(&'a str, &'a str)>>,
+    /// Groups of which others were added to those that wait, so that they are not in the order of their age.
+    mixed: BTreeSet<GroupId>,
     /// Pods that can be nowhere, whatever is launched.
-    impossible: Vec<String>,
+    impossible: Vec<&'a str>,
+}
+
+impl<'a> Work<'a> {
+    /// Pods that were expected on a node for which there is no room any more.
+    pub(crate) fn add_overdue(&mut self, overdue: Vec<(GroupId, &'a str)>) {
+        for (group, uid) in overdue {
+            self.mixed.insert(group);
+            self.wanted.entry(group).or_default().push(uid);
+        }
+    }
 }
 
 /// The pods that wait, and those on nodes that are on their way out.
-pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work {
+pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
     let mut work = Work::default();
     for (group, uids) in snapshot.waiting() {
         for uid in uids {
@@ -99,6 +164,7 @@ pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work {
         let pods = node.into_iter().flat_map(|node| snapshot.pods_on(&node.name));
         for pod in pods.filter(|pod| will_be_evicted(snapshot, pod, now)) {
             if let Some(group) = snapshot.group_of(&pod.uid) {
+                work.mixed.insert(group);
                 sort_in(snapshot, &mut work, (group, &pod.uid), now);
             }
         }
@@ -111,21 +177,32 @@ fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
     is_reschedulable(pod) && !pod.is_do_not_disrupt(now) && !is_blocked_always(snapshot, pod)
 }
 
-fn sort_in(snapshot: &Snapshot, work: &mut Work, (group, uid): (GroupId, &String), now: Timestamp) {
+fn sort_in<'a>(
+    snapshot: &'a Snapshot,
+    work: &mut Work<'a>,
+    (group, uid): (GroupId, &'a str),
+    now: Timestamp,
+) {
     if snapshot.group(group).impossible.is_some() {
-        work.impossible.push(uid.clone());
+        work.impossible.push(uid);
         return;
     }
     match snapshot.nominations.get(uid) {
         Some((place, until)) if *until > now && snapshot.is_expected(place) => {
-            work.kept.entry(group).or_default().push((uid.clone(), place.clone()));
+            work.kept.entry(group).or_default().push((uid, place));
         }
-        Some(_) | None => work.wanted.entry(group).or_default().push(uid.clone()),
+        Some(_) | None => work.wanted.entry(group).or_default().push(uid),
     }
 }
 
 /// Keeps the room of pods that are expected on a node. Those for which there is no room any more come back.
-pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Vec<(GroupId, String)> {
+pub(crate) fn keep_nominated<'a>(
+    schedule: &mut Schedule<'_, '_>,
+    work: &Work<'a>,
+) -> Vec<(GroupId, &'a str)> {
+    if work.kept.is_empty() {
+        return Vec::new();
+    }
     let places: BTreeMap<&str, Place> = (schedule.problem.existing.iter().enumerate())
         .map(|(place, existing)| (existing.name, place))
         .collect();
@@ -133,19 +210,19 @@ pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Ve
     let mut kept: Vec<_> = work
         .kept
         .iter()
-        .flat_map(|(group, pods)| pods.iter().map(move |(uid, name)| (uid, name, *group)))
+        .flat_map(|(group, pods)| pods.iter().map(move |(uid, name)| (*uid, *name, *group)))
         .collect();
     kept.sort_unstable();
     let mut overdue = Vec::new();
     for (uid, name, group) in kept {
-        let demand = schedule.problem.by_group[&group];
-        let Some(place) = places.get(name.as_str()).copied() else { continue };
+        let demand = schedule.problem.required(schedule.problem.by_group[&group]);
+        let Some(place) = places.get(name).copied() else { continue };
         // Of a node that is not launched yet only the domain is known: its pods count there.
         let launched = schedule.problem.existing[place].launched;
         if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
             schedule.take(place, demand);
         } else {
-            overdue.push((group, uid.clone()));
+            overdue.push((group, uid));
         }
     }
     overdue
@@ -153,53 +230,76 @@ pub(crate) fn keep_nominated(schedule: &mut Schedule<'_, '_>, work: &Work) -> Ve
 
 /// A group's pods that need a place, oldest first.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct Waiting<'a> {
+    /// What they ask for, with all their wishes.
     pub(crate) demand: usize,
-    pub(crate) pods: Vec<String>,
+    pub(crate) pods: Vec<&'a str>,
 }
 
 /// The largest first: by CPU, by memory, then the one that waits longest (Karpenter's queue).
-pub(crate) fn in_order(
+pub(crate) fn in_order<'a>(
     snapshot: &Snapshot,
     schedule: &Schedule<'_, '_>,
-    wanted: BTreeMap<GroupId, Vec<String>>,
-) -> Vec<Waiting> {
-    let age = |uid: &String| (snapshot.pods.get(uid).map(|pod| pod.created), uid.clone());
+    work: &mut Work<'a>,
+) -> Vec<Waiting<'a>> {
+    let age = |uid: &'a str| (snapshot.pods.get(uid).map(|pod| pod.created), uid);
+    let wanted = std::mem::take(&mut work.wanted).into_iter();
     let mut left: Vec<_> = wanted
-        .into_iter()
         .map(|(group, mut pods)| {
-            pods.sort_by_cached_key(age);
+            if work.mixed.contains(&group) {
+                pods.sort_by_cached_key(|uid| age(uid));
+            }
             Waiting { demand: schedule.problem.by_group[&group], pods }
         })
         .collect();
     left.sort_by_cached_key(|waiting| {
         let spec = &schedule.problem.demands[waiting.demand].group.spec;
         let size = (spec.requests.cpu_millis, spec.requests.memory_bytes);
-        (Reverse(size), waiting.pods.first().map(age))
+        (Reverse(size), waiting.pods.first().map(|uid| age(uid)))
     });
     left
 }
 
-/// Pods with the places they got.
-type Placed = Vec<(String, Place)>;
+/// For each group that waits the places that its pods got, the oldest first. Pods beyond them got none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Placed(pub(crate) Vec<Vec<Place>>);
 
-fn place_all(schedule: &mut Schedule<'_, '_>, left: &mut Vec<Waiting>) -> Placed {
-    let mut placed = Placed::new();
+impl Placed {
+    fn none(groups: usize) -> Self {
+        Self(vec![Vec::new(); groups])
+    }
+
+    /// How many pods got a place.
+    fn count(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+}
+
+fn place_all(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>]) -> Placed {
+    let mut placed = Placed::none(waiting.len());
+    place_rest(schedule, waiting, &mut placed);
+    placed
+}
+
+/// Places in Karpenter's order what has no place yet.
+fn place_rest(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>], placed: &mut Placed) {
     for _ in 0..PASSES_MAX {
-        let before = placed.len();
-        for waiting in left.iter_mut() {
-            let places = schedule.place(waiting.demand, waiting.pods.len());
-            let rest = waiting.pods.split_off(places.len());
-            let done = std::mem::replace(&mut waiting.pods, rest);
-            placed.extend(done.into_iter().zip(places));
+        let mut left: Vec<_> =
+            (0..waiting.len()).filter(|at| placed.0[*at].len() < waiting[*at].pods.len()).collect();
+        let mut progress = false;
+        let groups = left.len();
+        for (turn, at) in left.iter().copied().enumerate() {
+            schedule.looks.next_of(groups - turn);
+            let missing = waiting[at].pods.len() - placed.0[at].len();
+            let places = schedule.place(waiting[at].demand, missing);
+            progress |= !places.is_empty();
+            placed.0[at].extend(places);
         }
-        left.retain(|waiting| !waiting.pods.is_empty());
-        let progress = placed.len() > before;
+        left.retain(|at| placed.0[*at].len() < waiting[*at].pods.len());
         if left.is_empty() || !(schedule.settle_charges() || progress) {
             break;
         }
     }
-    placed
 }
 
 impl Schedule<'_, '_> {
@@ -207,63 +307,83 @@ impl Schedule<'_, '_> {
     /// launches will list. Says whether that made room.
     fn settle_charges(&mut self) -> bool {
         let mut made_room = false;
-        for draft in &mut self.drafts {
-            let template = &self.problem.templates[draft.template];
-            if template.pool.limits.is_empty() {
-                continue;
-            }
-            let (listed, _) = self.problem.listed(template, &draft.shape);
-            let charged = self.problem.universes[template.universe].largest(&listed);
-            if charged != draft.charged {
-                let room = &mut self.problem.templates[draft.template].room;
-                room.give_back(&draft.charged, &charged);
-                draft.charged = charged;
-                draft.shape.types = listed;
-                made_room = true;
-            }
+        for draft in 0..self.drafts.len() {
+            made_room |= self.settle_charge(draft);
         }
         made_room
+    }
+
+    fn settle_charge(&mut self, draft: usize) -> bool {
+        let draft = &mut self.drafts[draft];
+        let Problem { templates, universes, listings, .. } = &mut *self.problem;
+        let template = &mut templates[draft.template];
+        if template.room.is_unlimited() {
+            return false;
+        }
+        let universe = &universes[template.universe];
+        let listing = listings.of(draft.template, template, &draft.listed(universe), universe);
+        if listing.charged == draft.charged {
+            return false;
+        }
+        template.room.give_back(&draft.charged, &listing.charged);
+        draft.charged.clone_from(&listing.charged);
+        draft.shape.types.clone_from(&listing.types);
+        true
+    }
+
+    /// What the new nodes cost together, each at its cheapest.
+    fn price(&mut self) -> Price {
+        let Problem { templates, universes, listings, .. } = &mut *self.problem;
+        let prices = self.drafts.iter().map(|draft| {
+            let template = &templates[draft.template];
+            let universe = &universes[template.universe];
+            listings.of(draft.template, template, &draft.listed(universe), universe).price
+        });
+        prices.sum()
     }
 }
 
 fn finish(
     snapshot: &Snapshot,
     schedule: Schedule<'_, '_>,
-    work: &Work,
-    (placed, left): (Placed, Vec<Waiting>),
+    (work, waiting, placed): (&Work<'_>, &[Waiting<'_>], Placed),
     (now, seed): (Timestamp, u64),
 ) -> Plan {
     let Schedule { problem, drafts, .. } = schedule;
     let existing = problem.existing.len();
     let mut pods_of: Vec<Vec<String>> = vec![Vec::new(); drafts.len()];
     let mut nominations = Vec::new();
-    for (uid, place) in placed {
-        let waits = snapshot.pods.get(&uid).is_some_and(|pod| pod.node.is_none());
-        match place.checked_sub(existing) {
-            Some(draft) => pods_of[draft].push(uid),
-            None if waits => {
-                let node = problem.existing[place].name.to_owned();
-                nominations.push(Action::Nominate(Nomination { pod: uid, node }));
+    for (waiting, places) in waiting.iter().zip(&placed.0) {
+        for (uid, place) in waiting.pods.iter().copied().zip(places.iter().copied()) {
+            match place.checked_sub(existing) {
+                Some(draft) => pods_of[draft].push(uid.to_owned()),
+                None if snapshot.pods.get(uid).is_some_and(|pod| pod.node.is_none()) => {
+                    let node = problem.existing[place].name.to_owned();
+                    nominations.push(Action::Nominate(Nomination { pod: uid.to_owned(), node }));
+                }
+                // Its successor will be another pod, so there is nothing to nominate yet; its room is kept meanwhile.
+                None => {}
             }
-            // Its successor will be another pod, so there is nothing to nominate yet; its room is kept meanwhile.
-            None => {}
         }
     }
     let taken = snapshot.claims_and_asked().map(|claim| claim.name.clone());
     let mut names = ClaimNames::new((now, seed), taken);
     let mut actions = Vec::with_capacity(drafts.len() + nominations.len());
     for (draft, pods) in drafts.iter().zip(pods_of) {
-        let pool = &problem.templates[draft.template].pool.name;
-        let claim = names.next(pool);
+        let claim = names.next(&problem.templates[draft.template].pool.name);
         actions.push(Action::Launch(Box::new(problem.launch(draft, claim, pods))));
     }
     actions.extend(nominations);
     let mut unplaced = impossible(snapshot, work);
-    for Waiting { demand, pods } in left {
-        let node_pools = problem.explain(demand, existing + drafts.len());
-        unplaced.extend(pods.into_iter().map(|uid| Unplaced {
-            name: name_of(snapshot, &uid),
-            pod: uid,
+    for (waiting, places) in waiting.iter().zip(&placed.0) {
+        let left = &waiting.pods[places.len()..];
+        if left.is_empty() {
+            continue;
+        }
+        let node_pools = problem.explain(problem.required(waiting.demand), existing + drafts.len());
+        unplaced.extend(left.iter().map(|uid| Unplaced {
+            name: name_of(snapshot, uid),
+            pod: (*uid).to_owned(),
             node_pools: node_pools.clone(),
             itself: None,
         }));
@@ -272,17 +392,12 @@ fn finish(
     Plan { actions, report: Report { unplaced, ..Default::default() } }
 }
 
-fn impossible(snapshot: &Snapshot, work: &Work) -> Vec<Unplaced> {
+fn impossible(snapshot: &Snapshot, work: &Work<'_>) -> Vec<Unplaced> {
     let unplaced = work.impossible.iter().filter_map(|uid| {
         let group = snapshot.group_of(uid)?;
-        let message = snapshot.group(group).impossible.clone()?;
+        let itself = Some(snapshot.group(group).impossible.as_ref()?.why());
         let name = name_of(snapshot, uid);
-        Some(Unplaced {
-            pod: uid.clone(),
-            name,
-            node_pools: Vec::new(),
-            itself: Some(Why::Volume { message }),
-        })
+        Some(Unplaced { pod: (*uid).to_owned(), name, node_pools: Vec::new(), itself })
     });
     unplaced.collect()
 }

@@ -8,8 +8,10 @@
 //! decision starts from sums. Nothing here decides.
 
 pub mod by_uid;
+mod daemons;
 pub mod groups;
 mod index;
+pub mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,15 +19,17 @@ use std::sync::Arc;
 use crate::event::{Event, Notice, NoticeKind, ObjectKey};
 use crate::model::instance_type::CapacityType;
 use crate::model::labels;
-use crate::model::node::{Node, NodeClaim};
+use crate::model::node::{Node, NodeClaim, VolumeLimits};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
 use crate::model::pod::{Pod, PodSpec};
 use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
+use crate::settings::Settings;
 use crate::state::by_uid::ByUid;
-use crate::state::groups::{GroupId, Groups, PodGroup};
+use crate::state::daemons::Daemons;
+use crate::state::groups::{GroupId, Groups, Known, PodGroup};
 use crate::state::index::Index;
 
 /// How long an offering that EC2 refused is not asked for again (Karpenter: unavailable offerings cache, 3 min).
@@ -41,6 +45,8 @@ pub const ASKED_FOR: Duration = crate::lifecycle::LAUNCH_TIMEOUT;
 /// Everything that is known about a cluster at one moment. Decisions read it and never change it.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// What an operator has set.
+    pub settings: Arc<Settings>,
     /// NodePools by name.
     pub node_pools: BTreeMap<String, NodePool>,
     /// EC2NodeClasses by name.
@@ -53,12 +59,14 @@ pub struct Snapshot {
     pub nodes: BTreeMap<String, Node>,
     /// Pods by uid.
     pub pods: ByUid<Pod>,
-    /// DaemonSets by namespace and name.
+    /// DaemonSets by namespace and name, each as its newest pod looks, or as its template does where it has none.
     pub daemon_sets: BTreeMap<ObjectKey, DaemonSet>,
     /// PodDisruptionBudgets by namespace and name.
     pub disruption_budgets: BTreeMap<ObjectKey, PodDisruptionBudget>,
     /// PersistentVolumeClaims by namespace and name.
     pub volume_claims: BTreeMap<ObjectKey, VolumeClaim>,
+    /// How many volumes Nodes can attach, by Node and CSI driver. Where nothing is said there is no limit.
+    pub volume_limits: BTreeMap<String, BTreeMap<String, u32>>,
     /// Labels of namespaces.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// Notices by NodeClaim: instances that EC2 will take.
@@ -77,6 +85,7 @@ pub struct Snapshot {
     pub version: u64,
     index: Index,
     groups: Groups,
+    daemons: Daemons,
 }
 
 /// An offering's identity: instance type, zone, capacity type.
@@ -114,9 +123,16 @@ impl Snapshot {
         self.index.on_node(node).map(|load| load.requests.clone()).unwrap_or_default()
     }
 
-    /// The waiting pods, group by group.
-    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, &BTreeSet<String>)> {
-        self.index.waiting().iter().map(|(group, uids)| (*group, uids))
+    /// The PersistentVolumeClaims that pods bound to a node mount, with how many pods mount each.
+    pub fn mounted_on<'a>(&'a self, node: &str) -> impl Iterator<Item = (&'a ObjectKey, u32)> + use<'a> {
+        let mounts = self.index.on_node(node).into_iter().flat_map(|load| load.mounts.iter());
+        mounts.map(|(claim, pods)| (claim, *pods))
+    }
+
+    /// The waiting pods, group by group, those that have waited longest first.
+    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, impl Iterator<Item = &str>)> {
+        let groups = self.index.waiting().iter();
+        groups.map(|(group, pods)| (*group, pods.iter().map(|(_, uid)| uid.as_str())))
     }
 
     /// Whether any pod waits for a place.
@@ -251,6 +267,13 @@ pub struct ClusterState {
 }
 
 impl ClusterState {
+    /// Nothing is known yet but what the operator has set.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let snapshot = Snapshot { settings: Arc::new(settings), ..Snapshot::default() };
+        Self { snapshot: Arc::new(snapshot) }
+    }
+
     /// What is known now.
     #[must_use]
     pub fn snapshot(&self) -> &Snapshot {
@@ -333,7 +356,8 @@ pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
         node_pool: launch.node_pool.clone(),
         node_class: launch.node_class.clone(),
         labels: launch.labels.clone(),
-        requirements: launch.requirements.clone(),
+        requirements: launch.requirements.to_vec(),
+        min_values_relaxed: launch.min_values_relaxed,
         taints: launch.taints.clone(),
         startup_taints: launch.startup_taints.clone(),
         requests: launch.requests.clone(),
@@ -362,12 +386,14 @@ impl Snapshot {
             Event::NodeClaimGone(name) => self.remove_claim(&name),
             Event::Node(node) => self.put_node(*node),
             Event::NodeGone(name) => self.remove_node(&name),
+            Event::VolumeLimits(VolumeLimits { node, drivers }) => {
+                self.volume_limits.insert(node, drivers);
+            }
+            Event::VolumeLimitsGone(node) => drop(self.volume_limits.remove(&node)),
             Event::Pod(pod) => self.put_pod(pod, now),
             Event::PodGone(uid) => self.remove_pod(&uid, now),
-            Event::DaemonSet(set) => {
-                self.daemon_sets.insert((set.namespace.clone(), set.name.clone()), set);
-            }
-            Event::DaemonSetGone(key) => drop(self.daemon_sets.remove(&key)),
+            Event::DaemonSet(set) => self.put_daemon_set(set),
+            Event::DaemonSetGone(key) => self.remove_daemon_set(&key),
             Event::PodDisruptionBudget(budget) => {
                 let key = (budget.namespace.clone(), budget.name.clone());
                 self.disruption_budgets.insert(key, budget);
@@ -461,15 +487,32 @@ impl Snapshot {
             let at = if known.is_none() { pod.started.map_or(now, |started| started.min(now)) } else { now };
             self.touch_claim_of(pod.node.as_deref(), at);
         }
-        let group = self.groups.intern(&pod, &self.volume_claims);
+        let shared = self.index.mount(&pod);
+        let group = self.group_for(&pod);
         let pod = Pod { spec: Arc::clone(&self.groups.get(group).spec), ..pod };
         self.index.put_pod(&pod, group);
-        self.pods.insert(pod.uid.clone(), pod);
+        let uid = pod.uid.clone();
+        self.pods.insert(uid, pod.clone());
+        self.put_daemon_pod(&pod);
+        shared.iter().for_each(|claim| self.regroup(claim));
+    }
+
+    /// The group that a pod belongs to as things are now.
+    fn group_for(&mut self, pod: &Pod) -> GroupId {
+        let Self { groups, index, volume_claims, settings, .. } = self;
+        let known = Known {
+            claims: volume_claims,
+            is_shared: &|claim| index.is_shared(claim),
+            default_spread: &settings.default_spread,
+        };
+        groups.intern(pod, &known)
     }
 
     fn remove_pod(&mut self, uid: &str, now: Timestamp) {
         let Some(pod) = self.pods.remove(uid) else { return };
-        self.index.remove_pod(&pod);
+        let alone = self.index.remove_pod(&pod);
+        self.remove_daemon_pod(&pod);
+        alone.iter().for_each(|claim| self.regroup(claim));
         self.nominations.remove(uid);
         let left_unannounced = pod.deleting.is_none() && !pod.phase.is_terminal();
         if left_unannounced && !pod.belongs_to_node() {
@@ -488,12 +531,12 @@ impl Snapshot {
         }
     }
 
-    /// A volume has changed: the pods that mount it may belong to another group now.
+    /// A volume has changed, or who mounts it: the pods that mount it may belong to another group now.
     fn regroup(&mut self, claim: &ObjectKey) {
         for uid in self.index.mounting(claim) {
-            if let Some(pod) = self.pods.get(&uid) {
-                let group = self.groups.intern(pod, &self.volume_claims);
-                self.index.put_pod(pod, group);
+            if let Some(pod) = self.pods.get(&uid).cloned() {
+                let group = self.group_for(&pod);
+                self.index.put_pod(&pod, group);
             }
         }
     }

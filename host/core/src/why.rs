@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::node_pool::NODES;
-use crate::model::requirement::Taint;
+use crate::model::requirement::{Requirement, Taint};
 
 /// A pod without a place, with the reason of each NodePool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +50,13 @@ pub enum Why {
     },
     /// The NodePool has a fixed number of nodes.
     FixedReplicas,
+    /// What the NodePool itself asks of a label leaves no value for it.
+    Contradiction {
+        /// The label.
+        key: String,
+        /// What is asked of it, by its requirements and its labels.
+        wanted: Vec<Requirement>,
+    },
     /// The pod does not tolerate a taint.
     Taint {
         /// The taint.
@@ -96,8 +103,15 @@ pub enum Why {
         /// What is wrong with it.
         message: String,
     },
+    /// The pod asks for a node that no NodePool can ever have.
+    Selector {
+        /// What it asks for.
+        message: String,
+    },
     /// The pod's host ports are taken by DaemonSets.
     HostPort,
+    /// The pod waits for capacity reservations that other new nodes hold until it is known which of them they need.
+    Reserved,
     /// The number of distinct values that the NodePool asks for cannot be kept.
     #[serde(rename_all = "camelCase")]
     MinValues {
@@ -178,6 +192,10 @@ impl fmt::Display for Why {
             Self::Missing { what } => write!(f, "{what} does not exist"),
             Self::NotReady { what } => write!(f, "{what} is not ready"),
             Self::FixedReplicas => f.write_str("the NodePool has a fixed number of nodes (spec.replicas)"),
+            Self::Contradiction { key, wanted } => {
+                let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+                write!(f, "no value of {key} is what the NodePool asks for: {}", wanted.join(" and "))
+            }
             Self::Taint { taint } => write!(f, "the pod does not tolerate the taint {taint}"),
             Self::Label { key, wanted, offered } => {
                 write!(f, "the pod wants {key} {wanted}, the NodePool offers {offered}")
@@ -207,8 +225,11 @@ impl fmt::Display for Why {
                 };
                 write!(f, "{rule} over {key} leaves no domain")
             }
-            Self::Volume { message } => f.write_str(message),
+            Self::Volume { message } | Self::Selector { message } => f.write_str(message),
             Self::HostPort => f.write_str("a DaemonSet takes the pod's host port on every such node"),
+            Self::Reserved => f.write_str(
+                "the pod waits for a capacity reservation: other new nodes hold what is left until they are launched",
+            ),
             Self::MinValues { key, wanted, left } => {
                 write!(f, "the NodePool wants at least {wanted} values of {key}, {left} would be left")
             }

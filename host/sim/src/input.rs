@@ -7,11 +7,15 @@ use std::sync::Arc;
 
 use whittle_core::cron::Schedule;
 use whittle_core::event::ObjectKey;
-use whittle_core::model::node::{Node, NodeClaim};
+use whittle_core::model::node::{Node, NodeClaim, VolumeLimits};
 use whittle_core::model::node_pool::{NodeClass, NodePool, VolumeClaim};
 use whittle_core::model::pod::{LabelSelector, Pod, PodSpec};
 use whittle_core::model::requirement::Requirement;
 use whittle_core::model::time::{Duration, Timestamp};
+
+/// More pods than this are refused: twice what Kubernetes says a cluster can have ("Considerations for large
+/// clusters"), and about what fits in memory here.
+pub(crate) const PODS_MAX: u64 = 300_000;
 
 /// Everything that a world starts with.
 #[derive(Clone, Debug, Default)]
@@ -22,9 +26,12 @@ pub(crate) struct Objects {
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) pods: Vec<Pod>,
     pub(crate) workloads: BTreeMap<WorkloadKey, WorkloadSpec>,
+    /// How many pods all workloads want together.
+    pub(crate) pods_wanted: u64,
     pub(crate) budgets: BTreeMap<ObjectKey, BudgetSpec>,
     pub(crate) storage_classes: BTreeMap<String, StorageClass>,
     pub(crate) volume_claims: BTreeMap<ObjectKey, ClaimSpec>,
+    pub(crate) volume_limits: Vec<VolumeLimits>,
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -112,6 +119,8 @@ pub(crate) struct StorageClass {
     /// Where volumes may be, as alternatives; empty for anywhere.
     pub(crate) topologies: Vec<Vec<Requirement>>,
     pub(crate) is_default: bool,
+    /// The CSI driver that attaches its volumes.
+    pub(crate) driver: Option<String>,
 }
 
 /// A PodDisruptionBudget as its author wrote it.

@@ -7,14 +7,17 @@ mod classes;
 mod workloads;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use whittle_api::convert;
 use whittle_api::convert::pod::{Priorities, namespace};
-use whittle_api::convert::volume::Volumes;
+use whittle_api::convert::siblings::Siblings;
+use whittle_api::convert::volume::{Volumes, csi_name, volume_limits};
 use whittle_api::manifest::{File, Loaded, Manifests, parse};
 use whittle_api::problem::{Defect, Problem};
 use whittle_catalog::catalog::Catalog;
 use whittle_core::model::node_pool::VolumeBinding;
+use whittle_core::model::pod::PodSpec;
 use whittle_core::model::price::Price;
 use whittle_core::model::requirement::{Operator, Requirement};
 use whittle_core::model::time::{Duration, Timestamp};
@@ -28,10 +31,14 @@ pub(crate) struct Place {
     pub(crate) region: String,
     /// The zones that there are; `None` for all of the region.
     pub(crate) zones: Option<Vec<String>>,
+    /// How many instances each capacity reservation has, by id.
+    pub(crate) reserved: BTreeMap<String, u32>,
     /// How long a Job's pod runs that does not say.
     pub(crate) job_run: Duration,
     /// What objects without a time of creation are given.
     pub(crate) start: Timestamp,
+    /// Whether somebody wants to know which pods stand for the same thing.
+    pub(crate) counts_siblings: bool,
 }
 
 /// The objects of these files.
@@ -51,12 +58,28 @@ struct Reader<'a> {
     manifests: &'a Manifests,
     place: &'a Place,
     priorities: Priorities,
+    siblings: Siblings,
 }
 
 impl<'a> Reader<'a> {
     fn new(manifests: &'a Manifests, place: &'a Place) -> Self {
         let classes: Vec<_> = manifests.priority_classes.iter().map(|loaded| loaded.object.clone()).collect();
-        Self { manifests, place, priorities: Priorities::new(&classes) }
+        let mut siblings = Siblings::default();
+        if place.counts_siblings {
+            manifests.services.iter().for_each(|loaded| siblings.add_service(&loaded.object));
+            manifests.deployments.iter().for_each(|loaded| siblings.add_deployment(&loaded.object));
+            manifests.replica_sets.iter().for_each(|loaded| siblings.add_replica_set(&loaded.object));
+            manifests.stateful_sets.iter().for_each(|loaded| siblings.add_stateful_set(&loaded.object));
+        }
+        Self { manifests, place, priorities: Priorities::new(&classes), siblings }
+    }
+
+    /// The same pods, with whom they stand for the same thing together.
+    fn among_siblings(&self, mut pods: Arc<PodSpec>) -> Arc<PodSpec> {
+        if let Some(siblings) = self.siblings.of(&pods) {
+            Arc::make_mut(&mut pods).siblings = Some(siblings);
+        }
+        pods
     }
 
     /// What is not about nodes or pods alone.
@@ -72,6 +95,9 @@ impl<'a> Reader<'a> {
             objects.storage_classes.insert(name, storage_class(&loaded.object));
         }
         self.volume_claims(objects);
+        for loaded in &self.manifests.csi_nodes {
+            objects.volume_limits.extend(taken(volume_limits(&loaded.object), loaded, problems));
+        }
         for loaded in &self.manifests.pod_disruption_budgets {
             let Some((budget, rule)) =
                 taken(convert::budget::pod_disruption_budget(&loaded.object), loaded, problems)
@@ -145,7 +171,7 @@ impl<'a> Reader<'a> {
         let quote = match instance.capacity_type {
             CapacityType::Spot => catalog.spot_price(region, kind, zone),
             CapacityType::OnDemand => catalog.on_demand_price(region, kind, zone),
-            CapacityType::Reserved => None,
+            CapacityType::Reserved => catalog.reserved_price(region, kind, zone),
         };
         instance.price = quote.map_or(Price::ZERO, |quote| quote.price);
     }
@@ -180,6 +206,7 @@ fn storage_class(class: &k8s_openapi::api::storage::v1::StorageClass) -> Storage
         topologies: topologies.collect(),
         is_default: annotations.get("storageclass.kubernetes.io/is-default-class").map(String::as_str)
             == Some("true"),
+        driver: csi_name(&class.provisioner).map(str::to_owned),
     }
 }
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Modelled after the default profile of kube-scheduler: the filters NodeResourcesFit, TaintToleration,
-//! NodeAffinity, NodePorts, PodTopologySpread, InterPodAffinity and VolumeBinding, and the scores in `score`. Pods
-//! with the same specification wait in one group, and only the first of a group is tried, because where it does
+//! NodeAffinity, NodePorts, PodTopologySpread, InterPodAffinity, VolumeBinding and NodeVolumeLimits, and the scores in
+//! `score`. Pods with the same specification wait in one group, and only the first of a group is tried, because where it does
 //! not fit the others do not either.
 //!
 //! Left out on purpose: preemption, nominated nodes, back-off (a woken pod is tried at once), sampling (every node
@@ -19,14 +19,15 @@ mod filter;
 pub(crate) mod rules;
 mod score;
 pub(crate) mod slots;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use whittle_core::event::ObjectKey;
-use whittle_core::model::node::Node;
+use whittle_core::model::node::{Node, VolumeLimits};
 use whittle_core::model::node_pool::VolumeClaim;
-use whittle_core::model::pod::PodSpec;
+use whittle_core::model::pod::{PodSpec, TopologySpread};
 
 use crate::random::Random;
 use crate::scheduler::rules::{Rules, SpecOrd};
@@ -89,6 +90,12 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
+    /// A scheduler that spreads pods so that say nothing about it (`defaultConstraints`); with none, as it wishes by
+    /// itself.
+    pub(crate) fn new(default_spread: Vec<TopologySpread>) -> Self {
+        Self { rules: Rules::new(default_spread), ..Self::default() }
+    }
+
     /// The number of a specification, new or known.
     pub(crate) fn spec(&mut self, spec: &Arc<PodSpec>, namespaces: &Namespaces) -> SpecOrd {
         self.rules.intern(spec, namespaces, &mut self.slots)
@@ -134,6 +141,25 @@ impl Scheduler {
         if let Some(slot) = self.slots.find(node) {
             self.rules.place(spec, slot, &mut self.slots);
         }
+    }
+
+    /// The volumes of a pod on a node are attached there.
+    pub(crate) fn attach(&mut self, volumes: &[ObjectKey], node: &str) {
+        if let Some(slot) = self.slots.find(node) {
+            self.slots.get_mut(slot).volumes.attach(volumes);
+        }
+    }
+
+    /// The volumes of a pod that leaves a node are attached there no more.
+    pub(crate) fn detach(&mut self, volumes: &[ObjectKey], node: &str) {
+        if let Some(slot) = self.slots.find(node) {
+            self.slots.get_mut(slot).volumes.detach(volumes);
+        }
+    }
+
+    /// A node can attach so many volumes.
+    pub(crate) fn limit_volumes(&mut self, limits: &VolumeLimits) {
+        self.slots.limit_volumes(limits);
     }
 
     /// A pod on a node has been asked to stop: spreads do not count it any more.
@@ -186,6 +212,7 @@ impl Scheduler {
 
     fn bind(&mut self, waiting: &Waiting, slot: SlotOrd, (key, turn): (GroupKey, Turn)) -> Decision {
         self.rules.place(waiting.spec, slot, &mut self.slots);
+        self.slots.get_mut(slot).volumes.attach(&waiting.volumes);
         self.members.remove(&waiting.pod);
         if let Some(next) = self.take_from_group(key, turn) {
             self.awake.insert(next, key);

@@ -25,6 +25,7 @@ use whittle_catalog::catalog::Catalog;
 use whittle_core::event::{Event, ObjectKey};
 use whittle_core::model::node::{Node, NodeClaim};
 use whittle_core::model::node_pool::{NodeClass, NodePool};
+use whittle_core::model::pod::TopologySpread;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use crate::agenda::Agenda;
@@ -61,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) start: Timestamp,
     pub(crate) region: String,
     pub(crate) timings: Timings,
+    /// How pods are spread that say nothing about it.
+    pub(crate) default_spread: Vec<TopologySpread>,
     pub(crate) end: Timestamp,
     pub(crate) draws_reclaims: bool,
     pub(crate) catalog: Catalog,
@@ -146,6 +149,7 @@ impl World {
             reclaim: stream(purpose::RECLAIM),
             names: stream(purpose::NAMES),
         };
+        let scheduler = Scheduler::new(setup.default_spread.clone());
         let mut world = Self {
             now: setup.start,
             meters: Meters::new(setup.start),
@@ -176,7 +180,7 @@ impl World {
             machine_of_node: BTreeMap::new(),
             shortages: Vec::new(),
             factors: Vec::new(),
-            scheduler: Scheduler::default(),
+            scheduler,
             agenda: Agenda::default(),
             outbox: Vec::new(),
             chances,
@@ -200,6 +204,9 @@ impl World {
         }
         for (key, claim) in objects.volume_claims {
             self.put_volume_claim(key, claim);
+        }
+        for limits in objects.volume_limits {
+            self.put_volume_limits(limits);
         }
         for (key, budget) in objects.budgets {
             self.put_budget(key, budget);
@@ -226,7 +233,7 @@ impl World {
 
     /// Enters what happens after a span, at a whole second: the times of Kubernetes objects are no finer.
     fn enter_after(&mut self, span: Duration, happening: Happening) {
-        let at = (self.now + span).millis().div_ceil(MILLIS_PER_SECOND) * MILLIS_PER_SECOND;
+        let at = (self.now + span).millis().div_ceil(MILLIS_PER_SECOND).saturating_mul(MILLIS_PER_SECOND);
         self.agenda.enter(Timestamp::from_millis(at), happening);
     }
 

@@ -16,6 +16,7 @@ use whittle_core::model::time::Duration;
 use super::requirement::{quoted, tolerations};
 use crate::conditions;
 use crate::duration;
+use crate::names;
 use crate::problem::{At, Defect};
 
 pub mod placement;
@@ -24,7 +25,7 @@ pub mod requests;
 /// How long a pod may take to stop when it does not say.
 const GRACE_PERIOD_DEFAULT: Duration = Duration::from_secs(30);
 /// The label that the Deployment controller gives its ReplicaSets' pods.
-const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+pub(crate) const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// What priorities the cluster's classes stand for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +92,11 @@ pub fn pod_spec(
 ) -> Result<core::PodSpec, Vec<Defect>> {
     let mut defects = Vec::new();
     let Template { namespace, owner, metadata, spec } = *template;
+    let metadata_at = at.key("metadata");
     let at = at.key("spec");
     let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
     let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
+    names::labels(Some(&labels), &metadata_at.key("labels"), &mut defects);
     let placement = placement::placement(template, &at, &mut defects);
     let converted = core::PodSpec {
         namespace: namespace.to_owned(),
@@ -108,6 +111,7 @@ pub fn pod_spec(
             &mut defects,
         ),
         topology_spread: placement.topology_spread,
+        siblings: None,
         pod_affinity: placement.pod_affinity,
         pod_anti_affinity: placement.pod_anti_affinity,
         preferred_pod_affinity: placement.preferred_pod_affinity,

@@ -1,19 +1,20 @@
-//! PersistentVolumeClaims: on which nodes a claim's volume is or may be made.
+//! PersistentVolumeClaims: on which nodes a claim's volume is or may be made, and what attaches it there.
 //!
 //! A claim that no node can serve is not a defect of the object: the pods that mount it wait, and the reason says why.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as k8s;
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use whittle_core::model::labels;
+use whittle_core::model::node::VolumeLimits;
 use whittle_core::model::node_pool::{VolumeBinding, VolumeClaim};
 use whittle_core::model::requirement::{Operator, Requirement};
 
 use super::pod::namespace;
 use super::pod::placement::{is_on_hostname, volume_terms};
 use crate::conditions;
-use crate::problem::At;
+use crate::problem::{At, Defect};
 
 /// Marks the StorageClass of claims that name none.
 const DEFAULT_CLASS: [&str; 2] =
@@ -66,6 +67,88 @@ pub fn volume_claim(claim: &k8s::PersistentVolumeClaim, volumes: &Volumes<'_>) -
         namespace: namespace(&claim.metadata).to_owned(),
         name: claim.metadata.name.clone().unwrap_or_default(),
         binding: binding(claim, volumes).map_or_else(VolumeBinding::Impossible, VolumeBinding::Nodes),
+        driver: driver(claim, volumes),
+    }
+}
+
+/// How many volumes a Node can attach, by CSI driver.
+///
+/// # Errors
+///
+/// All numbers below zero.
+pub fn volume_limits(node: &CSINode) -> Result<VolumeLimits, Vec<Defect>> {
+    let root = At::Root;
+    let spec_at = root.key("spec");
+    let drivers_at = spec_at.key("drivers");
+    let (mut drivers, mut defects) = (BTreeMap::new(), Vec::new());
+    for (position, driver) in node.spec.drivers.iter().enumerate() {
+        let Some(count) = driver.allocatable.as_ref().and_then(|allocatable| allocatable.count) else {
+            continue;
+        };
+        match u32::try_from(count) {
+            Ok(count) => drop(drivers.insert(driver.name.clone(), count)),
+            Err(_) => {
+                let (at, allocatable) = (drivers_at.index(position), "allocatable");
+                let at = at.key(allocatable);
+                defects.push(Defect::new(
+                    &at.key("count"),
+                    count.to_string(),
+                    "a number that is not negative",
+                ));
+            }
+        }
+    }
+    let name = node.metadata.name.clone().unwrap_or_default();
+    if defects.is_empty() { Ok(VolumeLimits { node: name, drivers }) } else { Err(defects) }
+}
+
+/// The CSI driver that attaches a claim's volume, or will.
+fn driver(claim: &k8s::PersistentVolumeClaim, volumes: &Volumes<'_>) -> Option<String> {
+    let spec = claim.spec.as_ref()?;
+    match spec.volume_name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => driver_of_volume(volumes.volumes.get(name)?.spec.as_ref()?),
+        None => {
+            let class = match spec.storage_class_name.as_deref() {
+                Some(name) => volumes.classes.get(name).copied(),
+                None => volumes.default_class(),
+            };
+            Some(csi_name(&class?.provisioner)?.to_owned())
+        }
+    }
+}
+
+/// A volume of a plugin that has moved out of Kubernetes is attached by the driver that took its place.
+fn driver_of_volume(volume: &k8s::PersistentVolumeSpec) -> Option<String> {
+    if let Some(csi) = &volume.csi {
+        return Some(csi.driver.clone());
+    }
+    let plugin = [
+        (volume.aws_elastic_block_store.is_some(), "kubernetes.io/aws-ebs"),
+        (volume.gce_persistent_disk.is_some(), "kubernetes.io/gce-pd"),
+        (volume.azure_disk.is_some(), "kubernetes.io/azure-disk"),
+        (volume.azure_file.is_some(), "kubernetes.io/azure-file"),
+        (volume.cinder.is_some(), "kubernetes.io/cinder"),
+        (volume.vsphere_volume.is_some(), "kubernetes.io/vsphere-volume"),
+        (volume.portworx_volume.is_some(), "kubernetes.io/portworx-volume"),
+    ];
+    let (_, plugin) = plugin.into_iter().find(|(is_there, _)| *is_there)?;
+    csi_name(plugin).map(str::to_owned)
+}
+
+/// The CSI driver of a provisioner; `None` for what is part of Kubernetes and attaches nothing. Source: the table of
+/// Kubernetes' `csi-translation-lib`.
+#[must_use]
+pub fn csi_name(provisioner: &str) -> Option<&str> {
+    match provisioner {
+        "kubernetes.io/aws-ebs" => Some("ebs.csi.aws.com"),
+        "kubernetes.io/gce-pd" => Some("pd.csi.storage.gke.io"),
+        "kubernetes.io/azure-disk" => Some("disk.csi.azure.com"),
+        "kubernetes.io/azure-file" => Some("file.csi.azure.com"),
+        "kubernetes.io/cinder" => Some("cinder.csi.openstack.org"),
+        "kubernetes.io/vsphere-volume" => Some("csi.vsphere.vmware.com"),
+        "kubernetes.io/portworx-volume" => Some("pxd.portworx.com"),
+        other if other.starts_with("kubernetes.io/") => None,
+        other => Some(other),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{Loaded, Manifests};
 use crate::convert::pod::{Priorities, pod};
 use crate::convert::workload::{daemon_set, deployment, job, replica_set, stateful_set};
-use crate::convert::{budget, node, node_claim, node_class, node_pool};
+use crate::convert::{budget, node, node_claim, node_class, node_pool, volume};
 use crate::problem::{Defect, Path, Problem, Source};
 
 /// Adds what conversions find wrong to the problems, and takes all objects with problems out of the lists.
@@ -33,6 +33,8 @@ pub(super) fn check(manifests: &mut Manifests) {
     keep(&mut manifests.persistent_volume_claims, &known, to, |_| None);
     keep(&mut manifests.persistent_volumes, &known, to, |_| None);
     keep(&mut manifests.storage_classes, &known, to, |_| None);
+    keep(&mut manifests.csi_nodes, &known, to, |one| volume::volume_limits(one).err());
+    keep(&mut manifests.services, &known, to, |_| None);
     keep(&mut manifests.priority_classes, &known, to, |_| None);
     keep(&mut manifests.namespaces, &known, to, |_| None);
     if !found.is_empty() {

@@ -24,7 +24,7 @@ const fn moved_kind(
     Kind { name, api_version, former_groups }
 }
 
-const KINDS: [Kind; 17] = [
+const KINDS: [Kind; 19] = [
     kind("NodePool", "karpenter.sh/v1"),
     kind("NodeClaim", "karpenter.sh/v1"),
     kind("EC2NodeClass", "karpenter.k8s.aws/v1"),
@@ -40,6 +40,8 @@ const KINDS: [Kind; 17] = [
     kind("PersistentVolumeClaim", "v1"),
     kind("PersistentVolume", "v1"),
     kind("StorageClass", "storage.k8s.io/v1"),
+    kind("CSINode", "storage.k8s.io/v1"),
+    kind("Service", "v1"),
     kind("PriorityClass", "scheduling.k8s.io/v1"),
     kind("Namespace", "v1"),
 ];
@@ -97,6 +99,7 @@ impl Kind {
                 | "Node"
                 | "PersistentVolume"
                 | "StorageClass"
+                | "CSINode"
                 | "PriorityClass"
                 | "Namespace"
         )
@@ -124,7 +127,7 @@ mod tests {
     fn the_same_word_in_another_group_is_another_kind() {
         assert_eq!(reading("longhorn.io/v1beta2", "Node"), Reading::Skip);
         assert_eq!(reading("batch.volcano.sh/v1alpha1", "Job"), Reading::Skip);
-        assert_eq!(reading("v1", "Service"), Reading::Skip);
+        assert_eq!(reading("v1", "ConfigMap"), Reading::Skip);
         assert_eq!(reading("karpenter.sh/v1alpha1", "NodeOverlay"), Reading::Skip);
     }
 }

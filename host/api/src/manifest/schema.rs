@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
@@ -28,6 +28,7 @@ impl Schemas {
     fn new() -> Self {
         let mut generator = SchemaGenerator::default();
         let mut kinds = BTreeMap::from([
+            ("CSINode", generator.subschema_for::<CSINode>().to_value()),
             ("CronJob", generator.subschema_for::<CronJob>().to_value()),
             ("DaemonSet", generator.subschema_for::<DaemonSet>().to_value()),
             ("Deployment", generator.subschema_for::<Deployment>().to_value()),
@@ -40,6 +41,7 @@ impl Schemas {
             ("PodDisruptionBudget", generator.subschema_for::<PodDisruptionBudget>().to_value()),
             ("PriorityClass", generator.subschema_for::<PriorityClass>().to_value()),
             ("ReplicaSet", generator.subschema_for::<ReplicaSet>().to_value()),
+            ("Service", generator.subschema_for::<Service>().to_value()),
             ("StatefulSet", generator.subschema_for::<StatefulSet>().to_value()),
             ("StorageClass", generator.subschema_for::<StorageClass>().to_value()),
         ]);

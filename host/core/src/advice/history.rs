@@ -61,6 +61,8 @@ impl History {
             | Event::NodeClaimGone(_)
             | Event::Node(_)
             | Event::NodeGone(_)
+            | Event::VolumeLimits(_)
+            | Event::VolumeLimitsGone(_)
             | Event::Pod(_)
             | Event::PodGone(_)
             | Event::DaemonSet(_)

@@ -11,7 +11,7 @@ use crate::model::node_pool::DaemonSet;
 use crate::model::pod::{HostPort, Pod};
 use crate::model::requirement::{Taint, untolerated};
 use crate::model::resources::Resources;
-use crate::state::groups::{GroupId, PodGroup};
+use crate::state::groups::{GroupId, Impossible, PodGroup};
 
 /// Judges every pod that the plan places, and every place it puts one in.
 pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
@@ -40,6 +40,7 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
         }
         if place.launch.is_none() {
             violations.extend(room(world, name, place));
+            violations.extend(volume_limits(world, name, place));
         }
         violations.extend(host_ports(world, name, place));
     }
@@ -107,8 +108,15 @@ fn one_pod(
         violations.push(violation(Rule::NodeAffinity, found, "those that the pod's node affinity asks for"));
     }
     let group = world.snapshot.group(group);
-    if let Some(why) = &group.impossible {
-        violations.push(violation(Rule::Volumes, why.clone(), "volumes that can be somewhere"));
+    match &group.impossible {
+        Some(Impossible::Volume(why)) => {
+            violations.push(violation(Rule::Volumes, why.clone(), "volumes that can be somewhere"));
+        }
+        Some(Impossible::Selector(why)) => {
+            let expected = "a pod that a node of a NodePool could be for";
+            violations.push(violation(Rule::NodeAffinity, why.clone(), expected));
+        }
+        None => {}
     }
     if group.volumes.iter().any(|alternatives| !place.fulfils_one_of(alternatives)) {
         let found = format!("{name}, where a volume of the pod cannot be");
@@ -154,6 +162,37 @@ fn room(world: &World<'_>, name: &str, place: &Place<'_>) -> Vec<Violation> {
             let found = format!("{amount} of {resource} asked for");
             let expected = format!("at most {}, which is free", free.get(resource));
             violations.push(broken(Rule::Room, name, found, &expected));
+        }
+    }
+    violations
+}
+
+/// Whether a node can attach the volumes of the pods that come beside those of the pods that are there. A claim is
+/// attached once, whoever mounts it; what is there already is not the plan's doing.
+fn volume_limits(world: &World<'_>, name: &str, place: &Place<'_>) -> Vec<Violation> {
+    let limits = place.node.and_then(|node| world.snapshot.volume_limits.get(&node.name));
+    let attached = |pods: &[&Pod], driver: &str| -> BTreeSet<(String, String)> {
+        let claims = pods.iter().flat_map(|pod| {
+            pod.volume_claims.iter().map(|claim| (pod.spec.namespace.clone(), claim.clone()))
+        });
+        let of_driver = |claim: &(String, String)| {
+            world
+                .snapshot
+                .volume_claims
+                .get(claim)
+                .is_some_and(|claim| claim.driver.as_deref() == Some(driver))
+        };
+        claims.filter(of_driver).collect()
+    };
+    let mut violations = Vec::new();
+    for (driver, limit) in limits.into_iter().flatten() {
+        let there = attached(&place.there, driver);
+        let coming = attached(&place.coming, driver);
+        let (more, total) = (coming.difference(&there).count(), coming.union(&there).count());
+        if more > 0 && total > usize::try_from(*limit).unwrap_or(usize::MAX) {
+            let found = format!("{total} volumes of {driver}");
+            let expected = format!("at most {limit}, which the node can attach");
+            violations.push(broken(Rule::VolumeLimits, name, found, &expected));
         }
     }
     violations

@@ -73,15 +73,12 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     }
 
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
-    pub(crate) fn make_room_for_waiting(&mut self, work: Work) {
+    pub(crate) fn make_room_for_waiting(&mut self, mut work: Work<'_>) {
         let overdue = keep_nominated(&mut self.schedule, &work);
-        let mut wanted = work.wanted;
-        for (group, uid) in overdue {
-            wanted.entry(group).or_default().push(uid);
-        }
-        for waiting in in_order(self.snapshot, &self.schedule, wanted) {
+        work.add_overdue(overdue);
+        for waiting in in_order(self.snapshot, &self.schedule, &mut work) {
             for uid in waiting.pods {
-                let Some(group) = self.snapshot.group_of(&uid) else { continue };
+                let Some(group) = self.snapshot.group_of(uid) else { continue };
                 let Some(place) = self.put(waiting.demand, Takes::Waiting) else { break };
                 let pod = Moved { demand: waiting.demand, group, from: None };
                 self.arrived.entry(place).or_default().push(pod);
@@ -156,8 +153,25 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         }
     }
 
-    /// Takes the first place that will do.
+    /// Takes the first place that will do, with as many of the pod's wishes as can be had.
+    ///
+    /// A pod that would rather have a new node than give up a wish fits nowhere else: the node that it is on would be
+    /// launched again for its sake.
     fn put(&mut self, demand: usize, whose: Takes) -> Option<Place> {
+        let mut next = Some(demand);
+        while let Some(demand) = next {
+            if let Some(place) = self.put_on_rung(demand, whose) {
+                return Some(place);
+            }
+            next = self.schedule.problem.demands[demand].gentler;
+            if next.is_some() && self.schedule.would_launch_for(demand) {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn put_on_rung(&mut self, demand: usize, whose: Takes) -> Option<Place> {
         if !self.fitting.contains_key(&demand) {
             let demands = &self.schedule.problem.demands;
             let all = 0..self.schedule.problem.existing.len();
@@ -179,7 +193,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         let running = node.into_iter().flat_map(|node| self.snapshot.pods_on(node));
         let found = running.into_iter().find(|found| of_group(&found.uid)).or_else(|| {
             let mut waiting = self.snapshot.waiting().filter(|(group, _)| *group == pod.group);
-            let uid = waiting.find_map(|(_, uids)| uids.first())?;
+            let uid = waiting.find_map(|(_, mut uids)| uids.next())?;
             self.snapshot.pods.get(uid)
         });
         let spec = &self.snapshot.group(pod.group).spec;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::price::Price;
-use super::resources::Resources;
+use super::resources::{HUGE_PAGES, Resources};
 
 /// How capacity is bought.
 ///
@@ -68,10 +68,14 @@ pub struct InstanceType {
 }
 
 impl InstanceType {
-    /// What is left for pods.
+    /// What is left for pods. Huge pages are set aside from memory.
     #[must_use]
     pub fn allocatable(&self) -> Resources {
-        self.capacity.minus(&self.overhead)
+        let mut left = self.capacity.minus(&self.overhead);
+        let huge = left.extended.iter().filter(|(name, _)| name.starts_with(HUGE_PAGES));
+        let huge: u64 = huge.fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        left.memory_bytes = left.memory_bytes.saturating_sub(huge);
+        left
     }
 }
 
@@ -91,4 +95,59 @@ pub struct Offering {
     pub estimated: bool,
     /// Whether EC2 is thought to have it now.
     pub available: bool,
+    /// The capacity reservation that it is bought from, where that is how it is bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Reservation>,
+}
+
+/// A capacity reservation as an offering of one instance type in one zone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reservation {
+    /// Its id: `cr-0123456789abcdef0`.
+    pub id: String,
+    /// How it was bought.
+    pub kind: ReservationKind,
+    /// How many instances it has for this cluster, those of them included that run in it already.
+    pub instances: u32,
+}
+
+/// How a capacity reservation was bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReservationKind {
+    /// On demand.
+    Default,
+    /// As a block with a fixed end.
+    CapacityBlock,
+}
+
+impl ReservationKind {
+    /// The value of the label `karpenter.k8s.aws/capacity-reservation-type`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::CapacityBlock => "capacity-block",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{InstanceType, Resources};
+
+    #[test]
+    fn huge_pages_are_taken_from_memory() {
+        let mut capacity = Resources { memory_bytes: 100, ..Resources::default() };
+        capacity.set("hugepages-2Mi", 30);
+        capacity.set("hugepages-1Gi", 20);
+        let overhead = Resources { memory_bytes: 10, ..Resources::default() };
+        let (name, labels) = ("huge".to_owned(), BTreeMap::new());
+        let huge = InstanceType { name, labels, capacity, overhead, offerings: Vec::new() };
+        let left = huge.allocatable();
+        assert_eq!((left.memory_bytes, left.get("hugepages-2Mi"), left.get("hugepages-1Gi")), (40, 30, 20));
+    }
 }

@@ -12,12 +12,22 @@ pub const REGION: &str = "topology.kubernetes.io/region";
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The EC2 instance type.
 pub const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// The letters before the generation in a type's name: `m`, `c`, `t`, ….
+pub const INSTANCE_CATEGORY: &str = "karpenter.k8s.aws/instance-category";
+/// How many GPUs an instance has.
+pub const GPU_COUNT: &str = "karpenter.k8s.aws/instance-gpu-count";
+/// How many accelerators that are no GPUs an instance has.
+pub const ACCELERATOR_COUNT: &str = "karpenter.k8s.aws/instance-accelerator-count";
 /// The processor architecture: `amd64` or `arm64`.
 pub const ARCH: &str = "kubernetes.io/arch";
 /// The operating system: `linux` or `windows`.
 pub const OS: &str = "kubernetes.io/os";
 /// How the capacity is bought: `spot`, `on-demand` or `reserved`.
 pub const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+/// The capacity reservation that an instance was bought from.
+pub const RESERVATION_ID: &str = "karpenter.k8s.aws/capacity-reservation-id";
+/// How that reservation was bought: `default` or `capacity-block`.
+pub const RESERVATION_TYPE: &str = "karpenter.k8s.aws/capacity-reservation-type";
 /// The NodePool a node belongs to.
 pub const NODE_POOL: &str = "karpenter.sh/nodepool";
 /// The EC2NodeClass a node was made from.
@@ -33,6 +43,9 @@ pub const INITIALIZED: &str = "karpenter.sh/initialized";
 pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 /// On a pod: what its removal costs relative to its siblings.
 pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// On a NodeClaim: whether its NodePool's `minValues` had to be lowered for it, `true` or `false`.
+pub const MIN_VALUES_RELAXED: &str = "karpenter.sh/nodeclaim-min-values-relaxed";
 
 /// The taint of a node that has not been registered yet.
 pub const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
@@ -60,6 +73,20 @@ pub fn normalized(key: &str) -> &str {
     }
 }
 
+/// The domains in which nobody but the autoscaler gives labels.
+const RESTRICTED_DOMAINS: [&str; 2] = ["karpenter.sh", "karpenter.k8s.aws"];
+
+/// Whether a label is in a domain of the autoscaler's own and none of those that it gives to new nodes, so that no
+/// NodePool can promise it. Labels of Kubernetes' own domains may be promised.
+#[must_use]
+pub fn is_restricted(key: &str) -> bool {
+    let domain = key.split_once('/').map_or("", |(domain, _)| domain);
+    let is_within = |restricted: &str| {
+        domain.strip_suffix(restricted).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    !is_well_known(key) && RESTRICTED_DOMAINS.into_iter().any(is_within)
+}
+
 /// Whether a label is one that every new node gets a value for, so that a pod may ask for it although no
 /// NodePool mentions it.
 #[must_use]
@@ -75,4 +102,29 @@ pub fn is_well_known(key: &str) -> bool {
             | NODE_POOL
             | "node.kubernetes.io/windows-build"
     ) || key.starts_with("karpenter.k8s.aws/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_restricted;
+
+    #[test]
+    fn only_labels_of_the_autoscalers_own_domains_are_restricted() {
+        for key in
+            ["karpenter.sh/custom", "karpenter.sh/initialized", "sub.karpenter.sh/x", "x.karpenter.k8s.aws/y"]
+        {
+            assert!(is_restricted(key), "{key}");
+        }
+        for key in [
+            "karpenter.sh/nodepool",
+            "karpenter.sh/capacity-type",
+            "karpenter.k8s.aws/instance-cpu",
+            "kubernetes.io/custom",
+            "node.kubernetes.io/custom",
+            "mykarpenter.sh/custom",
+            "team",
+        ] {
+            assert!(!is_restricted(key), "{key}");
+        }
+    }
 }

@@ -170,6 +170,8 @@ pub struct VolumeClaim {
     pub name: String,
     /// Where its volume is or may be made.
     pub binding: VolumeBinding,
+    /// The CSI driver that attaches its volume to a node; `None` where nothing is attached, as with NFS.
+    pub driver: Option<String>,
 }
 
 /// Where a volume is or may be made.

@@ -113,6 +113,9 @@ pub struct PodSpec {
     pub tolerations: Vec<Toleration>,
     /// How the pods want to be spread.
     pub topology_spread: Vec<TopologySpread>,
+    /// The pods that stand for the same thing, by the Services and the workload that select these. Default spreads
+    /// count them; `None` where nobody selects these pods, or nobody has asked.
+    pub siblings: Option<LabelSelector>,
     /// Pods these must be near.
     pub pod_affinity: Vec<PodAffinityTerm>,
     /// Pods these must not be near.

@@ -32,6 +32,9 @@ pub const EPHEMERAL_STORAGE: &str = "ephemeral-storage";
 /// The Kubernetes name of the resource that counts pods.
 pub const PODS: &str = "pods";
 
+/// What the Kubernetes names of huge pages begin with; their amounts are bytes.
+pub const HUGE_PAGES: &str = "hugepages-";
+
 impl Resources {
     /// The amount of the resource with this Kubernetes name: CPU in thousandths, everything else in whole units.
     #[must_use]

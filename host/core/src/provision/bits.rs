@@ -1,7 +1,7 @@
 //! Sets over dense ids, as bits. Intersecting two is a bitwise AND.
 
 /// A set of dense ids below a length that is fixed when the set is made.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Bits {
     words: Vec<u64>,
 }
@@ -46,13 +46,12 @@ impl Bits {
         self.insert(id);
     }
 
-    /// The first id that is in none of the other sets, which may be shorter.
-    pub(crate) fn first_outside(&self, others: [&Self; 2]) -> Option<usize> {
-        self.words.iter().enumerate().find_map(|(at, word)| {
+    /// The ids that are in none of the other sets, which may be shorter, in order.
+    pub(crate) fn outside<'a>(&'a self, others: [&'a Self; 2]) -> impl Iterator<Item = usize> + use<'a> {
+        self.words.iter().enumerate().flat_map(move |(at, word)| {
             let taken =
                 others.iter().fold(0, |taken, other| taken | other.words.get(at).copied().unwrap_or(0));
-            let left = word & !taken;
-            (left != 0).then(|| at * 64 + left.trailing_zeros() as usize)
+            ones(at, word & !taken)
         })
     }
 
@@ -78,6 +77,11 @@ impl Bits {
         for (at, word) in self.words.iter_mut().enumerate() {
             *word &= others.clone().fold(0, |any, other| any | other.words[at]);
         }
+    }
+
+    /// Whether an id is in the set. Beyond its length there is nothing.
+    pub(crate) fn contains(&self, id: usize) -> bool {
+        self.words.get(id / 64).is_some_and(|word| word & (1 << (id % 64)) != 0)
     }
 
     pub(crate) fn remove(&mut self, id: usize) {
@@ -114,22 +118,31 @@ impl Bits {
         }
     }
 
+    /// Takes a set away, unless nothing would be left.
+    pub(crate) fn subtract_unless_all(&mut self, other: &Self) {
+        if self.words.iter().zip(&other.words).any(|(word, other)| word & !other != 0) {
+            self.subtract(other);
+        }
+    }
+
     pub(crate) fn intersects(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(word, other)| word & other != 0)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = rest.trailing_zeros() as usize;
-                (rest != 0).then(|| {
-                    rest &= rest - 1;
-                    at * 64 + bit
-                })
-            })
-        })
+        self.words.iter().enumerate().flat_map(|(at, word)| ones(at, *word))
     }
+}
+
+/// The ids of a word at a position.
+fn ones(at: usize, mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = word.trailing_zeros() as usize;
+        (word != 0).then(|| {
+            word &= word - 1;
+            at * 64 + bit
+        })
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::provision::amounts::{self, Amounts, Axes};
 use crate::provision::intern::Interner;
 use crate::provision::requirements::{ByKey, Values};
 use crate::provision::template::alternatives_without_hostname;
+use crate::provision::volumes::VolumeRoom;
 use crate::state::Snapshot;
 
 /// A node that is there or on its way.
@@ -27,6 +28,8 @@ pub(crate) struct Existing<'a> {
     /// What pods may still take.
     pub(crate) free: Amounts,
     pub(crate) host_ports: Vec<HostPort>,
+    /// What it can still attach.
+    pub(crate) volumes: VolumeRoom,
     pub(crate) initialized: bool,
     /// Whether there is an instance. Before, what the node will be is not known: it counts as a domain with the
     /// pods that are expected on it, and has no room for others.
@@ -147,7 +150,13 @@ fn labels_of_claim(claim: &NodeClaim, class: Option<&NodeClass>) -> BTreeMap<Str
             let mut offerings = instance_type.offerings.iter();
             let zone = offerings.find(|offering| offering.zone == instance.zone);
             node_labels.extend(zone.map(|offering| (labels::ZONE_ID.to_owned(), offering.zone_id.clone())));
+            let reservations = instance_type.offerings.iter().filter_map(|one| one.reservation.as_ref());
+            for one in reservations.filter(|one| Some(&one.id) == instance.reservation.as_ref()) {
+                node_labels.insert(labels::RESERVATION_TYPE.to_owned(), one.kind.label().to_owned());
+            }
         }
+        let reservation = instance.reservation.as_ref();
+        node_labels.extend(reservation.map(|id| (labels::RESERVATION_ID.to_owned(), id.clone())));
         for (key, value) in [
             (labels::INSTANCE_TYPE, instance.instance_type.as_str()),
             (labels::ZONE, instance.zone.as_str()),
@@ -198,8 +207,10 @@ fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: 
     }
     let kinds = node.into_iter().flat_map(|node| snapshot.kinds_on(node));
     let host_ports = kinds.flat_map(|spec| spec.host_ports.iter().cloned()).collect();
+    let volumes = node.map(|node| VolumeRoom::of(snapshot, node)).unwrap_or_default();
     let free = axes.row(free);
-    let mut existing = Existing { name, node, labels, taints, free, host_ports, initialized, launched };
+    let mut existing =
+        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, launched };
     reserve_for_daemons(snapshot, &mut existing, axes);
     existing
 }

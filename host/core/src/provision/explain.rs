@@ -40,6 +40,7 @@ impl Problem<'_> {
                 Why::MinValues { key: self.interner.text(key).to_owned(), wanted, left }
             }
             Refused::Limit => self.why_limit(template, demand),
+            Refused::Reserved => Why::Reserved,
             Refused::Topology { rule } => {
                 let what = &self.rules[rule].what;
                 Why::Topology { rule: what.rule, key: what.key.clone() }

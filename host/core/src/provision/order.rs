@@ -12,21 +12,24 @@ use crate::provision::topology::Place;
 /// The new nodes of a schedule by the number of their pods and by the domains they are bound to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Order {
-    by_pods: Vec<Bits>,
+    /// By number of pods, how many nodes have so many, and which.
+    by_pods: BTreeMap<u32, (usize, Bits)>,
     bound: BTreeMap<(Sym, Sym), Bits>,
 }
 
 impl Order {
-    /// A new node has got one more pod: it had `pods` before.
-    pub(crate) fn promote(&mut self, place: Place, pods: u32) {
-        let before = pods as usize;
-        if self.by_pods.len() <= before + 1 {
-            self.by_pods.resize_with(before + 2, Bits::default);
+    /// A new node has got its first pods, or more.
+    pub(crate) fn promote(&mut self, place: Place, before: u32, after: u32) {
+        if let Some((nodes, places)) = self.by_pods.get_mut(&before) {
+            *nodes -= 1;
+            places.remove(place);
+            if *nodes == 0 {
+                self.by_pods.remove(&before);
+            }
         }
-        if before > 0 {
-            self.by_pods[before].remove(place);
-        }
-        self.by_pods[before + 1].insert_growing(place);
+        let (nodes, places) = self.by_pods.entry(after).or_default();
+        *nodes += 1;
+        places.insert_growing(place);
     }
 
     /// A new node is bound to a value of a label from now on.
@@ -40,8 +43,8 @@ impl Order {
         of_label.map(|((_, value), places)| (*value, places))
     }
 
-    /// The node with the fewest pods that is in none of these sets.
-    pub(crate) fn first_outside(&self, sets: [&Bits; 2]) -> Option<Place> {
-        self.by_pods.iter().find_map(|places| places.first_outside(sets))
+    /// The nodes that are in none of these sets, those with the fewest pods first.
+    pub(crate) fn outside<'a>(&'a self, sets: [&'a Bits; 2]) -> impl Iterator<Item = Place> + use<'a> {
+        self.by_pods.values().flat_map(move |(_, places)| places.outside(sets))
     }
 }

@@ -1,26 +1,39 @@
 //! From a snapshot to a problem of dense ids: templates, places, demand and rules.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod mask;
+mod rules;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
 use crate::model::instance_type::CapacityType;
-use crate::model::node::Node;
+use crate::model::labels;
 use crate::model::node_pool::NodePool;
-use crate::model::pod::PodSpec;
-use crate::model::requirement::{Requirement, untolerated};
+use crate::model::requirement::Requirement;
 use crate::model::time::Timestamp;
 use crate::provision::amounts::{Amounts, Axes};
-use crate::provision::bits::Bits;
-use crate::provision::existing::{Existing, existing_nodes, is_fulfilled};
-use crate::provision::intern::{Interner, Sym};
+use crate::provision::existing::{Existing, existing_nodes};
+use crate::provision::intern::Interner;
+use crate::provision::listing::Listings;
+use crate::provision::places::{Places, Soft, is_hard};
+use crate::provision::problem::mask::{Mask, mask};
 use crate::provision::requirements::{self, ByKey};
+use crate::provision::reservations::Reservations;
 use crate::provision::selector::Namespaces;
 use crate::provision::template::{Room, Template, overheads_of, shape_of};
-use crate::provision::topology::{Concern, Domain, Rule, RuleKey, Whom, rules_of};
-use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
+use crate::provision::topology::{Concern, Rule, RuleKey, rules_of_wishes};
+use crate::provision::universe::Universe;
+use crate::provision::universe::ways::CapacityMask;
+use crate::provision::wishes::{Rung, SoftTaints, rungs};
+use crate::settings::{MinValuesPolicy, Settings};
 use crate::state::Snapshot;
 use crate::state::groups::{GroupId, PodGroup};
-use crate::why::{NodePoolWhy, TopologyRule, Why};
+use crate::why::{NodePoolWhy, Why};
+
+pub(crate) use rules::is_counted;
 
 /// What is worth keeping from one decision to the next: strings and catalogues, indexed. It changes how long a
 /// decision takes and never what it is.
@@ -42,21 +55,33 @@ pub(crate) struct Problem<'a> {
     /// NodePools that cannot have new nodes now, and why.
     pub(crate) closed: Vec<NodePoolWhy>,
     pub(crate) existing: Vec<Existing<'a>>,
+    pub(crate) places: Places,
     pub(crate) rules: Vec<Rule>,
-    /// Which value existing nodes have of each label that a rule is about.
-    locations: Vec<Location>,
     pub(crate) demands: Vec<Demand>,
+    /// The first rung of each group: its demand with all its wishes.
     pub(crate) by_group: BTreeMap<GroupId, usize>,
+    pub(crate) listings: Listings,
+    /// What is left of capacity reservations.
+    pub(crate) reservations: Reservations,
+    masks: IndexMap<ByKey, Arc<[Mask]>, FxBuildHasher>,
     namespaces: &'a Namespaces,
+    settings: &'a Settings,
+    soft_taints: SoftTaints,
 }
 
-/// What the pods of a group ask for.
+/// What the pods of a group ask for, on one rung of its ladder.
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
     pub(crate) group: PodGroup,
     pub(crate) requests: Amounts,
     pub(crate) alternatives: Vec<Alternative>,
     pub(crate) concern: Concern,
+    /// Whether `PreferNoSchedule` taints keep the pods off.
+    pub(crate) soft: Soft,
+    /// The next rung, tried where this one cannot be had.
+    pub(crate) gentler: Option<usize>,
+    /// What is wished for on this rung about other pods.
+    wishes: Vec<RuleKey>,
 }
 
 /// One way to fulfil what a group asks of its node.
@@ -64,28 +89,7 @@ pub(crate) struct Demand {
 pub(crate) struct Alternative {
     pub(crate) wanted: ByKey,
     /// What is left of each universe.
-    pub(crate) masks: Vec<Mask>,
-}
-
-/// What requirements leave of a universe.
-#[derive(Clone, Debug)]
-pub(crate) struct Mask {
-    pub(crate) types: Bits,
-    pub(crate) zones: ZoneMask,
-    pub(crate) capacity_types: CapacityMask,
-    /// Requirements on labels of which an instance type allows several values.
-    several: ByKey,
-    /// Requirements on labels that only a NodePool can give.
-    custom: ByKey,
-}
-
-/// Which value existing nodes have of a label.
-#[derive(Clone, Debug)]
-struct Location {
-    label: Sym,
-    key: String,
-    /// By place.
-    values: Vec<Option<Sym>>,
+    pub(crate) masks: Arc<[Mask]>,
 }
 
 /// The most alternatives of volumes and node affinity together that are tried for a group.
@@ -96,21 +100,32 @@ impl<'a> Problem<'a> {
         cache.refresh(snapshot);
         let Cache { interner, axes, universes } = cache;
         let names: Vec<_> = universes.keys().cloned().collect();
+        let existing = existing_nodes(snapshot, axes);
         let mut problem = Problem {
             universes: universes.values().cloned().collect(),
             templates: Vec::new(),
             closed: Vec::new(),
-            existing: existing_nodes(snapshot, axes),
+            places: Places::new(&existing),
+            existing,
             rules: Vec::new(),
-            locations: Vec::new(),
             demands: Vec::new(),
             by_group: BTreeMap::new(),
+            listings: Listings::default(),
+            reservations: Reservations::default(),
+            masks: IndexMap::default(),
             namespaces: &snapshot.namespaces,
+            settings: &snapshot.settings,
+            soft_taints: SoftTaints::None,
             interner,
             axes,
         };
         problem.withdraw_unavailable(snapshot, now);
+        problem.count_reservations(snapshot);
         problem.add_templates(snapshot, &names);
+        let softly = |template: &Template| !template.pool.taints.iter().all(is_hard);
+        if problem.places.has_soft_taints() || problem.templates.iter().any(softly) {
+            problem.soft_taints = SoftTaints::Some;
+        }
         problem
     }
 
@@ -129,6 +144,20 @@ impl<'a> Problem<'a> {
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
                 Arc::make_mut(universe).withdraw(at, zone, capacity_type);
+            }
+        }
+    }
+
+    /// Works out what is left of capacity reservations. Those of which nothing is are for sale no more, and nobody
+    /// waits for them.
+    fn count_reservations(&mut self, snapshot: &Snapshot) {
+        let universes = self.universes.iter().map(|universe| &**universe);
+        self.reservations = Reservations::new(universes, snapshot, self.interner);
+        for universe in &mut self.universes {
+            let all = universe.ways.reservations(CapacityMask::MAX).fold(0, |mask, (way, _)| mask | 1 << way);
+            let gone = all & !self.reservations.free(universe, all);
+            if gone != 0 {
+                Arc::make_mut(universe).withdraw_ways(gone);
             }
         }
     }
@@ -178,34 +207,53 @@ impl<'a> Problem<'a> {
             Room::new(pool, &used, used_nodes, self.axes)
         };
         let min_values = pool.requirements.iter().filter_map(|requirement| {
-            Some((self.interner.intern(&requirement.key), requirement.min_values?))
+            Some((self.interner.intern(labels::normalized(&requirement.key)), requirement.min_values?))
         });
         let min_values = min_values.collect();
         Ok(Template { pool: pool.clone(), universe: at, shape, overheads, min_values, room })
     }
 
-    /// Adds the demand of a group, once.
+    /// Adds the demand of a group, once, rung by rung.
     pub(crate) fn demand(&mut self, id: GroupId, group: &PodGroup) -> usize {
         if let Some(at) = self.by_group.get(&id) {
             return *at;
         }
-        let alternatives = self.alternatives(group);
         let requests = self.axes.row(&group.spec.requests);
-        let at = self.demands.len();
-        self.demands.push(Demand {
-            group: group.clone(),
-            requests,
-            alternatives,
-            concern: Concern::default(),
-        });
-        self.by_group.insert(id, at);
-        at
+        let first = self.demands.len();
+        let rungs = rungs(&group.spec, self.settings.preferences, self.soft_taints);
+        let last = first + rungs.len() - 1;
+        for rung in rungs {
+            let at = self.demands.len();
+            let demand = Demand {
+                group: group.clone(),
+                requests: requests.clone(),
+                alternatives: self.alternatives(group, &rung),
+                concern: Concern::default(),
+                soft: if rung.avoids_soft_taints { Soft::Avoided } else { Soft::Overlooked },
+                gentler: (at < last).then_some(at + 1),
+                wishes: rules_of_wishes(&group.spec, &rung),
+            };
+            self.demands.push(demand);
+        }
+        self.by_group.insert(id, first);
+        first
     }
 
-    fn alternatives(&mut self, group: &PodGroup) -> Vec<Alternative> {
+    /// The last rung: what the pods require.
+    pub(crate) fn required(&self, mut demand: usize) -> usize {
+        while let Some(gentler) = self.demands[demand].gentler {
+            demand = gentler;
+        }
+        demand
+    }
+
+    fn alternatives(&mut self, group: &PodGroup, rung: &Rung<'_>) -> Vec<Alternative> {
         let mut terms: Vec<Vec<Requirement>> = vec![Vec::new()];
         if !group.spec.node_affinity.is_empty() {
             terms.clone_from(&group.spec.node_affinity);
+        }
+        if let Some(wish) = rung.node {
+            terms.iter_mut().for_each(|term| term.extend_from_slice(wish));
         }
         for volume in &group.volumes {
             let joined = terms.iter().flat_map(|term| {
@@ -216,247 +264,20 @@ impl<'a> Problem<'a> {
         terms.iter().map(|term| self.alternative(term)).collect()
     }
 
-    fn alternative(&mut self, term: &[Requirement]) -> Alternative {
+    pub(crate) fn alternative(&mut self, term: &[Requirement]) -> Alternative {
         let wanted = requirements::collect(term, self.interner);
+        if let Some(masks) = self.masks.get(&wanted) {
+            return Alternative { masks: Arc::clone(masks), wanted };
+        }
         let masks = self.universes.iter().map(|universe| mask(universe, &wanted, self.interner));
-        Alternative { masks: masks.collect(), wanted }
+        let masks: Arc<[Mask]> = masks.collect();
+        self.masks.insert(wanted.clone(), Arc::clone(&masks));
+        Alternative { masks, wanted }
     }
 
-    /// Adds the rules that the groups of `snapshot` on nodes and in demand state, and counts the pods that are
-    /// there. To be called once, after all demand is known.
-    pub(crate) fn add_rules(&mut self, snapshot: &Snapshot) {
-        let mut keys: BTreeMap<RuleKey, usize> = BTreeMap::new();
-        let residents = residents_with_rules(snapshot);
-        let specs = self.demands.iter().map(|demand| Arc::clone(&demand.group.spec));
-        let demanded: Vec<_> = specs.collect();
-        for key in demanded.iter().flat_map(|spec| rules_of(spec)) {
-            self.add_rule(key, &mut keys);
-        }
-        for key in residents.iter().flat_map(|spec| rules_of(spec)) {
-            // The spread and affinity of pods that are placed already asks nothing of others.
-            if key.rule == TopologyRule::AntiAffinity {
-                self.add_rule(key, &mut keys);
-            }
-        }
-        if self.rules.is_empty() {
-            return;
-        }
-        self.locate();
-        self.list_domains();
-        for at in 0..self.demands.len() {
-            let spec = Arc::clone(&self.demands[at].group.spec);
-            self.demands[at].concern = self.concern(&spec, &keys);
-        }
-        self.count_residents(snapshot, &keys);
-    }
-
-    fn add_rule(&mut self, key: RuleKey, keys: &mut BTreeMap<RuleKey, usize>) {
-        if keys.contains_key(&key) {
-            return;
-        }
-        let hostname = key.key == crate::model::labels::HOSTNAME;
-        let label = (!hostname).then(|| self.interner.intern(&key.key));
-        keys.insert(key.clone(), self.rules.len());
-        self.rules.push(Rule::new(key, label));
-    }
-
-    /// The value that an existing node has of a label that a rule is about.
-    pub(crate) fn value_at(&self, place: usize, label: Sym) -> Option<Sym> {
-        self.locations.iter().find(|location| location.label == label)?.values[place]
-    }
-
-    /// Looks up once which value each existing node has of each label that a rule is about.
-    fn locate(&mut self) {
-        for rule in &self.rules {
-            let Some(label) = rule.label else { continue };
-            if self.locations.iter().any(|location| location.label == label) {
-                continue;
-            }
-            let key = rule.what.key.clone();
-            let values =
-                self.existing.iter().map(|node| node.labels.get(&key).map(|v| self.interner.intern(v)));
-            let values = values.collect();
-            self.locations.push(Location { label, key, values });
-        }
-    }
-
-    /// The domains over which each spread is judged: those of nodes that are there, and of nodes that could be.
-    fn list_domains(&mut self) {
-        for at in 0..self.rules.len() {
-            let rule = &self.rules[at];
-            let Some(label) = rule.label.filter(|_| rule.what.rule == TopologyRule::Spread) else { continue };
-            let what = &rule.what;
-            let alternatives: Vec<_> =
-                what.affinity.iter().map(|term| requirements::collect(term, self.interner)).collect();
-            let mut domains = BTreeSet::new();
-            for template in &self.templates {
-                domains.extend(self.domains_of_template(template, label, &alternatives, what));
-            }
-            let counted = |(place, node): (usize, &Existing<'_>)| {
-                self.value_at(place, label).filter(|_| is_counted(&node.labels, &node.taints, what))
-            };
-            domains.extend(self.existing.iter().enumerate().filter_map(counted));
-            self.rules[at].domains = domains;
-        }
-    }
-
-    fn domains_of_template(
-        &self,
-        template: &Template,
-        label: Sym,
-        alternatives: &[ByKey],
-        what: &RuleKey,
-    ) -> Vec<Sym> {
-        let kept_off =
-            what.tolerations.as_ref().is_some_and(|t| untolerated(&template.pool.taints, t).is_some());
-        if kept_off {
-            return Vec::new();
-        }
-        let universe = &self.universes[template.universe];
-        if alternatives.is_empty() {
-            return template.shape.domains(label, universe).unwrap_or_default();
-        }
-        let shapes =
-            alternatives.iter().filter_map(|term| template.shape.and(term, universe, self.interner).ok());
-        shapes.flat_map(|shape| shape.domains(label, universe).unwrap_or_default()).collect()
-    }
-
-    /// How pods like these are concerned by the rules.
-    fn concern(&self, spec: &PodSpec, keys: &BTreeMap<RuleKey, usize>) -> Concern {
-        let own: Vec<_> = rules_of(spec).iter().filter_map(|key| keys.get(key).copied()).collect();
-        let means = |(_, rule): &(usize, &Rule)| rule.means(spec, self.namespaces);
-        let meant: Vec<_> = self.rules.iter().enumerate().filter(means).map(|(at, _)| at).collect();
-        let repels = |at: &&usize| self.rules[**at].what.rule == TopologyRule::AntiAffinity;
-        let repelled = meant.iter().filter(repels).copied().collect();
-        let mut labels: Vec<_> = own.iter().chain(&meant).filter_map(|at| self.rules[*at].label).collect();
-        labels.sort_by_key(|label| self.interner.text(*label));
-        labels.dedup();
-        Concern { own, meant, repelled, labels }
-    }
-
-    fn count_residents(&mut self, snapshot: &Snapshot, keys: &BTreeMap<RuleKey, usize>) {
-        let places: BTreeMap<&str, usize> = (self.existing.iter().enumerate())
-            .filter_map(|(place, existing)| Some((existing.node?, place)))
-            .collect();
-        let mut concerns: BTreeMap<GroupId, Concern> = BTreeMap::new();
-        for node in snapshot.nodes.values().filter(|node| !is_leaving(snapshot, node)) {
-            // A node that takes no more pods still counts as a domain with the pods it has.
-            let place = places.get(node.name.as_str()).copied();
-            let values = self.values_of(node, place);
-            let domain = |rule: &Rule| match rule.label {
-                // A node that takes no more pods is no place, and needs no host counter.
-                None => place.map(Domain::Host),
-                Some(label) => {
-                    let value = values.iter().find(|(known, _)| *known == label);
-                    value.and_then(|(_, value)| value.map(Domain::Label))
-                }
-            };
-            for (group, pods) in snapshot.groups_on(&node.name) {
-                let concern =
-                    concerns.entry(group).or_insert_with(|| self.concern(&snapshot.group(group).spec, keys));
-                for rule in &concern.meant {
-                    let rule = &mut self.rules[*rule];
-                    if is_counted(&node.labels, &node.taints, &rule.what)
-                        && let Some(domain) = domain(rule)
-                    {
-                        rule.count_residents(domain, pods, Whom::Meant);
-                    }
-                }
-                for rule in &concern.own {
-                    let rule = &mut self.rules[*rule];
-                    if let Some(domain) = domain(rule) {
-                        rule.count_residents(domain, pods, Whom::Owners);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The values that a node has of the labels that rules are about.
-    fn values_of(&mut self, node: &Node, place: Option<usize>) -> Vec<(Sym, Option<Sym>)> {
-        let mut value = |location: &Location| match place {
-            Some(place) => location.values[place],
-            None => node.labels.get(&location.key).map(|value| self.interner.intern(value)),
-        };
-        self.locations.iter().map(|location| (location.label, value(location))).collect()
-    }
-}
-
-/// Whether a node's pods are looked for another place already, and so do not count where they are.
-fn is_leaving(snapshot: &Snapshot, node: &Node) -> bool {
-    snapshot.claim_of_node(node).is_some_and(|claim| snapshot.is_leaving(claim))
-}
-
-/// Whether a spread counts the pods on a node with these labels and taints.
-pub(crate) fn is_counted(
-    labels: &BTreeMap<String, String>,
-    taints: &[crate::model::requirement::Taint],
-    what: &RuleKey,
-) -> bool {
-    let tolerated = what.tolerations.as_ref().is_none_or(|t| untolerated(taints, t).is_none());
-    let wanted = what.affinity.is_empty()
-        || what.affinity.iter().any(|term| term.iter().all(|requirement| is_fulfilled(requirement, labels)));
-    tolerated && wanted
-}
-
-/// The kinds of pods on nodes that keep others away.
-fn residents_with_rules(snapshot: &Snapshot) -> Vec<Arc<PodSpec>> {
-    let groups: BTreeSet<_> =
-        snapshot.nodes.keys().flat_map(|node| snapshot.groups_on(node).map(|(group, _)| group)).collect();
-    let specs = groups.into_iter().map(|group| Arc::clone(&snapshot.group(group).spec));
-    specs.filter(|spec| !spec.pod_anti_affinity.is_empty()).collect()
-}
-
-fn mask(universe: &Universe, wanted: &ByKey, interner: &Interner) -> Mask {
-    let mut mask = Mask {
-        types: Bits::all(universe.len()),
-        zones: universe.all_zones(),
-        capacity_types: CapacityMask::MAX,
-        several: ByKey::new(),
-        custom: ByKey::new(),
-    };
-    for (key, values) in wanted {
-        match universe.axis(*key) {
-            Axis::Zone => mask.zones &= universe.zone_mask(values, interner),
-            Axis::ZoneId => mask.zones &= universe.zone_id_mask(values, interner),
-            Axis::CapacityType => mask.capacity_types &= universe.capacity_mask(values, interner),
-            Axis::Hostname if values.admits_absence() => {}
-            // A node that does not exist yet has no name that a pod could have asked for.
-            Axis::Hostname => mask.zones = 0,
-            Axis::Single => mask.types.intersect(&universe.matching(*key, values, interner)),
-            Axis::Several => {
-                mask.types.intersect(&universe.matching(*key, values, interner));
-                mask.several.push((*key, values.clone()));
-            }
-            Axis::Custom => mask.custom.push((*key, values.clone())),
-        }
-    }
-    mask
-}
-
-impl Mask {
-    /// Whether a mask alone expresses the requirements.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.several.is_empty() && self.custom.is_empty()
-    }
-
-    /// What the labels in `given` may still be when these requirements hold too; `None` when one cannot hold.
-    pub(crate) fn join(&self, given: &ByKey, interner: &Interner) -> Option<ByKey> {
-        let mut joined = given.clone();
-        for (key, values) in &self.several {
-            requirements::add(&mut joined, *key, values.clone(), interner);
-            requirements::get(&joined, *key).filter(|left| !left.is_nothing())?;
-        }
-        for (key, values) in &self.custom {
-            match requirements::get(given, *key) {
-                None if values.admits_absence() => {}
-                Some(offered) if offered.is_compatible(values, interner) => {
-                    requirements::add(&mut joined, *key, values.clone(), interner);
-                }
-                None | Some(_) => return None,
-            }
-        }
-        Some(joined)
+    /// Whether a NodePool's minimum of distinct values has to be kept.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.settings.min_values == MinValuesPolicy::Strict
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::requirement::{Operator, Requirement};
 use crate::provision::intern::{Interner, Sym};
 
 /// The values that a label may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Values {
     /// Whether `set` lists what is excluded rather than what is allowed.
     complement: bool,

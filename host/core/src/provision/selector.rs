@@ -36,6 +36,15 @@ impl Meant {
         Self { selector, namespaces, namespace_selector: term.namespace_selector.clone() }
     }
 
+    /// A label that a pod must have to be meant, if the selector names one: what rules are found by.
+    pub(crate) fn anchor(&self) -> Option<(&str, &str)> {
+        let requirements = self.selector.iter().flat_map(|selector| &selector.requirements);
+        requirements.into_iter().find_map(|requirement| match requirement.values.as_slice() {
+            [only] if requirement.operator == Operator::In => Some((requirement.key.as_str(), only.as_str())),
+            _ => None,
+        })
+    }
+
     pub(crate) fn means(&self, spec: &PodSpec, namespaces: &Namespaces) -> bool {
         let Some(selector) = &self.selector else { return false };
         self.covers(&spec.namespace, namespaces) && selects(selector, &spec.labels)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::instance_type::CapacityType;
 use crate::model::labels;
 use crate::model::node_pool::{NODES, NodePool};
 use crate::model::pod::PodSpec;
@@ -12,11 +13,12 @@ use crate::provision::amounts::{self, Amounts, Axes};
 use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
-use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
+use crate::provision::universe::ways::{CapacityMask, all_of};
+use crate::provision::universe::{Axis, Universe, ZoneMask};
 use crate::why::{Lacking, Why};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) types: Bits,
     pub(crate) zones: ZoneMask,
@@ -77,23 +79,17 @@ impl Room {
         room
     }
 
+    /// Whether there is no limit at all.
+    pub(crate) fn is_unlimited(&self) -> bool {
+        self.nodes.is_none() && self.amounts.iter().all(Option::is_none)
+    }
+
     /// Drops the types of which one more node would break a limit.
     pub(crate) fn keep_within(&self, types: &mut Bits, universe: &Universe) {
         if self.nodes == Some(0) {
             types.clear();
         }
-        if self.amounts.iter().all(Option::is_none) {
-            return;
-        }
-        let breaks = |at: &usize| {
-            let capacity = &universe.capacity[*at];
-            let limited = self.amounts.iter().enumerate();
-            limited
-                .into_iter()
-                .any(|(axis, left)| left.is_some_and(|left| amounts::at(capacity, axis) > left))
-        };
-        let breaking: Vec<_> = types.iter().filter(breaks).collect();
-        breaking.into_iter().for_each(|at| types.remove(at));
+        universe.keep_no_larger(types, &self.amounts);
     }
 
     /// Takes a node away that may turn out as large as `capacity`.
@@ -102,6 +98,22 @@ impl Room {
         for (axis, left) in self.amounts.iter_mut().enumerate() {
             *left = left.map(|left| left.saturating_sub(amounts::at(capacity, axis)));
         }
+    }
+
+    /// How many more nodes there is room for that are as large as `charged` at most.
+    pub(crate) fn times(&self, charged: &[u64]) -> u32 {
+        let amounts = self.amounts.iter().enumerate().filter_map(|(axis, left)| {
+            let each = amounts::at(charged, axis);
+            left.filter(|_| each > 0).map(|left| left / each)
+        });
+        let most = amounts.chain(self.nodes).min().unwrap_or(u64::MAX);
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
+    /// Gives back a node that was taken as `charged`.
+    pub(crate) fn take_back(&mut self, charged: &[u64]) {
+        self.nodes = self.nodes.map(|nodes| nodes.saturating_add(1));
+        self.give_back(charged, &[]);
     }
 
     /// Gives back what a node can no longer turn out to have: it was taken as `before` and is at most `after`.
@@ -156,6 +168,14 @@ impl Shape {
                 self.capacity_types &= universe.capacity_mask(values, interner);
                 self.capacity_types != 0
             }
+            Axis::ReservationId => {
+                self.capacity_types &= universe.ways.with_id(values, interner);
+                self.capacity_types != 0
+            }
+            Axis::ReservationType => {
+                self.capacity_types &= universe.ways.with_kind(values, interner);
+                self.capacity_types != 0
+            }
             // A node that does not exist yet has no name that a pod could have asked for.
             Axis::Hostname => values.admits_absence(),
             Axis::Single => {
@@ -189,7 +209,20 @@ impl Shape {
 
     /// What the shape allows for a label, in words.
     fn describe(&self, key: Sym, universe: &Universe, interner: &Interner) -> String {
-        let listed = self.domains(key, universe).map(|values| texts(&values, interner));
+        let reserved = self.capacity_types & all_of(CapacityType::Reserved);
+        let values = match universe.axis(key) {
+            // A node need not be reserved, and yet this is all that it could have.
+            Axis::ReservationId => universe.ways.ids_in(reserved),
+            Axis::ReservationType => universe.ways.kinds_in(reserved),
+            Axis::Zone
+            | Axis::ZoneId
+            | Axis::CapacityType
+            | Axis::Hostname
+            | Axis::Single
+            | Axis::Several
+            | Axis::Custom => self.domains(key, universe),
+        };
+        let listed = values.map(|values| texts(&values, interner));
         match (universe.axis(key), listed) {
             (Axis::Hostname, _) => "new nodes only".to_owned(),
             (_, Some(values)) if values.is_empty() => "nothing".to_owned(),
@@ -220,6 +253,8 @@ impl Shape {
             Axis::Zone => Some(universe.zones_in(self.zones)),
             Axis::ZoneId => Some(universe.zone_ids_in(self.zones)),
             Axis::CapacityType => Some(universe.capacity_types_in(self.capacity_types)),
+            Axis::ReservationId => universe.ways.ids_in(self.capacity_types),
+            Axis::ReservationType => universe.ways.kinds_in(self.capacity_types),
             Axis::Hostname => None,
             Axis::Single => Some(universe.values_among(key, &self.types)),
             Axis::Several => {
@@ -278,6 +313,13 @@ pub(crate) fn shape_of(
     // What a pool says about a label of its own is what its nodes will have.
     let (own, others): (ByKey, ByKey) =
         by_key.into_iter().partition(|(key, _)| universe.axis(*key) == Axis::Custom);
+    let torn = own.iter().filter(|(_, values)| values.is_nothing()).map(|(key, _)| interner.text(*key));
+    // By name, so that it is always the same one.
+    if let Some(key) = torn.min() {
+        let of_key = |wanted: &Requirement| labels::normalized(&wanted.key) == key;
+        let wanted = requirements_of(pool).into_iter().filter(of_key).collect();
+        return Err(Box::new(Why::Contradiction { key: key.to_owned(), wanted }));
+    }
     let anything = Shape {
         types: Bits::all(universe.len()),
         zones: universe.all_zones(),

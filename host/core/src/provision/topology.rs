@@ -4,13 +4,15 @@
 //! value of a node label, or by node when the label is the hostname.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::model::labels;
-use crate::model::pod::{InclusionPolicy, PodSpec, WhenUnsatisfiable};
+use crate::model::pod::{InclusionPolicy, PodAffinityTerm, PodSpec, TopologySpread, WhenUnsatisfiable};
 use crate::model::requirement::{Requirement, Toleration};
 use crate::provision::bits::Bits;
 use crate::provision::intern::Sym;
 use crate::provision::selector::{Meant, Namespaces};
+use crate::provision::wishes::Rung;
 use crate::why::TopologyRule;
 
 /// A place where pods can be: an existing node or a new one, by position among both.
@@ -43,7 +45,9 @@ pub(crate) struct Rule {
     /// Places that are sure to refuse, for rules about the hostname.
     full: Full,
     /// The domains that there are or could be, for a spread.
-    pub(crate) domains: BTreeSet<Sym>,
+    domains: Arc<BTreeSet<Sym>>,
+    /// For each number of pods in how many of these domains there are so many. The first is the emptiest.
+    levels: BTreeMap<u32, u32>,
 }
 
 /// A domain of a rule: the value of a label, or a place of its own.
@@ -127,8 +131,10 @@ impl Counter {
 /// How a group of pods is concerned by rules.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Concern {
-    /// The rules that its pods state.
+    /// The rules that its pods hold to: those that they state, and their wishes as long as they have them.
     pub(crate) own: Vec<usize>,
+    /// The rules that its pods state. Others have to mind these, and no wishes.
+    pub(crate) stated: Vec<usize>,
     /// The rules whose selector means its pods.
     pub(crate) meant: Vec<usize>,
     /// Anti-affinity rules of any pods whose selector means its pods.
@@ -177,28 +183,54 @@ impl Rule {
         if too_few {
             return 0;
         }
-        self.domains.iter().map(|value| self.matching.at(Domain::Label(*value))).min().unwrap_or(0)
+        self.levels.first_key_value().map_or(0, |(pods, _)| *pods)
     }
 
-    /// Counts a pod that the rule means.
-    pub(crate) fn count_matching(&mut self, domain: Domain, count: Count) {
-        self.matching.count(domain, 1, count);
+    /// Names the domains over which a spread is judged.
+    pub(crate) fn set_domains(&mut self, domains: Arc<BTreeSet<Sym>>) {
+        self.levels.clear();
+        for value in &*domains {
+            *self.levels.entry(self.matching.at(Domain::Label(*value))).or_default() += 1;
+        }
+        self.domains = domains;
+    }
+
+    /// Counts pods that the rule means.
+    pub(crate) fn count_matching(&mut self, domain: Domain, pods: u32, count: Count) {
+        self.change(domain, pods, count);
+    }
+
+    fn change(&mut self, domain: Domain, pods: u32, count: Count) {
+        let before = self.matching.at(domain);
+        self.matching.count(domain, pods, count);
         self.note_full(domain);
+        let Domain::Label(value) = domain else { return };
+        if !self.levels.is_empty() && self.domains.contains(&value) {
+            if let Some(domains) = self.levels.get_mut(&before) {
+                *domains -= 1;
+                if *domains == 0 {
+                    self.levels.remove(&before);
+                }
+            }
+            *self.levels.entry(self.matching.at(domain)).or_default() += 1;
+        }
     }
 
-    /// Counts a pod that states the rule.
-    pub(crate) fn count_owners(&mut self, domain: Domain, count: Count) {
-        self.owners.count(domain, 1, count);
+    /// Counts pods that state the rule.
+    pub(crate) fn count_owners(&mut self, domain: Domain, pods: u32, count: Count) {
+        self.owners.count(domain, pods, count);
         self.note_full(domain);
     }
 
     /// Counts the pods of a group that are on a node already: whether the rule means them, or they state it.
     pub(crate) fn count_residents(&mut self, domain: Domain, pods: u32, whom: Whom) {
         match whom {
-            Whom::Meant => self.matching.count(domain, pods, Count::Up),
-            Whom::Owners => self.owners.count(domain, pods, Count::Up),
+            Whom::Meant => self.change(domain, pods, Count::Up),
+            Whom::Owners => {
+                self.owners.count(domain, pods, Count::Up);
+                self.note_full(domain);
+            }
         }
-        self.note_full(domain);
     }
 
     fn note_full(&mut self, domain: Domain) {
@@ -225,6 +257,11 @@ impl Rule {
         &self.full.owned
     }
 
+    /// A label that a pod must have for the rule's selector to mean it, if the selector names one.
+    pub(crate) fn anchor(&self) -> Option<(&str, &str)> {
+        self.what.meant.anchor()
+    }
+
     /// Whether the rule's selector means pods like these.
     pub(crate) fn means(&self, spec: &PodSpec, namespaces: &Namespaces) -> bool {
         self.what.meant.means(spec, namespaces)
@@ -232,7 +269,8 @@ impl Rule {
 
     pub(crate) fn new(what: RuleKey, label: Option<Sym>) -> Self {
         let (matching, owners) = (Counter::default(), Counter::default());
-        Self { what, label, matching, owners, full: Full::default(), domains: BTreeSet::new() }
+        let (domains, levels) = (Arc::default(), BTreeMap::new());
+        Self { what, label, matching, owners, full: Full::default(), domains, levels }
     }
 }
 
@@ -240,7 +278,22 @@ impl Rule {
 pub(crate) fn rules_of(spec: &PodSpec) -> Vec<RuleKey> {
     let hard =
         spec.topology_spread.iter().filter(|s| s.when_unsatisfiable == WhenUnsatisfiable::DoNotSchedule);
-    let spreads = hard.map(|spread| RuleKey {
+    let spreads = hard.map(|term| spread(term, spec));
+    let affinity = spec.pod_affinity.iter().map(|one| term(TopologyRule::Affinity, one, spec));
+    let anti = spec.pod_anti_affinity.iter().map(|one| term(TopologyRule::AntiAffinity, one, spec));
+    spreads.chain(affinity).chain(anti).collect()
+}
+
+/// The wishes of a rung, as the rules that they are as long as they are held to.
+pub(crate) fn rules_of_wishes(spec: &PodSpec, rung: &Rung<'_>) -> Vec<RuleKey> {
+    let spreads = rung.spreads.iter().map(|term| spread(term, spec));
+    let affinity = rung.affinity.iter().map(|one| term(TopologyRule::Affinity, &one.term, spec));
+    let anti = rung.anti_affinity.iter().map(|one| term(TopologyRule::AntiAffinity, &one.term, spec));
+    spreads.chain(affinity).chain(anti).collect()
+}
+
+fn spread(spread: &TopologySpread, spec: &PodSpec) -> RuleKey {
+    RuleKey {
         rule: TopologyRule::Spread,
         key: labels::normalized(&spread.key).to_owned(),
         meant: Meant::by_spread(spread, spec),
@@ -254,10 +307,11 @@ pub(crate) fn rules_of(spec: &PodSpec) -> Vec<RuleKey> {
             InclusionPolicy::Honor => Some(spec.tolerations.clone()),
             InclusionPolicy::Ignore => None,
         },
-    });
-    let affinity = spec.pod_affinity.iter().map(|term| (TopologyRule::Affinity, term));
-    let anti = spec.pod_anti_affinity.iter().map(|term| (TopologyRule::AntiAffinity, term));
-    let terms = affinity.chain(anti).map(|(rule, term)| RuleKey {
+    }
+}
+
+fn term(rule: TopologyRule, term: &PodAffinityTerm, spec: &PodSpec) -> RuleKey {
+    RuleKey {
         rule,
         key: labels::normalized(&term.key).to_owned(),
         meant: Meant::by_term(term, spec),
@@ -265,6 +319,5 @@ pub(crate) fn rules_of(spec: &PodSpec) -> Vec<RuleKey> {
         min_domains: None,
         affinity: Vec::new(),
         tolerations: None,
-    });
-    spreads.chain(terms).collect()
+    }
 }

@@ -1,6 +1,8 @@
 //! Everything an EC2NodeClass can launch, laid out so that a question about instance types is a few bitwise
 //! ANDs: for each label value, each resource level and each way to buy, the set of instance types that have it.
 
+pub(crate) mod ways;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,14 +14,16 @@ use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::Values;
 use crate::provision::template::Shape;
+use crate::provision::universe::ways::{CapacityMask, Ways, all_of};
 
 /// A set of zones by position in `Universe::zones`.
 pub(crate) type ZoneMask = u64;
-/// A set of capacity types by position in `CapacityType::ALL`.
-pub(crate) type CapacityMask = u8;
 
 /// The most zones a universe can have. AWS's largest region has 6 zones, and 20-odd local ones.
 const ZONES_MAX: usize = 64;
+
+/// How many resources every row has: CPU, memory, local storage, pods.
+pub(crate) const STANDARD_AXES: usize = 4;
 
 /// What a label key is to instance types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub(crate) enum Axis {
     ZoneId,
     /// How it is bought.
     CapacityType,
+    /// The capacity reservation it is bought from, by id.
+    ReservationId,
+    /// How that reservation was bought.
+    ReservationType,
     /// The node's own name.
     Hostname,
     /// A label of the instance type, of which a node has exactly one possible value.
@@ -53,9 +61,18 @@ pub(crate) struct Universe {
     /// What is there, by type: what NodePool limits count.
     pub(crate) capacity: Vec<Amounts>,
     levels: Vec<Levels>,
-    /// Price by type, zone and capacity type; `None` where it cannot be bought.
+    capacity_levels: Vec<Levels>,
+    /// How instances can be bought in a zone.
+    pub(crate) ways: Ways,
+    /// Price by type, zone and way; `None` where it cannot be bought.
     prices: Vec<Option<Price>>,
     offered: Vec<Bits>,
+    /// For each way to buy the types that can be bought so, cheapest first.
+    by_price: Vec<Vec<(Price, u32)>>,
+    /// Bare metal and accelerators: left out of a launch as long as something else will do (Karpenter: exotic filter).
+    pub(crate) exotic: Bits,
+    /// Types that have their CPUs for a part of the time only, and earn the rest as credits (EC2: burstable performance).
+    pub(crate) burstable: Bits,
     known: WellKnown,
 }
 
@@ -65,6 +82,8 @@ pub(crate) struct WellKnown {
     pub(crate) zone: Sym,
     pub(crate) zone_id: Sym,
     pub(crate) capacity_type: Sym,
+    pub(crate) reservation_id: Sym,
+    pub(crate) reservation_type: Sym,
     pub(crate) hostname: Sym,
     pub(crate) capacity_types: [Sym; 3],
 }
@@ -75,6 +94,8 @@ impl WellKnown {
             zone: interner.intern(labels::ZONE),
             zone_id: interner.intern(labels::ZONE_ID),
             capacity_type: interner.intern(labels::CAPACITY_TYPE),
+            reservation_id: interner.intern(labels::RESERVATION_ID),
+            reservation_type: interner.intern(labels::RESERVATION_TYPE),
             hostname: interner.intern(labels::HOSTNAME),
             capacity_types: CapacityType::ALL.map(|capacity_type| interner.intern(capacity_type.label())),
         }
@@ -95,18 +116,38 @@ struct Levels {
     at_least: Vec<Bits>,
 }
 
+impl Levels {
+    /// The most that any of `types` has.
+    fn most(&self, types: &Bits) -> u64 {
+        // The more is asked for, the fewer have it.
+        let levels = self.at_least.partition_point(|having| having.intersects(types));
+        levels.checked_sub(1).map_or(0, |level| self.amounts[level])
+    }
+
+    /// The types that have more than so much.
+    fn above(&self, amount: u64) -> Option<&Bits> {
+        self.at_least.get(self.amounts.partition_point(|known| *known <= amount))
+    }
+}
+
 impl Universe {
     /// Builds the index. Types beyond those that fit into 64 zones are not there.
     pub(crate) fn new(types: Arc<[InstanceType]>, axes: &mut Axes, interner: &mut Interner) -> Self {
         let known = WellKnown::new(interner);
         let (zones, zone_ids) = zones_of(&types, interner);
+        let ways = Ways::new(&types, interner);
         let capacity: Vec<_> = types.iter().map(|it| axes.row(&it.capacity)).collect();
         let allocatable: Vec<_> = types.iter().map(|it| axes.row(&it.allocatable())).collect();
         let mut universe = Self {
             keys: keys_of(&types, interner),
             levels: levels_of(&allocatable),
-            prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
-            offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
+            capacity_levels: levels_of(&capacity),
+            prices: vec![None; types.len() * zones.len() * ways.len()],
+            offered: vec![Bits::none(types.len()); zones.len() * ways.len()],
+            by_price: Vec::new(),
+            ways,
+            exotic: those(&types, is_exotic),
+            burstable: those(&types, is_burstable),
             types,
             zones,
             zone_ids,
@@ -124,23 +165,51 @@ impl Universe {
             for offering in instance_type.offerings.iter().filter(|offering| offering.available) {
                 let zone = interner.find(&offering.zone);
                 let Some(zone) = self.zones.iter().position(|known| Some(*known) == zone) else { continue };
-                let way = self.way(zone, offering.capacity_type as usize);
+                let reservation = offering.reservation.as_ref().and_then(|one| interner.find(&one.id));
+                let Some(way) = self.ways.of(offering.capacity_type, reservation) else { continue };
+                let way = self.way(zone, way);
                 self.offered[way].insert(at);
                 let price = &mut self.prices[at * self.offered.len() + way];
                 *price = Some(price.map_or(offering.price, |known| known.min(offering.price)));
             }
         }
+        self.by_price = (0..self.offered.len()).map(|way| self.priced(way)).collect();
+    }
+
+    /// The types that can be bought in one way, cheapest first.
+    fn priced(&self, way: usize) -> Vec<(Price, u32)> {
+        let types = self.offered[way]
+            .iter()
+            .filter_map(|at| Some((self.prices[at * self.offered.len() + way]?, u32::try_from(at).ok()?)));
+        let mut types: Vec<_> = types.collect();
+        types.sort_unstable();
+        types
     }
 
     /// Takes an offering away that EC2 is thought not to have now.
     pub(crate) fn withdraw(&mut self, instance_type: usize, zone: usize, capacity_type: CapacityType) {
-        let way = self.way(zone, capacity_type as usize);
-        self.offered[way].remove(instance_type);
-        self.prices[instance_type * self.offered.len() + way] = None;
+        let ways: Vec<_> = self.ways(1 << zone, all_of(capacity_type)).collect();
+        for way in ways {
+            self.offered[way].remove(instance_type);
+            self.prices[instance_type * self.offered.len() + way] = None;
+            self.by_price[way].retain(|(_, at)| *at as usize != instance_type);
+        }
     }
 
-    const fn way(&self, zone: usize, capacity_type: usize) -> usize {
-        zone * CapacityType::ALL.len() + capacity_type
+    /// Takes the ways to buy away whose reservation has nothing left.
+    pub(crate) fn withdraw_ways(&mut self, gone: CapacityMask) {
+        let ways: Vec<_> = self.ways(self.all_zones(), gone).collect();
+        for way in ways {
+            self.by_price[way].clear();
+            let types = std::mem::replace(&mut self.offered[way], Bits::none(self.types.len()));
+            for at in types.iter() {
+                self.prices[at * self.offered.len() + way] = None;
+            }
+        }
+    }
+
+    fn way(&self, zone: usize, way: usize) -> usize {
+        zone * self.ways.len() + way
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -157,6 +226,8 @@ impl Universe {
             _ if key == known.zone => Axis::Zone,
             _ if key == known.zone_id => Axis::ZoneId,
             _ if key == known.capacity_type => Axis::CapacityType,
+            _ if key == known.reservation_id => Axis::ReservationId,
+            _ if key == known.reservation_type => Axis::ReservationType,
             _ if key == known.hostname => Axis::Hostname,
             _ => match self.keys.get(&key) {
                 Some(index) if index.several => Axis::Several,
@@ -175,7 +246,9 @@ impl Universe {
     }
 
     pub(crate) fn capacity_mask(&self, values: &Values, interner: &Interner) -> CapacityMask {
-        u8::try_from(mask_of(&self.known.capacity_types, values, interner)).unwrap_or(0)
+        let admitted = CapacityType::ALL.into_iter().zip(self.known.capacity_types);
+        let admitted = admitted.filter(|(_, label)| values.admits(*label, interner));
+        admitted.fold(0, |mask, (capacity_type, _)| mask | all_of(capacity_type))
     }
 
     /// The types that can have one of `values` for the label.
@@ -245,8 +318,8 @@ impl Universe {
         let ways = self.ways(shape.zones, shape.capacity_types);
         let offered = ways.filter(|way| self.offered[*way].intersects(&shape.types));
         offered.fold((0, 0), |(zones, capacity_types), way| {
-            let (zone, capacity_type) = (way / CapacityType::ALL.len(), way % CapacityType::ALL.len());
-            (zones | 1 << zone, capacity_types | 1 << capacity_type)
+            let (zone, way) = (way / self.ways.len(), way % self.ways.len());
+            (zones | 1 << zone, capacity_types | 1 << way)
         })
     }
 
@@ -257,22 +330,27 @@ impl Universe {
     ) -> impl Iterator<Item = usize> + Clone + '_ {
         let zones = (0..self.zones.len()).filter(move |zone| zones & (1 << zone) != 0);
         zones.flat_map(move |zone| {
-            let ways = 0..CapacityType::ALL.len();
+            let ways = 0..self.ways.len();
             ways.filter(move |way| capacity_types & (1 << way) != 0).map(move |way| self.way(zone, way))
         })
     }
 
-    /// Every way to buy a type in these zones in these ways: zone, capacity type and price.
+    /// The ways to buy any type of a shape from a capacity reservation.
+    pub(crate) fn reserved_for(&self, shape: &Shape) -> CapacityMask {
+        let reserved = self.ways.reservations(shape.capacity_types).map(|(way, _)| 1 << way);
+        reserved.filter(|way| self.is_offered(&shape.types, shape.zones, *way)).fold(0, |all, way| all | way)
+    }
+
+    /// Every way to buy a type in these zones in these ways: zone, way and price.
     pub(crate) fn offerings(
         &self,
         instance_type: usize,
         zones: ZoneMask,
         capacity_types: CapacityMask,
-    ) -> impl Iterator<Item = (usize, CapacityType, Price)> + '_ {
+    ) -> impl Iterator<Item = (usize, usize, Price)> + '_ {
         self.ways(zones, capacity_types).filter_map(move |way| {
             let price = self.prices[instance_type * self.offered.len() + way]?;
-            let capacity_type = CapacityType::ALL[way % CapacityType::ALL.len()];
-            Some((way / CapacityType::ALL.len(), capacity_type, price))
+            Some((way / self.ways.len(), way % self.ways.len(), price))
         })
     }
 
@@ -288,21 +366,35 @@ impl Universe {
 
     /// The cheapest way to buy any type that a node of this shape can have.
     pub(crate) fn cheapest_of(&self, shape: &Shape) -> Price {
-        let prices = shape.types.iter().filter_map(|at| self.cheapest(at, shape.zones, shape.capacity_types));
-        prices.min().unwrap_or(Price::MAX)
+        let cheapest = |way: usize| {
+            let mut priced = self.by_price[way].iter();
+            priced.find(|(_, at)| shape.types.contains(*at as usize)).map(|(price, _)| *price)
+        };
+        self.ways(shape.zones, shape.capacity_types).filter_map(cheapest).min().unwrap_or(Price::MAX)
     }
 
     /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.
     pub(crate) fn largest(&self, types: &Bits) -> Amounts {
-        let mut largest = Amounts::new();
-        for at in types.iter() {
-            let capacity = &self.capacity[at];
-            largest.resize(largest.len().max(capacity.len()), 0);
-            for (amount, other) in largest.iter_mut().zip(capacity) {
-                *amount = (*amount).max(*other);
+        self.capacity_levels.iter().map(|levels| levels.most(types)).collect()
+    }
+
+    /// Drops the types that are larger than this in some resource.
+    pub(crate) fn keep_no_larger(&self, types: &mut Bits, amounts: &[Option<u64>]) {
+        for (levels, most) in self.capacity_levels.iter().zip(amounts) {
+            if let Some(above) = most.and_then(|most| levels.above(most)) {
+                types.subtract(above);
             }
         }
-        largest
+    }
+
+    /// What a type leaves for pods, by axis.
+    pub(crate) fn allocatable(&self, instance_type: usize) -> &[u64] {
+        &self.allocatable[instance_type]
+    }
+
+    /// The most of each standard resource that any of `types` leaves for pods.
+    pub(crate) fn most(&self, types: &Bits) -> [u64; STANDARD_AXES] {
+        std::array::from_fn(|axis| self.levels.get(axis).map_or(0, |levels| levels.most(types)))
     }
 
     pub(crate) fn zones_in(&self, mask: ZoneMask) -> Vec<Sym> {
@@ -314,7 +406,8 @@ impl Universe {
     }
 
     pub(crate) fn capacity_types_in(&self, mask: CapacityMask) -> Vec<Sym> {
-        named(&self.known.capacity_types, mask.into())
+        let labels = CapacityType::ALL.into_iter().zip(self.known.capacity_types);
+        labels.filter(|(one, _)| mask & all_of(*one) != 0).map(|(_, label)| label).collect()
     }
 
     /// How many of `types` lack enough of each resource.
@@ -326,6 +419,24 @@ impl Universe {
         });
         counted.filter(|(_, count)| *count > 0).collect()
     }
+}
+
+fn those(types: &[InstanceType], is_one: fn(&InstanceType) -> bool) -> Bits {
+    let mut those = Bits::none(types.len());
+    let found = types.iter().enumerate().filter(|(_, instance_type)| is_one(instance_type));
+    found.for_each(|(at, _)| those.insert(at));
+    those
+}
+
+fn is_exotic(instance_type: &InstanceType) -> bool {
+    let metal = instance_type.name.split('.').nth(1).is_some_and(|size| size.starts_with("metal"));
+    let devices = [labels::GPU_COUNT, labels::ACCELERATOR_COUNT];
+    metal || devices.iter().any(|key| instance_type.labels.contains_key(*key))
+}
+
+fn is_burstable(instance_type: &InstanceType) -> bool {
+    let categories = instance_type.labels.get(labels::INSTANCE_CATEGORY);
+    categories.is_some_and(|categories| categories.iter().any(|category| category == "t"))
 }
 
 fn named(names: &[Sym], mask: u64) -> Vec<Sym> {

@@ -1,17 +1,20 @@
 //! What is derived from the objects as they arrive: which pods wait, which are where, what they ask for.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::ObjectKey;
 use crate::model::pod::Pod;
 use crate::model::resources::Resources;
+use crate::model::time::Timestamp;
 use crate::state::by_uid::ByUid;
 use crate::state::groups::GroupId;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     groups: ByUid<PodPlace>,
-    waiting: BTreeMap<GroupId, BTreeSet<String>>,
+    /// Those that have waited longest first.
+    waiting: BTreeMap<GroupId, BTreeSet<(Timestamp, String)>>,
     nodes: BTreeMap<String, NodeLoad>,
     mounts: BTreeMap<ObjectKey, BTreeSet<String>>,
     claims: ByUid<String>,
@@ -23,7 +26,9 @@ pub(super) struct Index {
 struct PodPlace {
     group: GroupId,
     node: Option<(String, Resources)>,
-    waiting: bool,
+    mounts: BTreeSet<ObjectKey>,
+    /// Since when it waits, if it does.
+    waiting: Option<Timestamp>,
     leaving: bool,
 }
 
@@ -33,6 +38,8 @@ pub(super) struct NodeLoad {
     pub(super) pods: BTreeSet<String>,
     pub(super) requests: Resources,
     pub(super) groups: BTreeMap<GroupId, OfGroup>,
+    /// The claims that they mount, with how many pods mount each.
+    pub(super) mounts: BTreeMap<ObjectKey, u32>,
 }
 
 /// How many pods of a group are on a node.
@@ -53,7 +60,7 @@ impl Index {
         self.nodes.get(node)
     }
 
-    pub(super) fn waiting(&self) -> &BTreeMap<GroupId, BTreeSet<String>> {
+    pub(super) fn waiting(&self) -> &BTreeMap<GroupId, BTreeSet<(Timestamp, String)>> {
         &self.waiting
     }
 
@@ -68,37 +75,55 @@ impl Index {
     pub(super) fn put_pod(&mut self, pod: &Pod, group: GroupId) {
         self.take_out(&pod.uid);
         let bound = pod.node.as_ref().filter(|_| !pod.phase.is_terminal());
-        let waiting = pod.is_provisionable();
+        let waiting = pod.is_provisionable().then_some(pod.created);
         let leaving = pod.deleting.is_some();
+        let mounts = claims_of(pod);
         let node = bound.map(|node| (node.clone(), pod.spec.requests.clone()));
         if let Some((node, requests)) = &node {
             let load = self.nodes.entry(node.clone()).or_default();
             load.pods.insert(pod.uid.clone());
             load.requests = load.requests.plus(requests);
             *load.groups.entry(group).or_default().of(leaving) += 1;
+            mounts.iter().for_each(|claim| *load.mounts.entry(claim.clone()).or_default() += 1);
         }
-        if waiting {
-            self.waiting.entry(group).or_default().insert(pod.uid.clone());
+        if let Some(since) = waiting {
+            self.waiting.entry(group).or_default().insert((since, pod.uid.clone()));
         }
-        for name in &pod.volume_claims {
-            let key = (pod.spec.namespace.clone(), name.clone());
-            self.mounts.entry(key).or_default().insert(pod.uid.clone());
-        }
-        self.groups.insert(pod.uid.clone(), PodPlace { group, node, waiting, leaving });
+        self.groups.insert(pod.uid.clone(), PodPlace { group, node, mounts, waiting, leaving });
     }
 
-    pub(super) fn remove_pod(&mut self, pod: &Pod) {
-        self.take_out(&pod.uid);
-        for name in &pod.volume_claims {
-            let key = (pod.spec.namespace.clone(), name.clone());
-            remove_from(&mut self.mounts, &key, &pod.uid);
+    /// Notes which claims a pod mounts, and tells those that another pod has had to itself until now.
+    pub(super) fn mount(&mut self, pod: &Pod) -> Vec<ObjectKey> {
+        let mut shared = Vec::new();
+        for claim in claims_of(pod) {
+            let pods = self.mounts.entry(claim.clone()).or_default();
+            if pods.insert(pod.uid.clone()) && pods.len() == 2 {
+                shared.push(claim);
+            }
         }
+        shared
+    }
+
+    /// Whether more than one pod mounts a claim.
+    pub(super) fn is_shared(&self, claim: &ObjectKey) -> bool {
+        self.mounts.get(claim).is_some_and(|pods| pods.len() > 1)
+    }
+
+    /// Forgets a pod, and tells the claims that one other pod has to itself from now on.
+    pub(super) fn remove_pod(&mut self, pod: &Pod) -> Vec<ObjectKey> {
+        self.take_out(&pod.uid);
+        let claims = claims_of(pod);
+        claims.iter().for_each(|claim| remove_from(&mut self.mounts, claim, &pod.uid));
+        claims
+            .into_iter()
+            .filter(|claim| self.mounts.get(claim).is_some_and(|pods| pods.len() == 1))
+            .collect()
     }
 
     fn take_out(&mut self, uid: &str) {
         let Some(place) = self.groups.remove(uid) else { return };
-        if place.waiting {
-            remove_from(&mut self.waiting, &place.group, uid);
+        if let Some(since) = place.waiting {
+            remove_from(&mut self.waiting, &place.group, &(since, uid.to_owned()));
         }
         if let Some((node, requests)) = place.node
             && let Some(load) = self.nodes.get_mut(&node)
@@ -109,6 +134,14 @@ impl Index {
                 *pods.of(place.leaving) -= 1;
                 if pods.staying + pods.leaving == 0 {
                     load.groups.remove(&place.group);
+                }
+            }
+            for claim in &place.mounts {
+                if let Some(pods) = load.mounts.get_mut(claim) {
+                    *pods -= 1;
+                    if *pods == 0 {
+                        load.mounts.remove(claim);
+                    }
                 }
             }
             if load.pods.is_empty() {
@@ -142,9 +175,18 @@ impl Index {
     }
 }
 
-fn remove_from<K: Ord>(sets: &mut BTreeMap<K, BTreeSet<String>>, key: &K, uid: &str) {
+/// The claims that a pod mounts, each once.
+fn claims_of(pod: &Pod) -> BTreeSet<ObjectKey> {
+    pod.volume_claims.iter().map(|name| (pod.spec.namespace.clone(), name.clone())).collect()
+}
+
+fn remove_from<K: Ord, V: Ord + Borrow<B>, B: Ord + ?Sized>(
+    sets: &mut BTreeMap<K, BTreeSet<V>>,
+    key: &K,
+    value: &B,
+) {
     if let Some(set) = sets.get_mut(key) {
-        set.remove(uid);
+        set.remove(value);
         if set.is_empty() {
             sets.remove(key);
         }

@@ -16,7 +16,8 @@ use whittle_core::lifecycle::{Due, lifecycle};
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Launch, Plan};
 use whittle_core::provision::problem::Cache;
-use whittle_core::provision::provision;
+use whittle_core::provision::{provision, provision_in_karpenter_order};
+use whittle_core::settings::Settings;
 use whittle_core::state::ClusterState;
 
 /// When everything in these tests starts: a day after the epoch, so that there is a past.
@@ -57,6 +58,11 @@ impl Cluster {
         Self::default().with(catalogue::class())
     }
 
+    /// The same with settings of its own.
+    pub(crate) fn set(settings: Settings) -> Self {
+        Self { state: ClusterState::new(settings), ..Self::default() }.with(catalogue::class())
+    }
+
     /// Takes in what has been known since long before the start.
     pub(crate) fn with(mut self, known: impl Known) -> Self {
         self.tell(known, Timestamp::EPOCH);
@@ -73,6 +79,14 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn provision(&mut self, now: Timestamp) -> Plan {
         let plan = provision(self.state.snapshot(), &mut self.cache, now, 7);
+        assert_eq!(check(self.state.snapshot(), &plan, now), [], "the plan breaks no rule");
+        plan
+    }
+
+    /// The plan in Karpenter's order; it breaks no rule either.
+    #[track_caller]
+    pub(crate) fn provision_in_karpenter_order(&mut self, now: Timestamp) -> Plan {
+        let plan = provision_in_karpenter_order(self.state.snapshot(), &mut self.cache, now, 7);
         assert_eq!(check(self.state.snapshot(), &plan, now), [], "the plan breaks no rule");
         plan
     }

@@ -89,7 +89,7 @@ fn a_refused_replacement_is_replaced_and_waited_for() {
     let claim = first.claim.clone();
     let refused = whittle_core::plan::Outcome::InsufficientCapacity {
         claim: claim.clone(),
-        offerings: first.offerings.clone(),
+        offerings: first.offerings.to_vec(),
         at: at(2),
     };
     let mut cluster = cluster

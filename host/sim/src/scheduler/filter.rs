@@ -40,6 +40,7 @@ impl Scheduler {
             .into_iter()
             .filter(|slot| rules.could_hold(waiting.spec, *slot, slots))
             .filter(|slot| barriers.iter().all(|barrier| barrier.lets_in(slots.get(*slot))))
+            .filter(|slot| slots.get(*slot).volumes.holds(&waiting.volumes, claims))
             .filter(|slot| volumes.iter().all(|volume| slots.get(*slot).fulfils(volume)))
             .collect();
         best(rules, waiting.spec, &feasible, slots, chance)

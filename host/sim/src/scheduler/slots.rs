@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use whittle_core::model::labels::{self, HOSTNAME};
-use whittle_core::model::node::Node;
+use whittle_core::model::node::{Node, VolumeLimits};
 use whittle_core::model::pod::HostPort;
 use whittle_core::model::requirement::{Requirement, Taint};
 use whittle_core::model::resources::Resources;
 
 use super::rules::matches_labels;
+use super::volumes::Attached;
 
 /// A node's position. Positions of nodes that are gone are used again.
 pub(crate) type SlotOrd = usize;
@@ -32,6 +33,7 @@ pub(crate) struct Slot {
     pub(crate) scored_cpu_millis: u64,
     pub(crate) scored_memory_bytes: u64,
     pub(crate) ports: Vec<HostPort>,
+    pub(crate) volumes: Attached,
     /// Grows whenever labels or taints change or another node takes the place.
     pub(crate) generation: u32,
     pub(crate) domains: Vec<Option<DomainOrd>>,
@@ -43,6 +45,8 @@ pub(crate) struct Slots {
     slots: Vec<Slot>,
     free: Vec<SlotOrd>,
     by_name: BTreeMap<String, SlotOrd>,
+    /// How many volumes nodes can attach, also nodes that are not there yet.
+    volume_limits: BTreeMap<String, BTreeMap<String, u32>>,
     keys: Vec<Key>,
 }
 
@@ -95,9 +99,19 @@ impl Slots {
             self.slots.len() - 1
         });
         let generation = self.slots[ord].generation;
-        self.slots[ord] = Slot { live: true, name: name.to_owned(), generation, ..Slot::default() };
+        let limits = self.volume_limits.get(name).cloned().unwrap_or_default();
+        let volumes = Attached::within(limits);
+        self.slots[ord] = Slot { live: true, name: name.to_owned(), generation, volumes, ..Slot::default() };
         self.by_name.insert(name.to_owned(), ord);
         ord
+    }
+
+    /// A node can attach so many volumes. It may not be there yet.
+    pub(crate) fn limit_volumes(&mut self, limits: &VolumeLimits) {
+        self.volume_limits.insert(limits.node.clone(), limits.drivers.clone());
+        if let Some(ord) = self.find(&limits.node) {
+            self.slots[ord].volumes.limit(limits.drivers.clone());
+        }
     }
 
     pub(crate) fn remove(&mut self, name: &str) -> Option<SlotOrd> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use whittle_core::model::labels::{HOSTNAME, ZONE};
-use whittle_core::model::node::Node;
+use whittle_core::model::node::{Node, VolumeLimits};
 use whittle_core::model::node_pool::{VolumeBinding, VolumeClaim};
 use whittle_core::model::pod::{
     HostPort, InclusionPolicy, LabelSelector, PodAffinityTerm, PodSpec, TopologySpread, WhenUnsatisfiable,
@@ -222,7 +222,7 @@ fn a_host_port_is_taken_once_per_node() {
 fn a_volume_keeps_its_pod_in_its_zone() {
     let mut bench = Bench::with(&[node("a", "z1", 4_000), node("b", "z2", 4_000)]);
     let binding = VolumeBinding::Nodes(vec![vec![Requirement::equals(ZONE, "z2")]]);
-    let claim = VolumeClaim { namespace: "shop".into(), name: "data".into(), binding };
+    let claim = VolumeClaim { namespace: "shop".into(), name: "data".into(), binding, driver: None };
     bench.claims.insert(("shop".into(), "data".into()), claim);
     bench.add_with_volumes(&spec("db", 100), 1, &["data"]);
     bench.add_with_volumes(&spec("db", 100), 1, &["gone"]);
@@ -239,4 +239,30 @@ fn a_node_that_goes_takes_its_counts_with_it() {
     bench.scheduler.put_node(&node("b", "z1", 4_000));
     bench.add(&db, 1);
     assert_eq!(bench.run(), [(2, "b".to_owned())]);
+}
+
+#[test]
+fn a_node_attaches_no_more_volumes_than_its_driver_allows_and_a_shared_one_once() {
+    let mut bench = Bench::with(&[node("a", "z1", 4_000)]);
+    for name in ["one", "two", "shared"] {
+        let binding = VolumeBinding::Nodes(Vec::new());
+        let driver = Some("ebs".to_owned());
+        let claim = VolumeClaim { namespace: "shop".into(), name: name.into(), binding, driver };
+        bench.claims.insert(("shop".into(), name.into()), claim);
+    }
+    let drivers = BTreeMap::from([("ebs".to_owned(), 2)]);
+    bench.scheduler.limit_volumes(&VolumeLimits { node: "a".into(), drivers });
+    bench.add_with_volumes(&spec("web", 100), 2, &["shared"]);
+    bench.add_with_volumes(&spec("db", 100), 1, &["one"]);
+    bench.add_with_volumes(&spec("db", 100), 1, &["two"]);
+    let there = |pod| (pod, "a".to_owned());
+    assert_eq!(bench.run(), [there(1), there(2), there(3), (4, "-".to_owned())]);
+    // Its volume goes with the last pod that mounts it.
+    let web = bench.scheduler.spec(&Arc::new(spec("web", 100)), &Namespaces::new());
+    let shared = [("shop".to_owned(), "shared".to_owned())];
+    for left in [Vec::new(), vec![there(4)]] {
+        bench.scheduler.detach(&shared, "a");
+        bench.scheduler.release(web, "a", Leaving::AtOnce);
+        assert_eq!(bench.run(), left);
+    }
 }

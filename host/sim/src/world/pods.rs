@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use whittle_core::event::Event;
+use whittle_core::event::{Event, ObjectKey};
 use whittle_core::model::pod::{Pod, PodPhase, PodSpec};
 use whittle_core::model::time::Duration;
 
@@ -147,8 +147,7 @@ impl World {
         if !entry.pod.belongs_to_node() {
             self.waiting.insert(ord);
         }
-        let namespace = &entry.pod.spec.namespace;
-        let volumes = entry.pod.volume_claims.iter().map(|name| (namespace.clone(), name.clone())).collect();
+        let volumes = claims_of(&entry.pod);
         let waiting = Waiting { pod: ord, spec: entry.spec, volumes, pinned: entry.pinned.clone() };
         self.scheduler.wait(waiting);
     }
@@ -157,6 +156,7 @@ impl World {
     fn hold_room(&mut self, ord: PodOrd, node: &str) {
         let spec = self.pods[&ord].spec;
         self.scheduler.place(spec, node);
+        self.scheduler.attach(&claims_of(&self.pods[&ord].pod), node);
         self.count_on_node(ord, node);
     }
 
@@ -184,13 +184,7 @@ impl World {
         if !entry.pod.belongs_to_node() {
             self.journal.pod_placed(&pool, now.since(entry.pod.created));
         }
-        let keys: Vec<_> = self.pods[&ord]
-            .pod
-            .volume_claims
-            .iter()
-            .map(|name| (self.pods[&ord].pod.spec.namespace.clone(), name.clone()))
-            .collect();
-        for key in keys {
+        for key in claims_of(&self.pods[&ord].pod) {
             self.bind_volume(&key, node);
         }
         self.enter_after(Duration::from_millis(start), Happening::PodStarts(ord));
@@ -311,6 +305,8 @@ impl World {
         let Some(node) = entry.pod.node.clone().filter(|_| entry.placed) else { return };
         entry.placed = false;
         let (spec, requests) = (entry.spec, entry.pod.spec.requests.clone());
+        let claims = claims_of(&entry.pod);
+        self.scheduler.detach(&claims, &node);
         self.scheduler.release(spec, &node, how);
         let pool = self.pool_of_node(&node);
         self.meters.pool(&pool).requested.take(&requests);
@@ -381,4 +377,9 @@ impl World {
     pub(super) fn note(&mut self, kind: EntryKind, pool: Option<&str>, object: &str, text: String) {
         self.journal.note(self.now, kind, pool, object, text);
     }
+}
+
+/// The claims that a pod mounts.
+fn claims_of(pod: &Pod) -> Vec<ObjectKey> {
+    pod.volume_claims.iter().map(|name| (pod.spec.namespace.clone(), name.clone())).collect()
 }

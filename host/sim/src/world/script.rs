@@ -107,6 +107,9 @@ impl World {
         for (key, claim) in objects.volume_claims {
             self.put_volume_claim(key, claim);
         }
+        for limits in objects.volume_limits {
+            self.put_volume_limits(limits);
+        }
         for (key, budget) in objects.budgets {
             self.put_budget(key, budget);
         }

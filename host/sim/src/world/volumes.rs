@@ -2,6 +2,7 @@
 
 use whittle_core::event::{Event, ObjectKey};
 use whittle_core::model::labels::ZONE;
+use whittle_core::model::node::VolumeLimits;
 use whittle_core::model::node_pool::{VolumeBinding, VolumeClaim};
 use whittle_core::model::requirement::Requirement;
 
@@ -18,6 +19,12 @@ impl World {
         self.outbox.push(Event::VolumeClaim(spec.claim));
     }
 
+    /// A node's CSI drivers say how many volumes they can attach.
+    pub(super) fn put_volume_limits(&mut self, limits: VolumeLimits) {
+        self.scheduler.limit_volumes(&limits);
+        self.outbox.push(Event::VolumeLimits(limits));
+    }
+
     /// A StatefulSet makes a claim for a pod, unless an earlier pod of that name has left one.
     pub(super) fn claim_from_template(&mut self, namespace: &str, name: &str, class: Option<&str>) {
         let key = (namespace.to_owned(), name.to_owned());
@@ -28,6 +35,7 @@ impl World {
             Some(class) => self.storage_classes.get(class),
             None => self.storage_classes.values().find(|class| class.is_default),
         };
+        let driver = found.and_then(|class| class.driver.clone());
         let (binding, waits_for_pod) = match (found.cloned(), class) {
             (Some(StorageClass { waits_for_pod: true, topologies, .. }), _) => {
                 (VolumeBinding::Nodes(topologies), true)
@@ -38,7 +46,7 @@ impl World {
             }
             (None, None) => (VolumeBinding::Impossible("there is no default StorageClass".to_owned()), false),
         };
-        let claim = VolumeClaim { namespace: key.0.clone(), name: key.1.clone(), binding };
+        let claim = VolumeClaim { namespace: key.0.clone(), name: key.1.clone(), binding, driver };
         self.put_volume_claim(key, ClaimSpec { claim, waits_for_pod });
     }
 

@@ -13,6 +13,7 @@ use whittle_core::model::requirement::{Operator, Requirement};
 
 use super::Template;
 use crate::convert::requirement::{label_selector, node_expressions, quoted};
+use crate::names;
 use crate::problem::{At, Defect};
 
 /// Where a pod may run and would like to, as the core's `PodSpec` has it.
@@ -42,7 +43,7 @@ pub(super) fn placement(template: &Template<'_>, at: &At<'_>, defects: &mut Vec<
         (_, Some(node)) if !node.is_empty() => Fields::AsHostname,
         _ => Fields::Refuse,
     };
-    let selector = node_selector(spec);
+    let selector = node_selector(spec, &at.key("nodeSelector"), defects);
     let affinity = spec.affinity.as_ref();
     let affinity_at = at.key("affinity");
     let node_at = affinity_at.key("nodeAffinity");
@@ -81,7 +82,8 @@ pub(super) fn placement(template: &Template<'_>, at: &At<'_>, defects: &mut Vec<
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
-fn node_selector(spec: &k8s::PodSpec) -> Vec<Requirement> {
+fn node_selector(spec: &k8s::PodSpec, at: &At<'_>, defects: &mut Vec<Defect>) -> Vec<Requirement> {
+    names::labels(spec.node_selector.as_ref(), at, defects);
     let labels = spec.node_selector.iter().flatten();
     labels.map(|(key, value)| Requirement::equals(labels::normalized(key), value.as_str())).collect()
 }
@@ -187,11 +189,35 @@ fn spread(spec: &k8s::PodSpec, at: &At<'_>, defects: &mut Vec<Defect>) -> Vec<To
     constraints.filter_map(|(position, one)| one_spread(one, &at.index(position), defects)).collect()
 }
 
+/// Spreads for pods that state none, as kube-scheduler is given them: without a selector, which is deduced for each
+/// pod.
+///
+/// # Errors
+///
+/// All that Kubernetes would refuse.
+pub fn default_spread(
+    constraints: &[k8s::TopologySpreadConstraint],
+    at: &At<'_>,
+) -> Result<Vec<TopologySpread>, Vec<Defect>> {
+    let mut defects = Vec::new();
+    let mut converted = Vec::new();
+    for (position, constraint) in constraints.iter().enumerate() {
+        let at = at.index(position);
+        if constraint.label_selector.is_some() {
+            let expected = "nothing: the selector is deduced from Services and the workload";
+            defects.push(Defect::new(&at.key("labelSelector"), "a selector", expected));
+        }
+        converted.extend(one_spread(constraint, &at, &mut defects));
+    }
+    if defects.is_empty() { Ok(converted) } else { Err(defects) }
+}
+
 fn one_spread(
     spread: &k8s::TopologySpreadConstraint,
     at: &At<'_>,
     defects: &mut Vec<Defect>,
 ) -> Option<TopologySpread> {
+    names::key(&spread.topology_key, &at.key("topologyKey"), defects);
     let max_skew = u32::try_from(spread.max_skew).ok().filter(|skew| *skew > 0);
     if max_skew.is_none() {
         defects.push(Defect::new(&at.key("maxSkew"), spread.max_skew.to_string(), "at least 1"));
@@ -272,9 +298,7 @@ fn pod_term(
     at: &At<'_>,
     defects: &mut Vec<Defect>,
 ) -> PodAffinityTerm {
-    if term.topology_key.is_empty() {
-        defects.push(Defect::new(&at.key("topologyKey"), quoted(""), "the key of a node label"));
-    }
+    names::key(&term.topology_key, &at.key("topologyKey"), defects);
     let mut namespaces = term.namespaces.clone().unwrap_or_default();
     if namespaces.is_empty() && term.namespace_selector.is_none() {
         namespaces.push(namespace.to_owned());

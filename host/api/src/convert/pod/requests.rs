@@ -43,16 +43,18 @@ pub(crate) fn effective(spec: &k8s::PodSpec, at: &At<'_>, defects: &mut Vec<Defe
 
 /// What a live pod holds: while it is resized, the larger of what it asks for and what it has.
 pub(crate) fn resized(asked: &Resources, spec: &k8s::PodSpec, status: Option<&k8s::PodStatus>) -> Resources {
-    let statuses = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
-    let allocated: BTreeMap<&str, &BTreeMap<String, Quantity>> = statuses
-        .iter()
-        .filter_map(|one| Some((one.name.as_str(), one.allocated_resources.as_ref()?)))
-        .collect();
+    let statuses = status.into_iter().flat_map(|status| {
+        let sidecars = status.init_container_statuses.iter().flatten();
+        status.container_statuses.iter().flatten().chain(sidecars)
+    });
+    let allocated: BTreeMap<&str, &BTreeMap<String, Quantity>> =
+        statuses.filter_map(|one| Some((one.name.as_str(), one.allocated_resources.as_ref()?))).collect();
     if allocated.is_empty() {
         return asked.clone();
     }
     let mut grown = spec.clone();
-    for container in &mut grown.containers {
+    let sidecars = grown.init_containers.iter_mut().flatten().filter(|container| is_sidecar(container));
+    for container in grown.containers.iter_mut().chain(sidecars) {
         let Some(held) = allocated.get(container.name.as_str()) else { continue };
         let resources = container.resources.get_or_insert_default();
         let mut larger = with_limits(resources);

@@ -1,5 +1,7 @@
 //! New NodeClaims: their offerings, room, limits, minimum values and names.
 
+use std::sync::Arc;
+
 use super::build::{
     Scene, amount, app, daemon_set, each, empty, launch, offering, pod, refusal, taint, tolerates,
 };
@@ -11,6 +13,7 @@ use crate::model::price::Price;
 use crate::model::requirement::{Operator, Requirement};
 use crate::model::resources::Resources;
 use crate::plan::{Action, Launch};
+use crate::settings::MinValuesPolicy;
 
 /// One pod, one launch for it.
 fn one_launch() -> Scene {
@@ -89,15 +92,15 @@ fn every_offering_is_for_sale_at_the_price_stated_cheapest_first() {
         one_launch,
         &[
             (
-                |scene| scene.launch().offerings.clear(),
+                |scene| Arc::make_mut(&mut scene.launch().offerings).clear(),
                 &["offering: new: found no offering, expected at least one"],
             ),
             (
-                |scene| scene.launch().offerings[1].zone = "z".into(),
+                |scene| Arc::make_mut(&mut scene.launch().offerings)[1].zone = "z".into(),
                 &["offering: new: found small on-demand in z, expected an offering of the EC2NodeClass"],
             ),
             (
-                |scene| scene.launch().offerings[1].capacity_type = CapacityType::Spot,
+                |scene| Arc::make_mut(&mut scene.launch().offerings)[1].capacity_type = CapacityType::Spot,
                 &["offering: new: found small spot in b, expected an offering of the EC2NodeClass"],
             ),
             (
@@ -109,15 +112,15 @@ fn every_offering_is_for_sale_at_the_price_stated_cheapest_first() {
                 &["offering: new: found small on-demand in a, which is not available, expected one that is"],
             ),
             (
-                |scene| scene.launch().offerings[1].price = Price::from_micros(101),
+                |scene| Arc::make_mut(&mut scene.launch().offerings)[1].price = Price::from_micros(101),
                 &[
                     "offering: new: found small on-demand in b for 101 micro-dollars, expected 100, as in the catalogue",
                 ],
             ),
             (
                 |scene| {
-                    scene.launch().requirements.clear();
-                    scene.launch().offerings.insert(0, offering("large", "a"));
+                    Arc::make_mut(&mut scene.launch().requirements).clear();
+                    Arc::make_mut(&mut scene.launch().offerings).insert(0, offering("large", "a"));
                 },
                 &[
                     "offering: new: found large on-demand in a before small on-demand in a, which is cheaper, \
@@ -134,7 +137,7 @@ fn every_offering_fulfils_what_node_pool_and_launch_ask_for() {
         one_launch,
         &[
             (
-                |scene| scene.launch().offerings.push(offering("large", "c")),
+                |scene| Arc::make_mut(&mut scene.launch().offerings).push(offering("large", "c")),
                 &[
                     "requirements: new: found large on-demand in c with node.kubernetes.io/instance-type [\"large\"], \
                    expected node.kubernetes.io/instance-type In [small]",
@@ -288,8 +291,8 @@ fn a_node_pool_stays_within_its_limits_with_the_largest_type_counted() {
             ),
             (
                 |scene| {
-                    scene.launch().requirements.clear();
-                    scene.launch().offerings.push(offering("large", "a"));
+                    Arc::make_mut(&mut scene.launch().requirements).clear();
+                    Arc::make_mut(&mut scene.launch().offerings).push(offering("large", "a"));
                 },
                 &["limits: new: found 10000 of cpu in NodePool default, expected at most 4000"],
             ),
@@ -304,14 +307,59 @@ fn a_launch_keeps_as_many_values_as_its_node_pool_asks_for() {
             let mut scene = one_launch();
             let types = Requirement::new(INSTANCE_TYPE, Operator::Exists, Vec::<String>::new());
             scene.pool().requirements.push(Requirement { min_values: Some(2), ..types });
-            scene.launch().requirements.clear();
-            scene.launch().offerings.push(offering("large", "a"));
+            Arc::make_mut(&mut scene.launch().requirements).clear();
+            Arc::make_mut(&mut scene.launch().offerings).push(offering("large", "a"));
             scene
         },
         &[(
-            |scene| drop(scene.launch().offerings.pop()),
+            |scene| drop(Arc::make_mut(&mut scene.launch().offerings).pop()),
             &["minValues: new: found 1 values of node.kubernetes.io/instance-type, expected at least 2"],
         )],
+    );
+}
+
+/// The launch states this minimum of instance types, and whether it says that it was lowered.
+fn states(scene: &mut Scene, least: u32, min_values_relaxed: bool) {
+    let launch = scene.launch();
+    launch.min_values_relaxed = min_values_relaxed;
+    Arc::make_mut(&mut launch.requirements)[0].min_values = Some(least);
+}
+
+#[test]
+fn a_minimum_is_lowered_only_where_that_is_set_and_said() {
+    each(
+        || {
+            let mut scene = one_launch();
+            scene.settings.min_values = MinValuesPolicy::BestEffort;
+            let types = Requirement::new(INSTANCE_TYPE, Operator::Exists, Vec::<String>::new());
+            scene.pool().requirements.push(Requirement { min_values: Some(3), ..types });
+            states(&mut scene, 1, true);
+            scene
+        },
+        &[
+            (
+                |scene| scene.settings.min_values = MinValuesPolicy::Strict,
+                &["minValues: new: found a minimum of 1 values of node.kubernetes.io/instance-type, \
+                   expected the NodePool's 3"],
+            ),
+            (
+                |scene| states(scene, 1, false),
+                &["minValues: new: found a minimum of 1 values of node.kubernetes.io/instance-type, \
+                   expected the NodePool's 3"],
+            ),
+            (
+                |scene| states(scene, 2, true),
+                &["minValues: new: found 1 values of node.kubernetes.io/instance-type, expected at least 2"],
+            ),
+            (
+                |scene| {
+                    scene.pool().requirements.clear();
+                    states(scene, 1, true);
+                },
+                &["minValues: new: found minimum values that are said to be lowered and are not, \
+                   expected the truth"],
+            ),
+        ],
     );
 }
 

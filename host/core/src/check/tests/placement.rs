@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::build::{
-    NOW, Scene, amount, daemon_pod, daemon_set, disrupted, each, empty, launch, node, nominate, notice, pod,
-    running, taint, tolerates, volume,
+    NOW, Scene, amount, attached, daemon_pod, daemon_set, disrupted, each, empty, launch, node, nominate,
+    notice, pod, running, taint, tolerates, volume, volume_limit,
 };
 use crate::model::labels::{HOSTNAME, NOT_READY_TAINT, ZONE};
 use crate::model::pod::HostPort;
@@ -356,4 +356,97 @@ fn a_node_that_nobody_manages_is_a_place_under_its_own_name() {
     scene.actions = vec![nominate("p", "node-x")];
     scene.pods[0].created = Timestamp::EPOCH;
     assert_eq!(scene.judge(), Vec::<String>::new());
+}
+
+#[test]
+fn a_pod_that_asks_for_what_no_node_pool_can_promise_is_placed_nowhere() {
+    each(
+        one_nomination,
+        &[
+            (
+                |scene| {
+                    scene.node(0).labels.insert("karpenter.sh/custom".into(), "x".into());
+                    scene.spec(0).node_affinity = vec![vec![Requirement::equals("karpenter.sh/custom", "x")]];
+                },
+                &[
+                    "node affinity: shop/p: found the pod asks for the label karpenter.sh/custom, which no NodePool \
+                   may promise, expected a pod that a node of a NodePool could be for",
+                ],
+            ),
+            (
+                |scene| {
+                    let restricted = vec![Requirement::equals("karpenter.sh/custom", "x")];
+                    scene.spec(0).node_affinity = vec![restricted, vec![Requirement::equals(ZONE, "a")]];
+                },
+                &[],
+            ),
+        ],
+    );
+}
+
+/// A pod with two volumes for a node that has one and can attach three.
+fn one_with_volumes() -> Scene {
+    let mut scene = one_nomination();
+    scene.volumes = ["there", "own", "also"].map(attached).into();
+    scene.pods[1].volume_claims = vec!["there".into()];
+    scene.pods[0].volume_claims = vec!["own".into(), "also".into()];
+    scene.others.push(volume_limit("x", 3));
+    scene
+}
+
+#[test]
+fn a_node_attaches_no_more_volumes_than_its_drivers_allow() {
+    each(
+        one_with_volumes,
+        &[
+            (
+                |scene| scene.others.push(volume_limit("x", 2)),
+                &[
+                    "volume limits: claim-x: found 3 volumes of ebs, expected at most 2, which the node can attach",
+                ],
+            ),
+            (
+                |scene| {
+                    scene.volumes.push(attached("third"));
+                    scene.pods[0].volume_claims.push("third".into());
+                },
+                &[
+                    "volume limits: claim-x: found 4 volumes of ebs, expected at most 3, which the node can attach",
+                ],
+            ),
+            // One that is there already, or that two pods mount, counts once.
+            (
+                |scene| {
+                    scene.others.push(volume_limit("x", 2));
+                    scene.pods[0].volume_claims = vec!["own".into(), "there".into()];
+                },
+                &[],
+            ),
+            (
+                |scene| {
+                    scene.pods.push(pod("s"));
+                    scene.pods[3].volume_claims = vec!["own".into()];
+                    scene.actions.push(nominate("s", "claim-x"));
+                },
+                &[],
+            ),
+            // Another driver, another limit.
+            (
+                |scene| {
+                    scene.others.push(volume_limit("x", 1));
+                    scene.volumes[1].driver = Some("efs".into());
+                    scene.volumes[2].driver = None;
+                },
+                &[],
+            ),
+            // Too many already, and no more come.
+            (
+                |scene| {
+                    scene.others.push(volume_limit("x", 0));
+                    scene.pods[0].volume_claims.clear();
+                },
+                &[],
+            ),
+        ],
+    );
 }

@@ -35,7 +35,7 @@ fn large() -> Scene {
         let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
         let mut action = launch(&format!("new-{ord:04}"), &[zone], &uids);
         if let Action::Launch(launch) = &mut action {
-            launch.requirements.push(Requirement::equals(ZONE, zone));
+            Arc::make_mut(&mut launch.requirements).push(Requirement::equals(ZONE, zone));
             launch.requests = Resources { pods: 10, ..amount(1_000, 0) };
         }
         scene.actions.push(action);

@@ -38,6 +38,7 @@ fn claim(name: &str, pool: &str) -> NodeClaim {
         node_class: "default".into(),
         labels: pool_labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         requirements: Vec::new(),
+        min_values_relaxed: false,
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requests: Resources::default(),
@@ -58,7 +59,7 @@ fn claim(name: &str, pool: &str) -> NodeClaim {
 pub(crate) fn claimed(launch: &Launch, now: Timestamp) -> Machine {
     let claim = NodeClaim {
         labels: launch.labels.clone(),
-        requirements: launch.requirements.clone(),
+        requirements: launch.requirements.to_vec(),
         taints: launch.taints.clone(),
         startup_taints: launch.startup_taints.clone(),
         requests: launch.requests.clone(),
@@ -102,6 +103,7 @@ impl Machine {
             instance_type: instance_type.into(),
             zone: zone.into(),
             capacity_type,
+            reservation: offering.reservation.as_ref().map(|one| one.id.clone()),
             price: offering.price,
             capacity: bought.capacity.clone(),
             allocatable: bought.allocatable(),

@@ -6,7 +6,7 @@ use whittle_core::event::Event;
 use whittle_core::model::labels;
 use whittle_core::model::pod::{
     DoNotDisrupt, HostPort, InclusionPolicy, LabelSelector, Owner, Pod, PodAffinityTerm, PodPhase, PodSpec,
-    TopologySpread, WhenUnsatisfiable,
+    Preferred, TopologySpread, WhenUnsatisfiable,
 };
 use whittle_core::model::requirement::{Operator, Requirement, Toleration, TolerationOperator};
 use whittle_core::model::resources::Resources;
@@ -58,6 +58,12 @@ pub(crate) fn pod(name: &str) -> Pods {
 impl Pods {
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.names = vec![name.into()];
+        self
+    }
+
+    /// The same pods under names of their own: `<name>-0`, `<name>-1`, ….
+    pub(crate) fn renamed(mut self, name: &str) -> Self {
+        self.names = (0..self.names.len()).map(|at| format!("{name}-{at}")).collect();
         self
     }
 
@@ -167,6 +173,30 @@ impl Pods {
         self.away_from(&app, key)
     }
 
+    /// Would rather be where a label has a value.
+    pub(crate) fn would_like(mut self, weight: i32, key: &str, value: &str) -> Self {
+        let term = vec![Requirement::equals(key, value)];
+        self.spec.preferred_node_affinity.push(Preferred { weight, term });
+        self.spec.preferred_node_affinity.sort_by_key(|wish| -wish.weight);
+        self
+    }
+
+    /// Would rather be where pods of an app are.
+    pub(crate) fn would_be_near(mut self, app: &str, key: &str) -> Self {
+        let near = pod("any").near(app, key).spec.pod_affinity;
+        self.spec.preferred_pod_affinity.extend(near.into_iter().map(|term| Preferred { weight: 1, term }));
+        self
+    }
+
+    /// Would rather be where no pods of an app are.
+    pub(crate) fn would_avoid(mut self, app: &str, key: &str) -> Self {
+        let away = pod("any").away_from(app, key).spec.pod_anti_affinity;
+        self.spec
+            .preferred_pod_anti_affinity
+            .extend(away.into_iter().map(|term| Preferred { weight: 1, term }));
+        self
+    }
+
     pub(crate) fn host_port(mut self, port: u16) -> Self {
         let (ip, protocol) = ("0.0.0.0".into(), "TCP".into());
         self.spec.host_ports.push(HostPort { ip, port, protocol });
@@ -175,6 +205,12 @@ impl Pods {
 
     pub(crate) fn volume(mut self, name: &str) -> Self {
         self.volumes.push(name.into());
+        self
+    }
+
+    /// A Service selects them by their app.
+    pub(crate) fn selected(mut self) -> Self {
+        self.spec.siblings = Some(app(&self.app));
         self
     }
 
@@ -220,6 +256,12 @@ impl Pods {
     /// They run on the Node of exactly this name.
     pub(crate) fn on_node(mut self, node: &str) -> Self {
         self.node = Some(node.into());
+        self
+    }
+
+    /// They belong to a DaemonSet of this name, whatever their app is.
+    pub(crate) fn of_daemon_set(mut self, name: &str) -> Self {
+        self.spec.owner = Some(Owner { kind: "DaemonSet".into(), name: name.into() });
         self
     }
 

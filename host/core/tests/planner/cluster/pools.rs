@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use whittle_core::event::Event;
 use whittle_core::model::labels;
+use whittle_core::model::node::VolumeLimits;
 use whittle_core::model::node_pool::{
     Budget, BudgetNodes, ConsolidationPolicy, DaemonSet, Disruption, DisruptionReason, NodePool,
     PodDisruptionBudget, VolumeBinding, VolumeClaim,
@@ -138,7 +139,23 @@ impl Known for PodDisruptionBudget {
 /// A volume that is, or can be made, in these zones.
 pub(crate) fn volume(name: &str, zones: &[&str]) -> VolumeClaim {
     let alternatives = zones.iter().map(|zone| vec![Requirement::equals(labels::ZONE, *zone)]).collect();
-    VolumeClaim { namespace: "shop".into(), name: name.into(), binding: VolumeBinding::Nodes(alternatives) }
+    VolumeClaim {
+        namespace: "shop".into(),
+        name: name.into(),
+        binding: VolumeBinding::Nodes(alternatives),
+        driver: None,
+    }
+}
+
+/// A volume that can be anywhere and that the driver `ebs` attaches.
+pub(crate) fn attached_volume(name: &str) -> VolumeClaim {
+    VolumeClaim { driver: Some("ebs".into()), ..volume(name, &[]) }
+}
+
+/// The Node of `node(name)` can attach so many volumes of the driver `ebs`.
+pub(crate) fn volume_limit(node: &str, volumes: u32) -> Event {
+    let drivers = BTreeMap::from([("ebs".to_owned(), volumes)]);
+    Event::VolumeLimits(VolumeLimits { node: format!("node-{node}"), drivers })
 }
 
 impl Known for VolumeClaim {

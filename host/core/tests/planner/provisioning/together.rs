@@ -62,7 +62,7 @@ fn pods_that_depend_on_one_another_are_placed_in_one_round() {
         .with(pod("first").cpu(300).near("second", ZONE))
         .with(pod("second").cpu(200).near("third", ZONE))
         .with(pod("third").cpu(100).select(ZONE, "b"));
-    assert_eq!(cluster.provisioned(), ["general c.large/b/spot: third second first"]);
+    assert_eq!(cluster.provisioned(), ["general c.large/b/spot: first second third"]);
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! What an operator has set that decisions depend on. Defaults are Karpenter's.
+//!
+//! Flags and environment variables are read by the command; how the loop paces itself is a matter of its own
+//! settings. Here is only what changes a plan.
+
+use crate::model::pod::TopologySpread;
+
+/// What decisions depend on besides what is known about the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether nodes are launched for the sake of preferences.
+    pub preferences: PreferencePolicy,
+    /// What happens when a NodePool's minimum of distinct values cannot be kept.
+    pub min_values: MinValuesPolicy,
+    /// How pods are spread that say nothing about it and that a Service or their workload selects (kube-scheduler:
+    /// `podTopologySpread.defaultConstraints`). Their selectors are deduced for each pod; what is said here is ignored.
+    pub default_spread: Vec<TopologySpread>,
+}
+
+/// Whether nodes are launched for the sake of preferences (Karpenter: `preference-policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PreferencePolicy {
+    /// What pods prefer is taken as required, and given up one by one where it cannot be had.
+    #[default]
+    Respect,
+    /// Only what pods require is looked at.
+    Ignore,
+}
+
+/// What happens when a NodePool's `minValues` cannot be kept (Karpenter: `min-values-policy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MinValuesPolicy {
+    /// The pod gets no node there.
+    #[default]
+    Strict,
+    /// The node is launched with as many distinct values as there are, and its NodeClaim says so.
+    BestEffort,
+}
