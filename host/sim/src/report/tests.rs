@@ -194,8 +194,10 @@ fn what_only_rust_can_say_travels_beside_the_record() {
         "unplaced": [[{
             "nodePool": "pool-0",
             "why": "the NodePool's limit of 8 cpu has no room for one more node \
-                    (7500m in use or planned, the smallest that would do adds 2)",
+                    (7500m in use or planned, the smallest that would do adds 2; \
+                    too large for what is left: 7 of 9 types)",
         }]],
+        "remedies": ["smallest change: raise spec.limits.cpu of NodePool pool-0 from 8 to 10"],
         "blocked": ["the node asks to be left alone (karpenter.sh/do-not-disrupt)"],
         "violations": [violation("general-1").violation.to_string()],
         "leftOut": [],
