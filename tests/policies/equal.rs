@@ -18,11 +18,41 @@ use crate::questions;
 type Configure = fn(&str) -> Result<Box<dyn Hooks>, Vec<Complaint>>;
 
 /// The stock policies, with settings that use all they have.
-const STOCK: &[(&str, Configure, &str)] = &[(
-    "spot-ratio",
-    spot_ratio::configure_natively,
-    r#"{"onDemandBase": 2, "spotPercent": 70, "workloads": {"labels": {"tier": "web"}}, "fallBack": true}"#,
-)];
+const STOCK: &[(&str, Configure, &str)] = &[
+    (
+        "business-hours",
+        business_hours::configure_natively,
+        r#"{"timeZone": "Asia/Seoul", "windows": [{"begins": "0 9 * * 1-5", "lasts": "9h"}], "letEmptyGo": true}"#,
+    ),
+    (
+        "critical-on-demand",
+        critical_on_demand::configure_natively,
+        r#"{"minPriority": 1000, "workloads": [{"labels": {"tier": "critical"}}]}"#,
+    ),
+    (
+        "interruption-fallback",
+        interruption_fallback::configure_natively,
+        r#"{"reclaims": 10, "window": "15m", "calmReclaims": 1, "calmFor": "20m", "returnPercent": 20,
+            "offeringReclaims": 3}"#,
+    ),
+    (
+        "load-test-isolation",
+        load_test_isolation::configure_natively,
+        r#"{"workloads": {"namespaces": ["loadtest"]}, "key": "ticket.example/loadtest", "quarantine": true}"#,
+    ),
+    ("no-job-eviction", no_job_eviction::configure_natively, r#"{"atMost": "48h"}"#),
+    ("payback", payback::configure_natively, r#"{"within": "4h", "perPod": "0.005", "perNode": "0.01"}"#),
+    (
+        "prefer-generation",
+        prefer_generation::configure_natively,
+        r#"{"atLeast": 7, "bandPercent": 10, "neverBelow": 3, "categories": ["web", "critical", "5", "6"]}"#,
+    ),
+    (
+        "spot-ratio",
+        spot_ratio::configure_natively,
+        r#"{"onDemandBase": 2, "spotPercent": 70, "workloads": {"labels": {"tier": "web"}}, "fallBack": true}"#,
+    ),
+];
 
 /// How many questions each policy is asked.
 const QUESTIONS: u32 = 64;
@@ -56,7 +86,7 @@ fn stock_policies_answer_the_same_natively_and_as_modules() {
 
 #[test]
 fn the_same_question_takes_the_same_fuel() {
-    let (name, _, settings) = STOCK[0];
+    let Some((name, _, settings)) = STOCK.iter().find(|(name, _, _)| *name == "spot-ratio") else { panic!() };
     let module = loaded(name);
     let limits = Limits::default().patient();
     let question = whittle_policy::canned::questions(whittle_core::advice::Hook::Capacity).remove(1);

@@ -199,7 +199,8 @@ fn store(engine: &Engine, limits: Limits) -> wasmtime::Result<Store<Guest>> {
 
 /// Asks what the policy is, twice: an answer that changes is no description.
 fn describe(engine: &Engine, ready: &Ready) -> Result<About, Refusal> {
-    let limits = Limits::default();
+    // Loading is not hurried: what it finds must not depend on how busy the machine is.
+    let limits = Limits::default().patient();
     let ask = || {
         let mut store = store(engine, limits).map_err(|error| failed(&error, None, limits))?;
         let instance = ready
