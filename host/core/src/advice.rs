@@ -8,6 +8,8 @@
 //! Advice is an argument of a decision like the time and the seed. Nothing here knows who answers, and what an answer
 //! is worth ends where `check` begins: advice chooses among legal plans only.
 
+pub mod apply;
+pub mod ask;
 pub mod capacity;
 pub mod consolidation;
 pub mod history;

@@ -72,6 +72,19 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Everything that is wrong with a set of policies; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&shown.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
 /// Reads `policies.yaml`.
 ///
 /// # Errors

@@ -9,6 +9,7 @@
 
 pub mod advisor;
 pub mod attachments;
+pub mod author;
 mod breaker;
 pub mod cache;
 pub mod canned;

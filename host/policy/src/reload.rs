@@ -13,7 +13,7 @@ use std::sync::Arc;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use crate::advisor::Advisor;
-use crate::attachments::{self, Problem};
+use crate::attachments::{self, Problem, Problems};
 use crate::cache::Cache;
 use crate::digest::Digest;
 use crate::directory::{self, Contents, Unreadable};
@@ -26,6 +26,27 @@ pub const SETTLE: Duration = Duration::from_millis(250);
 
 /// How long a module may be gone until its policy is detached: long enough for a tool that deletes before it writes.
 pub const DETACH_AFTER: Duration = Duration::from_secs(30);
+
+/// Puts what lies in a directory in force at once: for whoever knows that nobody is writing there.
+///
+/// # Errors
+/// With everything that is wrong; what was in force still is.
+pub fn bring_in(advisor: &Advisor, cache: Option<&Cache>, root: &Path) -> Result<Digest, Problems> {
+    let contents = directory::read(root).map_err(|error| {
+        let (file, path) = (root.display().to_string(), String::new());
+        Problems(vec![Problem {
+            file,
+            path,
+            found: error.to_string(),
+            expected: "a directory of policies".to_owned(),
+        }])
+    })?;
+    let (before, recorded) = (advisor.current(), advisor.recorded());
+    let loader = Loader { engine: advisor.engine(), cache, before: &before, recorded: &recorded };
+    let generation = loader.load(&contents, &Vanished::default()).map_err(Problems)?;
+    advisor.swap(generation);
+    Ok(contents.digest)
+}
 
 /// Brings what lies in a directory into force.
 #[derive(Debug)]
