@@ -37,8 +37,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "policies",
-        arguments: "",
-        summary: "build every policy as WebAssembly, into target/policies",
+        arguments: "[FOLDER]",
+        summary: "build every policy as WebAssembly, and put the stock ones into FOLDER",
         run: policies::run,
     },
     Command {

@@ -19,9 +19,11 @@ const FOLDERS: [&str; 2] = ["policies", "tests/policies/guests"];
 const PROFILE: &str = "policy";
 
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
-    if let Some(argument) = arguments.first() {
-        bail!("`policies` takes no arguments, found `{argument}`");
-    }
+    let into = match arguments {
+        [] => None,
+        [folder] => Some(root.join(folder)),
+        [_, argument, ..] => bail!("`policies` takes one folder, found `{argument}` as well"),
+    };
     let target = step::target_folder(root);
     let toolchain = find(&target)?;
     let crates = crates(root)?;
@@ -36,6 +38,22 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         fs::rename(&partial, &whole).with_context(|| format!("cannot write {}", whole.display()))?;
     }
     println!("{} modules in {}", crates.len(), out.display());
+    if let Some(into) = into {
+        put_stock(root, &out, &into)?;
+    }
+    Ok(())
+}
+
+/// Puts the stock policies where somebody wants them, under the names of their crates.
+fn put_stock(root: &Path, out: &Path, into: &Path) -> Result<()> {
+    fs::create_dir_all(into).with_context(|| format!("cannot make {}", into.display()))?;
+    for name in crates_below(&root.join(FOLDERS[0]))? {
+        let (file, whole) = (format!("{}.wasm", name.replace('-', "_")), into.join(format!("{name}.wasm")));
+        let partial = into.join(format!(".{file}.{}", std::process::id()));
+        fs::copy(out.join(&file), &partial).with_context(|| format!("cannot write {}", partial.display()))?;
+        fs::rename(&partial, &whole).with_context(|| format!("cannot write {}", whole.display()))?;
+    }
+    println!("The stock policies are in {}", into.display());
     Ok(())
 }
 
@@ -52,14 +70,20 @@ fn build(root: &Path, toolchain: &Toolchain, crates: &[String]) -> Result<()> {
 /// The names of the crates, which are those of their folders.
 fn crates(root: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for folder in FOLDERS.map(|folder| root.join(folder)) {
-        let entries = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-        for entry in entries {
-            let path: PathBuf = entry?.path();
-            if path.join("Cargo.toml").is_file() {
-                let name = path.file_name().context("a folder has a name")?;
-                names.push(name.to_string_lossy().into_owned());
-            }
+    for folder in FOLDERS {
+        names.extend(crates_below(&root.join(folder))?);
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn crates_below(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path: PathBuf = entry?.path();
+        if path.join("Cargo.toml").is_file() {
+            let name = path.file_name().context("a folder has a name")?;
+            names.push(name.to_string_lossy().into_owned());
         }
     }
     names.sort();

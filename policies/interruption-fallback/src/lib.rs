@@ -133,7 +133,9 @@ const FIRM: [CapacityType; 2] = [CapacityType::Reserved, CapacityType::OnDemand]
 
 impl Capacity for InterruptionFallback {
     fn choose(&self, market: &Market<'_>, group: &PodGroup) -> Choice {
-        if !self.workloads.contains(group) {
+        // Pods that may be on spot only have nothing to fall back to.
+        let may_be_firm = group.capacity_types.iter().any(|allowed| FIRM.contains(allowed));
+        if !self.workloads.contains(group) || !may_be_firm {
             return Choice::Default;
         }
         match self.state(&Self::recent(market)) {

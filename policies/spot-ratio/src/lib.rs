@@ -45,7 +45,10 @@ impl SpotRatio {
 
 impl Capacity for SpotRatio {
     fn choose(&self, _market: &Market<'_>, group: &PodGroup) -> Choice {
-        if !self.workloads.contains(group) {
+        // Pods that may be on one side only are their owner's choice, not this policy's.
+        let may_be_spot = group.capacity_types.contains(&CapacityType::Spot);
+        let may_be_firm = group.capacity_types.iter().any(|allowed| FIRM.contains(allowed));
+        if !self.workloads.contains(group) || !may_be_spot || !may_be_firm {
             return Choice::Default;
         }
         let wanted = self.spot_of(group.running_anywhere().saturating_add(group.pending));
@@ -134,11 +137,11 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_may_not_be_on_spot_stay_off_it() {
-        let choice =
-            policy().choose(&Market::default(), &group().pods(10).allowing([CapacityType::OnDemand]));
-        let Choice::Split(split) = choice else { panic!("{choice:?}") };
-        assert!(split.shares.iter().all(|share| share.prefer == [CapacityType::OnDemand]));
+    fn pods_that_may_be_on_one_side_only_are_left_alone() {
+        for only in [CapacityType::OnDemand, CapacityType::Spot] {
+            let group = group().pods(10).allowing([only]);
+            assert_eq!(policy().choose(&Market::default(), &group), Choice::Default);
+        }
     }
 
     #[test]

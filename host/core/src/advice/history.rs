@@ -171,6 +171,7 @@ mod tests {
             zone: zone.into(),
             capacity_type: CapacityType::Spot,
             price: crate::model::price::Price::ZERO,
+            reservation: None,
         };
         let offerings = vec![offering.clone(), offering];
         Event::Outcome(Outcome::InsufficientCapacity { claim: "a".into(), offerings, at: now })
