@@ -16,8 +16,8 @@ use whittle_core::why::Unplaced;
 
 use crate::input::WorkloadKind;
 use crate::problems::Problems;
-use crate::record::text::head;
 use crate::record::text::table::{Align, table};
+use crate::record::text::{head, remedy};
 use crate::run::{Options, read, settings, setup};
 use crate::scenario::compile::Course;
 use crate::words::counted;
@@ -202,6 +202,7 @@ pub fn text(report: &PlanReport) -> String {
             text.push_str("\nPods without a place\n");
         }
         let _ = writeln!(text, "  {unplaced}");
+        text.push_str(&remedy(unplaced));
     }
     for violation in &report.violations {
         let _ = writeln!(text, "\nThe plan breaks a rule: {violation}");

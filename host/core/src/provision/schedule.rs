@@ -77,7 +77,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn new(problem: &'a mut Problem<'b>) -> Self {
         let rooms = problem.existing.iter().map(|node| standard(&node.free)).collect();
         let by_template = vec![Bits::default(); problem.templates.len()];
-        let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::default());
+        let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::of(problem.settings.looks));
         Self { problem, drafts, looks, order, rooms, by_template }
     }
 
@@ -127,12 +127,12 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn place(&mut self, demand: usize, pods: usize) -> Vec<Place> {
         let mut rungs: Vec<Options> = Vec::new();
         let mut places = Vec::with_capacity(pods);
-        while places.len() < pods && !self.looks.is_out() {
-            match self.place_one(demand, &mut rungs) {
-                Some(place) => places.push(place),
-                None => break,
-            }
+        while places.len() < pods
+            && let Some(place) = self.place_one(demand, &mut rungs)
+        {
+            places.push(place);
         }
+        self.looks.end_turn(demand, pods - places.len());
         places
     }
 
@@ -504,7 +504,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     }
 
     /// Whether a rule counts the pods on a place at all.
-    fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
+    pub(crate) fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
         let Problem { rules, existing, templates, universes, interner, .. } = &mut *self.problem;
         let what = &rules[rule].what;
         if what.affinity.is_empty() && what.tolerations.is_none() {
@@ -526,7 +526,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
     }
 
-    fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
+    pub(crate) fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
         let rule = &self.problem.rules[rule];
         self.domain(place, rule.label)
     }

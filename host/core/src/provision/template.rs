@@ -13,7 +13,8 @@ use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
 use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
-use crate::why::{Lacking, Why};
+use crate::why::Why;
+use crate::why::lost::{Lost, LostTo};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -256,7 +257,7 @@ fn texts(values: &[Sym], interner: &Interner) -> Vec<String> {
     texts
 }
 
-fn wanted_text(key: Sym, values: &Values, interner: &Interner) -> String {
+pub(crate) fn wanted_text(key: Sym, values: &Values, interner: &Interner) -> String {
     let requirements = values.to_requirements(interner.text(key), interner);
     let texts = requirements.iter().map(|requirement| {
         let text = requirement.to_string();
@@ -275,11 +276,26 @@ pub(crate) fn requirements_of(pool: &NodePool) -> Vec<Requirement> {
     pool.requirements.iter().cloned().chain(labels).chain(own).collect()
 }
 
-/// What instance types lack that EC2 does not sell there, or has refused of late.
-pub(crate) const NOT_OFFERED: &str = "an available offering in these zones and capacity types";
-
 /// The shape of a new node of a pool, or the requirement that nothing its class launches fulfils.
 pub(crate) fn shape_of(
+    pool: &NodePool,
+    universe: &Universe,
+    interner: &mut Interner,
+) -> Result<Shape, Box<Why>> {
+    let mut shape = stated_shape(pool, universe, interner)?;
+    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
+    universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+    if shape.types.is_empty() {
+        let lost = vec![Lost { instance_types: considered, to: LostTo::NotOffered }];
+        return Err(Box::new(Why::InstanceTypes { considered, lost }));
+    }
+    // Where nothing is for sale there is no domain either.
+    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
+    Ok(shape)
+}
+
+/// The same whether or not it can be bought now.
+pub(crate) fn stated_shape(
     pool: &NodePool,
     universe: &Universe,
     interner: &mut Interner,
@@ -294,16 +310,7 @@ pub(crate) fn shape_of(
         capacity_types: CapacityMask::MAX,
         custom: Arc::new(own),
     };
-    let mut shape = anything.and(&others, universe, interner)?;
-    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
-    universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
-    if shape.types.is_empty() {
-        let lacking = vec![Lacking { what: NOT_OFFERED.to_owned(), instance_types: considered }];
-        return Err(Box::new(Why::InstanceTypes { considered, lacking }));
-    }
-    // Where nothing is for sale there is no domain either.
-    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
-    Ok(shape)
+    anything.and(&others, universe, interner)
 }
 
 /// What DaemonSets take on the types of a template.

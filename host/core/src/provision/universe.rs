@@ -244,13 +244,6 @@ impl Universe {
         values.filter(|(_, having)| having.intersects(types)).map(|(value, _)| *value).collect()
     }
 
-    /// The types that have at least so much of everything left for pods.
-    pub(crate) fn fitting(&self, wanted: &[u64]) -> Bits {
-        let mut fitting = Bits::all(self.len());
-        self.keep_fitting(&mut fitting, &[wanted]);
-        fitting
-    }
-
     /// Drops the types that have less of something than all of these rows together.
     pub(crate) fn keep_fitting(&self, types: &mut Bits, rows: &[&[u64]]) {
         let axes = rows.iter().map(|row| row.len()).max().unwrap_or(0);
@@ -369,16 +362,6 @@ impl Universe {
 
     pub(crate) fn capacity_types_in(&self, mask: CapacityMask) -> Vec<Sym> {
         named(&self.known.capacity_types, mask.into())
-    }
-
-    /// How many of `types` lack enough of each resource.
-    pub(crate) fn lacking(&self, types: &Bits, wanted: &[u64]) -> Vec<(usize, usize)> {
-        let axes = (0..wanted.len()).filter(|axis| wanted[*axis] > 0);
-        let counted = axes.map(|axis| {
-            let lacks = |at: &usize| amounts::at(&self.allocatable[*at], axis) < wanted[axis];
-            (axis, types.iter().filter(lacks).count())
-        });
-        counted.filter(|(_, count)| *count > 0).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Provisioning: which nodes are launched for waiting pods, and which pods go where.
 
 mod attachments;
+mod changes;
 mod conformance;
 mod daemons;
 mod default_spread;
@@ -10,6 +11,7 @@ mod leaving;
 mod limits;
 mod packing;
 mod pools;
+mod reasons;
 mod spread;
 mod together;
 mod volumes;
