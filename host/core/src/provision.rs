@@ -23,6 +23,7 @@ mod order;
 mod places;
 pub mod problem;
 pub(crate) mod requirements;
+pub(crate) mod reservations;
 pub(crate) mod schedule;
 pub(crate) mod selector;
 pub(crate) mod template;
@@ -322,7 +323,7 @@ impl Schedule<'_, '_> {
             return false;
         }
         let universe = &universes[template.universe];
-        let listing = listings.of(draft.template, template, &draft.shape, universe);
+        let listing = listings.of(draft.template, template, &draft.listed(universe), universe);
         if listing.charged == draft.charged {
             return false;
         }
@@ -337,7 +338,8 @@ impl Schedule<'_, '_> {
         let Problem { templates, universes, listings, .. } = &mut *self.problem;
         let prices = self.drafts.iter().map(|draft| {
             let template = &templates[draft.template];
-            listings.of(draft.template, template, &draft.shape, &universes[template.universe]).price
+            let universe = &universes[template.universe];
+            listings.of(draft.template, template, &draft.listed(universe), universe).price
         });
         prices.sum()
     }

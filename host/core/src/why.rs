@@ -12,7 +12,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::model::node_pool::NODES;
-use crate::model::requirement::Taint;
+use crate::model::requirement::{Requirement, Taint};
 use crate::why::amount::shown;
 use crate::why::change::Remedy;
 use crate::why::lost::Lost;
@@ -59,6 +59,13 @@ pub enum Why {
     },
     /// The NodePool has a fixed number of nodes.
     FixedReplicas,
+    /// What the NodePool itself asks of a label leaves no value for it.
+    Contradiction {
+        /// The label.
+        key: String,
+        /// What is asked of it, by its requirements and its labels.
+        wanted: Vec<Requirement>,
+    },
     /// The pod does not tolerate a taint.
     Taint {
         /// The taint.
@@ -125,6 +132,8 @@ pub enum Why {
         /// How many places a decision may look at.
         looks: u64,
     },
+    /// The pod waits for capacity reservations that other new nodes hold until it is known which of them they need.
+    Reserved,
     /// The number of distinct values that the NodePool asks for cannot be kept.
     #[serde(rename_all = "camelCase")]
     MinValues {
@@ -195,6 +204,10 @@ impl fmt::Display for Why {
             Self::Missing { what } => write!(f, "{what} does not exist"),
             Self::NotReady { what } => write!(f, "{what} is not ready"),
             Self::FixedReplicas => f.write_str("the NodePool has a fixed number of nodes (spec.replicas)"),
+            Self::Contradiction { key, wanted } => {
+                let wanted: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+                write!(f, "no value of {key} is what the NodePool asks for: {}", wanted.join(" and "))
+            }
             Self::Taint { taint } => write!(f, "the pod does not tolerate the taint {taint}"),
             Self::Label { key, wanted, offered } => {
                 write!(f, "the pod wants {key} {wanted}, the NodePool offers {offered}")
@@ -227,6 +240,9 @@ impl fmt::Display for Why {
                 f,
                 "the decision had looked at its {looks} places before it was done with pods like this one; \
                  the next one goes on"
+            ),
+            Self::Reserved => f.write_str(
+                "the pod waits for a capacity reservation: other new nodes hold what is left until they are launched",
             ),
             Self::MinValues { key, wanted, left } => {
                 write!(f, "the NodePool wants at least {wanted} values of {key}, {left} would be left")

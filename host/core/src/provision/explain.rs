@@ -101,6 +101,7 @@ impl<'e, 'a, 'b> Explainer<'e, 'a, 'b> {
                 Why::MinValues { key: problem.interner.text(key).to_owned(), wanted, left }
             }
             Refused::Limit => self.why_limit(at, demand),
+            Refused::Reserved => Why::Reserved,
             Refused::Topology { rule } => {
                 let what = &problem.rules[rule].what;
                 Why::Topology { rule: what.rule, key: what.key.clone() }

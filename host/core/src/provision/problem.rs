@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::model::instance_type::CapacityType;
+use crate::model::labels;
 use crate::model::node_pool::NodePool;
 use crate::model::requirement::Requirement;
 use crate::model::time::Timestamp;
@@ -20,10 +21,12 @@ use crate::provision::listing::Listings;
 use crate::provision::places::{Places, Soft, is_hard};
 use crate::provision::problem::mask::{Mask, mask};
 use crate::provision::requirements::{self, ByKey};
+use crate::provision::reservations::Reservations;
 use crate::provision::selector::Namespaces;
 use crate::provision::template::{Room, Template, overheads_of, shape_of};
 use crate::provision::topology::{Concern, Rule, RuleKey, rules_of_wishes};
 use crate::provision::universe::Universe;
+use crate::provision::universe::ways::{CapacityMask, all_of};
 use crate::provision::wishes::{Rung, SoftTaints, rungs};
 use crate::settings::{MinValuesPolicy, Settings};
 use crate::state::Snapshot;
@@ -60,6 +63,8 @@ pub(crate) struct Problem<'a> {
     pub(crate) listings: Listings,
     /// Offerings that EC2 has refused of late.
     pub(crate) withdrawn: Vec<Withdrawn>,
+    /// What is left of capacity reservations.
+    pub(crate) reservations: Reservations,
     masks: IndexMap<ByKey, Arc<[Mask]>, FxBuildHasher>,
     namespaces: &'a Namespaces,
     pub(crate) settings: &'a Settings,
@@ -119,6 +124,7 @@ impl<'a> Problem<'a> {
             by_group: BTreeMap::new(),
             listings: Listings::default(),
             withdrawn: Vec::new(),
+            reservations: Reservations::default(),
             masks: IndexMap::default(),
             namespaces: &snapshot.namespaces,
             settings: &snapshot.settings,
@@ -127,6 +133,7 @@ impl<'a> Problem<'a> {
             axes,
         };
         problem.withdraw_unavailable(snapshot, now);
+        problem.count_reservations(snapshot);
         problem.add_templates(snapshot, &names);
         let softly = |template: &Template| !template.pool.taints.iter().all(is_hard);
         if problem.places.has_soft_taints() || problem.templates.iter().any(softly) {
@@ -153,12 +160,26 @@ impl<'a> Problem<'a> {
             let at = universe.types.iter().position(|known| known.name == instance_type);
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
-                if universe.cheapest(at, 1 << zone, 1 << capacity_type as u8).is_none() {
+                if universe.cheapest(at, 1 << zone, all_of(capacity_type)).is_none() {
                     continue;
                 }
                 Arc::make_mut(universe).withdraw(at, zone, capacity_type);
                 let (universe, instance_type) = (index, at);
                 self.withdrawn.push(Withdrawn { universe, instance_type, zone, capacity_type, until });
+            }
+        }
+    }
+
+    /// Works out what is left of capacity reservations. Those of which nothing is are for sale no more, and nobody
+    /// waits for them.
+    fn count_reservations(&mut self, snapshot: &Snapshot) {
+        let universes = self.universes.iter().map(|universe| &**universe);
+        self.reservations = Reservations::new(universes, snapshot, self.interner);
+        for universe in &mut self.universes {
+            let all = universe.ways.reservations(CapacityMask::MAX).fold(0, |mask, (way, _)| mask | 1 << way);
+            let gone = all & !self.reservations.free(universe, all);
+            if gone != 0 {
+                Arc::make_mut(universe).withdraw_ways(gone);
             }
         }
     }
@@ -211,7 +232,7 @@ impl<'a> Problem<'a> {
             Room::new(pool, &used, used_nodes, self.axes)
         };
         let min_values = pool.requirements.iter().filter_map(|requirement| {
-            Some((self.interner.intern(&requirement.key), requirement.min_values?))
+            Some((self.interner.intern(labels::normalized(&requirement.key)), requirement.min_values?))
         });
         let min_values = min_values.collect();
         Ok(Template { pool: pool.clone(), universe: at, shape, overheads, min_values, room })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::instance_type::CapacityType;
 use crate::model::labels;
 use crate::model::node_pool::{NODES, NodePool};
 use crate::model::pod::PodSpec;
@@ -12,7 +13,8 @@ use crate::provision::amounts::{self, Amounts, Axes};
 use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
-use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
+use crate::provision::universe::ways::{CapacityMask, all_of};
+use crate::provision::universe::{Axis, Universe, ZoneMask};
 use crate::why::Why;
 use crate::why::lost::{Lost, LostTo};
 
@@ -167,6 +169,14 @@ impl Shape {
                 self.capacity_types &= universe.capacity_mask(values, interner);
                 self.capacity_types != 0
             }
+            Axis::ReservationId => {
+                self.capacity_types &= universe.ways.with_id(values, interner);
+                self.capacity_types != 0
+            }
+            Axis::ReservationType => {
+                self.capacity_types &= universe.ways.with_kind(values, interner);
+                self.capacity_types != 0
+            }
             // A node that does not exist yet has no name that a pod could have asked for.
             Axis::Hostname => values.admits_absence(),
             Axis::Single => {
@@ -200,7 +210,20 @@ impl Shape {
 
     /// What the shape allows for a label, in words.
     fn describe(&self, key: Sym, universe: &Universe, interner: &Interner) -> String {
-        let listed = self.domains(key, universe).map(|values| texts(&values, interner));
+        let reserved = self.capacity_types & all_of(CapacityType::Reserved);
+        let values = match universe.axis(key) {
+            // A node need not be reserved, and yet this is all that it could have.
+            Axis::ReservationId => universe.ways.ids_in(reserved),
+            Axis::ReservationType => universe.ways.kinds_in(reserved),
+            Axis::Zone
+            | Axis::ZoneId
+            | Axis::CapacityType
+            | Axis::Hostname
+            | Axis::Single
+            | Axis::Several
+            | Axis::Custom => self.domains(key, universe),
+        };
+        let listed = values.map(|values| texts(&values, interner));
         match (universe.axis(key), listed) {
             (Axis::Hostname, _) => "new nodes only".to_owned(),
             (_, Some(values)) if values.is_empty() => "nothing".to_owned(),
@@ -231,6 +254,8 @@ impl Shape {
             Axis::Zone => Some(universe.zones_in(self.zones)),
             Axis::ZoneId => Some(universe.zone_ids_in(self.zones)),
             Axis::CapacityType => Some(universe.capacity_types_in(self.capacity_types)),
+            Axis::ReservationId => universe.ways.ids_in(self.capacity_types),
+            Axis::ReservationType => universe.ways.kinds_in(self.capacity_types),
             Axis::Hostname => None,
             Axis::Single => Some(universe.values_among(key, &self.types)),
             Axis::Several => {
@@ -304,6 +329,13 @@ pub(crate) fn stated_shape(
     // What a pool says about a label of its own is what its nodes will have.
     let (own, others): (ByKey, ByKey) =
         by_key.into_iter().partition(|(key, _)| universe.axis(*key) == Axis::Custom);
+    let torn = own.iter().filter(|(_, values)| values.is_nothing()).map(|(key, _)| interner.text(*key));
+    // By name, so that it is always the same one.
+    if let Some(key) = torn.min() {
+        let of_key = |wanted: &Requirement| labels::normalized(&wanted.key) == key;
+        let wanted = requirements_of(pool).into_iter().filter(of_key).collect();
+        return Err(Box::new(Why::Contradiction { key: key.to_owned(), wanted }));
+    }
     let anything = Shape {
         types: Bits::all(universe.len()),
         zones: universe.all_zones(),

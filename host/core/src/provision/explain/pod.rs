@@ -178,6 +178,8 @@ impl Explainer<'_, '_, '_> {
             Axis::Zone
             | Axis::ZoneId
             | Axis::CapacityType
+            | Axis::ReservationId
+            | Axis::ReservationType
             | Axis::Hostname
             | Axis::Several
             | Axis::Custom => false,

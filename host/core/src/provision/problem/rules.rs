@@ -183,6 +183,11 @@ impl Problem<'_> {
                     value.and_then(|(_, value)| value.map(Domain::Label))
                 }
             };
+            // As the node will be when others come to it: taints that pass are gone by then.
+            let (labels, taints) = match place.map(|place| &self.existing[place]) {
+                Some(existing) => (&*existing.labels, &*existing.taints),
+                None => (&node.labels, node.taints.as_slice()),
+            };
             for (group, pods) in snapshot.groups_on(&node.name) {
                 let concern = concerns.entry(group).or_insert_with(|| {
                     let spec = &snapshot.group(group).spec;
@@ -190,7 +195,7 @@ impl Problem<'_> {
                 });
                 for rule in &concern.meant {
                     let rule = &mut self.rules[*rule];
-                    if is_counted(&node.labels, &node.taints, &rule.what)
+                    if is_counted(labels, taints, &rule.what)
                         && let Some(domain) = domain(rule)
                     {
                         rule.count_residents(domain, pods, Whom::Meant);

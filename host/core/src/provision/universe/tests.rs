@@ -27,6 +27,7 @@ fn universe(axes: &mut Axes, interner: &mut Interner) -> Universe {
             price: Price::from_micros(10_000 * cpus * times),
             estimated: false,
             available: true,
+            reservation: None,
         });
         let (overhead, offerings) = (Resources::default(), offerings.to_vec());
         InstanceType { name: name.into(), labels, capacity, overhead, offerings }
@@ -83,7 +84,7 @@ fn types_are_found_by_what_they_have_at_least() {
 fn an_offering_that_is_withdrawn_is_neither_offered_nor_priced() {
     let (axes, interner) = (&mut Axes::default(), &mut Interner::default());
     let mut universe = universe(axes, interner);
-    let (all, every) = (universe.all_zones(), u8::MAX);
+    let (all, every) = (universe.all_zones(), u64::MAX);
     assert_eq!(universe.cheapest(0, all, every), Some(Price::from_micros(10_000)));
     universe.withdraw(0, 0, CapacityType::Spot);
     assert_eq!(universe.cheapest(0, all, every), Some(Price::from_micros(20_000)));

@@ -1,11 +1,12 @@
 //! Limits of NodePools, and minimum numbers of distinct values.
 
-use whittle_core::model::labels::INSTANCE_TYPE;
+use whittle_core::model::labels::{ARCH, INSTANCE_TYPE};
+use whittle_core::model::requirement::Operator;
 
 use crate::cluster::catalogue::{CATEGORY, GPU};
 use crate::cluster::nodes::{claimed, node, values_of};
 use crate::cluster::pods::{pod, pods};
-use crate::cluster::pools::{PoolWords, pool};
+use crate::cluster::pools::{PoolWords, daemon_set, pool};
 use crate::cluster::{Cluster, GIB, START, at, text};
 
 #[test]
@@ -141,4 +142,15 @@ fn a_minimum_that_one_more_pod_would_break_opens_another_node() {
     let broad = pool("general").min_values(CATEGORY, 3);
     let mut cluster = Cluster::new().with(broad).with(pods("web", 2).cpu(3_500));
     assert_eq!(cluster.provisioned(), ["general c.xlarge/a/spot: web-0", "general c.xlarge/a/spot: web-1"]);
+}
+
+#[test]
+fn a_minimum_that_one_domain_cannot_keep_may_be_kept_in_another() {
+    // Besides the daemon no c.large has room, so the cheapest is arm64, of which there is one category only.
+    let mut cluster = Cluster::new()
+        .with(pool("many").weight(1).min_values(CATEGORY, 2))
+        .with(pool("general"))
+        .with(daemon_set(pods("agent", 0).cpu(100).memory(0).needs(CATEGORY, Operator::In, &["c"])))
+        .with(pods("web", 2).cpu(1_900).spread(ARCH, 1, |_| {}));
+    assert_eq!(cluster.provisioned(), ["general a.large/a/spot: web-0", "many m.large/a/spot: web-1"]);
 }

@@ -180,6 +180,7 @@ fn refused(claim: &str, ways: &[(&str, CapacityType)]) -> Event {
             instance_type: (*kind).to_owned(),
             zone: zone.to_owned(),
             capacity_type: *capacity_type,
+            reservation: None,
             price,
         })
     });
