@@ -126,14 +126,14 @@ pub enum Why {
     },
     /// The pod's host ports are taken by DaemonSets.
     HostPort,
+    /// The pod waits for capacity reservations that other new nodes hold until it is known which of them they need.
+    Reserved,
     /// The decision looked at as many places as it may before it was done with pods like this one: whether there is a
     /// place for them is not known.
     Looks {
         /// How many places a decision may look at.
         looks: u64,
     },
-    /// The pod waits for capacity reservations that other new nodes hold until it is known which of them they need.
-    Reserved,
     /// The number of distinct values that the NodePool asks for cannot be kept.
     #[serde(rename_all = "camelCase")]
     MinValues {
@@ -236,13 +236,13 @@ impl fmt::Display for Why {
             }
             Self::Volume { message } | Self::Selector { message } => f.write_str(message),
             Self::HostPort => f.write_str("a DaemonSet takes the pod's host port on every such node"),
+            Self::Reserved => f.write_str(
+                "the pod waits for a capacity reservation: other new nodes hold what is left until they are launched",
+            ),
             Self::Looks { looks } => write!(
                 f,
                 "the decision had looked at its {looks} places before it was done with pods like this one; \
                  the next one goes on"
-            ),
-            Self::Reserved => f.write_str(
-                "the pod waits for a capacity reservation: other new nodes hold what is left until they are launched",
             ),
             Self::MinValues { key, wanted, left } => {
                 write!(f, "the NodePool wants at least {wanted} values of {key}, {left} would be left")

@@ -61,10 +61,10 @@ pub(crate) struct Problem<'a> {
     /// The first rung of each group: its demand with all its wishes.
     pub(crate) by_group: BTreeMap<GroupId, usize>,
     pub(crate) listings: Listings,
-    /// Offerings that EC2 has refused of late.
-    pub(crate) withdrawn: Vec<Withdrawn>,
     /// What is left of capacity reservations.
     pub(crate) reservations: Reservations,
+    /// Offerings that EC2 has refused of late.
+    pub(crate) withdrawn: Vec<Withdrawn>,
     masks: IndexMap<ByKey, Arc<[Mask]>, FxBuildHasher>,
     namespaces: &'a Namespaces,
     pub(crate) settings: &'a Settings,
@@ -123,8 +123,8 @@ impl<'a> Problem<'a> {
             demands: Vec::new(),
             by_group: BTreeMap::new(),
             listings: Listings::default(),
-            withdrawn: Vec::new(),
             reservations: Reservations::default(),
+            withdrawn: Vec::new(),
             masks: IndexMap::default(),
             namespaces: &snapshot.namespaces,
             settings: &snapshot.settings,

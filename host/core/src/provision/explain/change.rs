@@ -25,7 +25,7 @@
 use crate::provision::draft::{Draft, Refused};
 use crate::provision::explain::Explainer;
 use crate::provision::problem::Demand;
-use crate::why::change::{Change, Remedy};
+use crate::why::change::Remedy;
 
 /// The most groups of a decision for which changes are tried: the first of those without a place, which are the
 /// largest. A cluster with more kinds of pods without a place has one cause for many of them.
@@ -93,18 +93,18 @@ impl Explainer<'_, '_, '_> {
         }
         self.budget.groups -= 1;
         (self.budget.tries, self.budget.is_short) = (TRIES_MAX, false);
-        let kinds: [fn(&mut Self, &Demand, &[Refusal]) -> Option<Change>; 9] = [
-            Self::raise_limit,
-            Self::tolerate,
-            Self::widen,
-            Self::widen_node_pool,
-            Self::lower_min_values,
-            Self::label,
-            Self::relax,
-            Self::drop_requirement,
-            Self::lower_request,
-        ];
-        match kinds.into_iter().find_map(|find| find(self, demand, refusals)) {
+        // The smallest first: what costs the operator least and touches fewest others.
+        let found = None
+            .or_else(|| self.raise_limit(demand, refusals))
+            .or_else(|| self.tolerate(demand, refusals))
+            .or_else(|| self.widen(demand, refusals))
+            .or_else(|| self.widen_node_pool(demand, refusals))
+            .or_else(|| self.lower_min_values(demand, refusals))
+            .or_else(|| self.label(demand, refusals))
+            .or_else(|| self.relax(demand, refusals))
+            .or_else(|| self.drop_requirement(demand, refusals))
+            .or_else(|| self.lower_request(demand, refusals));
+        match found {
             Some(change) => Remedy::Change(change),
             None if self.budget.is_short => Remedy::NotTried,
             None => Remedy::NoSingleChange,
