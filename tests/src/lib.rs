@@ -1,1 +1,3 @@
-//! Tests that need more than one crate.
+//! What tests of more than one crate share: the oracles of the fuzz targets, which ordinary tests ask as well.
+
+pub mod fuzz;

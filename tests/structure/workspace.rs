@@ -11,6 +11,10 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 /// Folders without sources of ours: what cargo builds and what `whittle` writes.
 const NOT_OURS: [&str; 2] = ["target", "out"];
 
+/// Crates with a workspace of their own, because they are built in another way. Their sources are ours; which crates they
+/// see is nobody's concern, for nothing can depend on them.
+const APART: [&str; 1] = ["tests/fuzz/Cargo.toml"];
+
 /// A crate of the workspace. Every path is relative to the workspace's root, with `/` between its parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Crate {
@@ -29,6 +33,8 @@ pub(crate) struct Crate {
 pub(crate) struct Workspace {
     root: PathBuf,
     pub(crate) crates: Vec<Crate>,
+    /// The files that the targets of the crates in [`APART`] start from.
+    roots_apart: Vec<String>,
     /// The crates' manifests by path.
     pub(crate) manifests: BTreeMap<String, String>,
     /// All Rust files by path, also those that no crate knows.
@@ -56,9 +62,16 @@ impl Workspace {
                 roots: roots.collect::<Result<_>>()?,
             });
         }
+        let mut roots_apart = Vec::new();
+        for manifest in APART {
+            let apart = MetadataCommand::new().manifest_path(root.join(manifest)).no_deps().exec()?;
+            let targets = apart.packages.iter().flat_map(|package| &package.targets);
+            let roots = targets.map(|target| relative(target.src_path.as_std_path(), root));
+            roots_apart.extend(roots.collect::<Result<Vec<_>>>()?);
+        }
         let sources = read_all(root, ".rs")?;
         let documents = read_all(root, ".md")?;
-        Ok(Self { root: root.to_owned(), crates, manifests, sources, documents })
+        Ok(Self { root: root.to_owned(), crates, roots_apart, manifests, sources, documents })
     }
 
     /// Whether there is a file or folder at this path, seen from the workspace's root.
@@ -68,7 +81,7 @@ impl Workspace {
 
     /// The files that the targets of all crates start from.
     pub(crate) fn roots(&self) -> Vec<String> {
-        self.crates.iter().flat_map(|package| package.roots.iter().cloned()).collect()
+        self.crates.iter().flat_map(|package| &package.roots).chain(&self.roots_apart).cloned().collect()
     }
 
     /// The names of all crates that `package` is built from, itself included, with every feature of its own on.

@@ -11,6 +11,7 @@ pub mod convert;
 pub mod crds;
 pub mod duration;
 pub mod manifest;
+mod names;
 pub mod node_claim;
 pub mod node_class;
 pub mod node_pool;

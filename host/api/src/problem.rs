@@ -74,7 +74,7 @@ impl fmt::Display for Path {
         for (position, segment) in self.0.iter().enumerate() {
             match segment {
                 Segment::Index(index) => write!(f, "[{index}]")?,
-                Segment::Key(key) if !is_word(key) => write!(f, "[{key:?}]")?,
+                Segment::Key(key) if !is_word(key) => write!(f, "[{:?}]", shortened(key))?,
                 Segment::Key(key) if position == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,
             }
@@ -84,11 +84,13 @@ impl fmt::Display for Path {
 }
 
 fn is_word(key: &str) -> bool {
-    !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    !key.is_empty()
+        && key.len() <= FOUND_CHARS_MAX
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
 /// Something wrong at one place of an object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Defect {
     /// The place.
     pub path: Path,
@@ -102,7 +104,13 @@ impl Defect {
     /// A defect at `at`.
     #[must_use]
     pub fn new(at: &At<'_>, found: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { path: at.path(), found: shortened(&found.into()), expected: expected.into() }
+        Self::at_path(at.path(), found, expected)
+    }
+
+    /// A defect at a place that is known as a path.
+    #[must_use]
+    pub fn at_path(path: Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { path, found: shortened(&found.into()), expected: expected.into() }
     }
 }
 
@@ -142,7 +150,7 @@ pub struct Source {
 }
 
 /// Something wrong in a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     /// The object; its `line` is that of the defect.
     pub source: Source,
@@ -163,7 +171,7 @@ impl fmt::Display for Problem {
             write!(f, ":{line}")?;
         }
         if *document > 0 {
-            let object = format!("{kind} {name}");
+            let object = format!("{} {}", shortened(kind), shortened(name));
             let separator = if object.trim().is_empty() { "" } else { ", " };
             write!(f, " (document {document}{separator}{})", object.trim())?;
         }
@@ -210,5 +218,13 @@ mod tests {
     fn a_long_value_is_cut_in_messages() {
         let defect = Defect::new(&At::Root, "x".repeat(10_000), "less");
         assert_eq!(defect.found.chars().count(), 121);
+    }
+
+    #[test]
+    fn a_long_name_and_a_long_path_are_cut_in_messages() {
+        let long = "x".repeat(10_000);
+        let source = Source { kind: long.clone(), name: long.clone(), document: 1, ..Source::default() };
+        let problem = Problem { source, defect: Defect::new(&At::Root.key(&long), &*long, "less") };
+        assert!(problem.to_string().len() < 1_000, "{problem}");
     }
 }

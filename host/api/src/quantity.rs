@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use whittle_core::model::resources::{CPU, Resources};
 
+use crate::names;
 use crate::problem::{At, Defect};
 
 /// A quantity beyond this is absurd: Kubernetes caps there, and so nobody can mean it.
@@ -50,6 +51,7 @@ pub fn resources(
 ) -> Resources {
     let mut resources = Resources::default();
     for (name, quantity) in quantities.into_iter().flatten() {
+        names::key(name, &at.key(name), defects);
         match amount(name, quantity) {
             Some(amount) => resources.set(name, amount),
             None => defects.push(Defect::new(&at.key(name), format!("{:?}", quantity.0), EXPECTED)),

@@ -169,7 +169,8 @@ impl Controller {
         self.state.expire(now);
         let mut plan = Plan::default();
         if self.is_provisioning_due(now) {
-            let provisioned = self.provision(now);
+            let mut provisioned = self.provision(now);
+            leave_out_what_ends(&mut provisioned, self.snapshot(), now);
             self.state.expect(&provisioned, now);
             plan.actions.extend(provisioned.actions);
         }
@@ -243,6 +244,19 @@ impl Controller {
 
 fn delete(found: Move) -> Action {
     Action::Delete(Delete { claim: found.claim, reason: DeleteReason::Disrupted(found.reason) })
+}
+
+/// Takes the nominations out that name a NodeClaim whose time is up at this very moment: it is ended by the same plan.
+/// Its pods get their place as soon as it is known to go.
+fn leave_out_what_ends(provisioned: &mut Plan, snapshot: &Snapshot, now: Timestamp) {
+    if !provisioned.actions.iter().any(|action| matches!(action, Action::Nominate(_))) {
+        return;
+    }
+    let due = lifecycle(snapshot, now).actions;
+    let ends = |node: &str| {
+        due.iter().any(|action| matches!(action, Action::Delete(delete) if delete.claim == node))
+    };
+    provisioned.actions.retain(|action| !matches!(action, Action::Nominate(one) if ends(&one.node)));
 }
 
 #[cfg(test)]

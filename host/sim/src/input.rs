@@ -13,6 +13,10 @@ use whittle_core::model::pod::{LabelSelector, Pod, PodSpec};
 use whittle_core::model::requirement::Requirement;
 use whittle_core::model::time::{Duration, Timestamp};
 
+/// More pods than this are refused: twice what Kubernetes says a cluster can have ("Considerations for large
+/// clusters"), and about what fits in memory here.
+pub(crate) const PODS_MAX: u64 = 300_000;
+
 /// Everything that a world starts with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Objects {
@@ -22,6 +26,8 @@ pub(crate) struct Objects {
     pub(crate) nodes: BTreeMap<String, Node>,
     pub(crate) pods: Vec<Pod>,
     pub(crate) workloads: BTreeMap<WorkloadKey, WorkloadSpec>,
+    /// How many pods all workloads want together.
+    pub(crate) pods_wanted: u64,
     pub(crate) budgets: BTreeMap<ObjectKey, BudgetSpec>,
     pub(crate) storage_classes: BTreeMap<String, StorageClass>,
     pub(crate) volume_claims: BTreeMap<ObjectKey, ClaimSpec>,

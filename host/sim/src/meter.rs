@@ -71,8 +71,8 @@ pub(crate) struct LoadTime {
 
 impl Load {
     pub(crate) fn add(&mut self, resources: &Resources) {
-        self.cpu_millis += resources.cpu_millis;
-        self.memory_bytes += resources.memory_bytes;
+        self.cpu_millis = self.cpu_millis.saturating_add(resources.cpu_millis);
+        self.memory_bytes = self.memory_bytes.saturating_add(resources.memory_bytes);
     }
 
     pub(crate) fn take(&mut self, resources: &Resources) {

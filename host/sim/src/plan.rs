@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path as FilePath;
 
 use serde::Serialize;
+use whittle_api::manifest::File;
 use whittle_control::controller::Controller;
 use whittle_core::check::{Violation, check};
 use whittle_core::model::instance_type::CapacityType;
@@ -16,9 +17,9 @@ use whittle_core::why::Unplaced;
 
 use crate::input::WorkloadKind;
 use crate::problems::Problems;
-use crate::record::text::head;
 use crate::record::text::table::{Align, table};
-use crate::run::{Options, read, settings, setup};
+use crate::record::text::{head, remedy};
+use crate::run::{Input, Options, read, read_files, settings, setup};
 use crate::scenario::compile::Course;
 use crate::words::counted;
 use crate::world::World;
@@ -79,7 +80,19 @@ const LOOKS_MAX: usize = 16;
 ///
 /// Everything that is wrong with the files, at once.
 pub fn plan(dir: &FilePath, options: &Options) -> Result<PlanReport, Problems> {
-    let mut input = read(dir, options)?;
+    Ok(decided(read(dir, options)?, options))
+}
+
+/// Decides once for a directory that is nowhere on a disk, as [`simulate_files`](crate::run::simulate_files) reads it.
+///
+/// # Errors
+///
+/// Everything that is wrong with the files, at once.
+pub fn plan_files(files: Vec<File>, options: &Options) -> Result<PlanReport, Problems> {
+    Ok(decided(read_files(files, options)?, options))
+}
+
+fn decided(mut input: Input, options: &Options) -> PlanReport {
     for workload in input.objects.workloads.values_mut() {
         // No time passes in which one pod after the other could become ready, and all of them are to have a place.
         if let WorkloadKind::StatefulSet { ordered, .. } = &mut workload.kind {
@@ -94,7 +107,7 @@ pub fn plan(dir: &FilePath, options: &Options) -> Result<PlanReport, Problems> {
     }
     let (plan, now) = first_plan(&mut controller, start);
     let violations = check(controller.snapshot(), &plan, now);
-    Ok(report(plan, violations, &world, &input.course))
+    report(plan, violations, &world, &input.course)
 }
 
 /// The first plan that does something, or the last that does not.
@@ -202,6 +215,7 @@ pub fn text(report: &PlanReport) -> String {
             text.push_str("\nPods without a place\n");
         }
         let _ = writeln!(text, "  {unplaced}");
+        text.push_str(&remedy(unplaced));
     }
     for violation in &report.violations {
         let _ = writeln!(text, "\nThe plan breaks a rule: {violation}");

@@ -3,10 +3,11 @@
 //! Time goes from one thing that happens to the next, whichever comes first: something in the world, or the moment
 //! at which the controller wants to look again. Between them nothing is computed.
 
+use std::io::ErrorKind;
 use std::path::Path as FilePath;
 
 use futures::executor::block_on;
-use whittle_api::manifest::{Gathered, files_below};
+use whittle_api::manifest::{File, Gathered, files_below};
 use whittle_control::controller::{Controller, Settings};
 use whittle_control::execute::execute;
 use whittle_core::check::{Violation, check};
@@ -74,6 +75,21 @@ pub fn simulate(
     Ok(run(input, &options.control, progress))
 }
 
+/// Simulates a directory that is nowhere on a disk: its manifests, and the scenario among them. Files with prices are
+/// no manifests, so a scenario that names one is told that it is not there.
+///
+/// # Errors
+///
+/// Everything that is wrong with the files, at once.
+pub fn simulate_files(
+    files: Vec<File>,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Record, Problems> {
+    let input = read_files(files, options)?;
+    Ok(run(input, &options.control, progress))
+}
+
 /// What a directory says, ready to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Input {
@@ -86,9 +102,25 @@ pub(crate) struct Input {
 
 /// Reads a directory.
 pub(crate) fn read(dir: &FilePath, options: &Options) -> Result<Input, Problems> {
-    let Gathered { files, mut problems } = files_below(dir);
-    let mut found = compile::find(files, &mut problems);
     let prices = |file: &str| std::fs::read_to_string(dir.join(file));
+    understood(own_name(dir), files_below(dir), prices, options)
+}
+
+/// Reads files that are in memory.
+pub(crate) fn read_files(files: Vec<File>, options: &Options) -> Result<Input, Problems> {
+    let gathered = Gathered { files, problems: Vec::new() };
+    understood(String::new(), gathered, |_| Err(ErrorKind::NotFound.into()), options)
+}
+
+/// What files say together; `prices` gives the text of one that is no manifest.
+fn understood(
+    directory: String,
+    gathered: Gathered,
+    prices: impl Fn(&str) -> std::io::Result<String>,
+    options: &Options,
+) -> Result<Input, Problems> {
+    let Gathered { files, mut problems } = gathered;
+    let mut found = compile::find(files, &mut problems);
     let mut course = compile::course(found.scenario.take(), options.region.as_deref(), prices, &mut problems);
     course.seed = options.seed.unwrap_or(course.seed);
     let objects = load::objects(&found.manifests, &course.place, &mut problems);
@@ -100,7 +132,7 @@ pub(crate) fn read(dir: &FilePath, options: &Options) -> Result<Input, Problems>
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    Ok(Input { directory: own_name(dir), course, objects, steps })
+    Ok(Input { directory, course, objects, steps })
 }
 
 /// The name of a directory without the way there, also of `.` and `..`; empty for the root.

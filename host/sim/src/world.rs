@@ -233,7 +233,7 @@ impl World {
 
     /// Enters what happens after a span, at a whole second: the times of Kubernetes objects are no finer.
     fn enter_after(&mut self, span: Duration, happening: Happening) {
-        let at = (self.now + span).millis().div_ceil(MILLIS_PER_SECOND) * MILLIS_PER_SECOND;
+        let at = (self.now + span).millis().div_ceil(MILLIS_PER_SECOND).saturating_mul(MILLIS_PER_SECOND);
         self.agenda.enter(Timestamp::from_millis(at), happening);
     }
 

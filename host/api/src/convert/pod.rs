@@ -16,6 +16,7 @@ use whittle_core::model::time::Duration;
 use super::requirement::{quoted, tolerations};
 use crate::conditions;
 use crate::duration;
+use crate::names;
 use crate::problem::{At, Defect};
 
 pub mod placement;
@@ -91,9 +92,11 @@ pub fn pod_spec(
 ) -> Result<core::PodSpec, Vec<Defect>> {
     let mut defects = Vec::new();
     let Template { namespace, owner, metadata, spec } = *template;
+    let metadata_at = at.key("metadata");
     let at = at.key("spec");
     let labels = metadata.and_then(|metadata| metadata.labels.clone()).unwrap_or_default();
     let annotations = metadata.and_then(|metadata| metadata.annotations.as_ref());
+    names::labels(Some(&labels), &metadata_at.key("labels"), &mut defects);
     let placement = placement::placement(template, &at, &mut defects);
     let converted = core::PodSpec {
         namespace: namespace.to_owned(),

@@ -10,6 +10,7 @@ use whittle_core::model::requirement::{
     Operator, Requirement, Taint, TaintEffect, Toleration, TolerationOperator,
 };
 
+use crate::names;
 use crate::problem::{At, Defect};
 use crate::template;
 
@@ -82,6 +83,7 @@ pub fn api_taint(taint: &Taint) -> template::Taint {
 
 /// A taint of a Node.
 pub(crate) fn node_taint(taint: &k8s::Taint, at: &At<'_>, defects: &mut Vec<Defect>) -> Option<Taint> {
+    names::key(&taint.key, &at.key("key"), defects);
     let effect = effect(&taint.effect, &at.key("effect"), defects)?;
     Some(Taint { key: taint.key.clone(), value: taint.value.clone().unwrap_or_default(), effect })
 }
@@ -110,6 +112,12 @@ pub(crate) fn tolerations(
 
 fn toleration(toleration: &k8s::Toleration, at: &At<'_>, defects: &mut Vec<Defect>) -> Option<Toleration> {
     let key = toleration.key.clone().filter(|key| !key.is_empty());
+    if let Some(key) = &key {
+        names::key(key, &at.key("key"), defects);
+    }
+    if let Some(value) = &toleration.value {
+        names::length(value, &at.key("value"), defects);
+    }
     let effect = match toleration.effect.as_deref() {
         None | Some("") => None,
         Some(text) => Some(effect(text, &at.key("effect"), defects)?),
@@ -149,6 +157,7 @@ pub(crate) fn label_selector(
     at: &At<'_>,
     defects: &mut Vec<Defect>,
 ) -> LabelSelector {
+    names::labels(selector.match_labels.as_ref(), &at.key("matchLabels"), defects);
     let labels = selector.match_labels.iter().flatten();
     let mut requirements: Vec<Requirement> =
         labels.map(|(key, value)| Requirement::equals(key.as_str(), value.as_str())).collect();
@@ -173,6 +182,11 @@ fn expression(
     at: &At<'_>,
     defects: &mut Vec<Defect>,
 ) -> Option<Requirement> {
+    names::key(key, &at.key("key"), defects);
+    let values_at = at.key("values");
+    for (position, value) in values.iter().enumerate() {
+        names::length(value, &values_at.index(position), defects);
+    }
     let Some(parsed) = parse_operator(operator) else {
         let expected = "In, NotIn, Exists, DoesNotExist, Gt, Lt, Gte or Lte";
         defects.push(Defect::new(&at.key("operator"), quoted(operator), expected));

@@ -75,6 +75,17 @@ pub fn stateful_set(object: &apps::StatefulSet, priorities: &Priorities) -> Resu
 /// As [`pod_spec`].
 pub fn job(object: &batch::Job, priorities: &Priorities) -> Result<Workload, Vec<Defect>> {
     let spec = object.spec.clone().unwrap_or_default();
+    let negative: Vec<Defect> = [("completions", spec.completions), ("parallelism", spec.parallelism)]
+        .into_iter()
+        .filter_map(|(field, count)| Some((field, count.filter(|count| *count < 0)?)))
+        .map(|(field, count)| {
+            let at = At::Root.key("spec").key(field).path();
+            Defect::at_path(at, count.to_string(), "a number that is not negative")
+        })
+        .collect();
+    if !negative.is_empty() {
+        return Err(negative);
+    }
     let succeeded = object.status.as_ref().and_then(|status| status.succeeded).unwrap_or(0);
     let left = spec.completions.map_or(i32::MAX, |wanted| wanted.saturating_sub(succeeded));
     let parallel =

@@ -11,6 +11,7 @@ use super::schema::SCHEMAS;
 use super::structure::{Walk, apply_defaults, mend, shown};
 use super::yaml::{Document, Lines};
 use super::{Loaded, Manifests, Skipped, rules};
+use crate::names;
 use crate::problem::{At, Defect, Path, Problem, Segment, Source};
 
 /// Objects that were read, by kind, namespace and name, with where the first of them is.
@@ -117,6 +118,7 @@ fn validate(kind: Kind, value: &mut Value, place: &Place, seen: &mut Seen) -> Ve
     if place.source.name.is_empty() {
         defects.push(Defect::new(&metadata.key("name"), "nothing", "a name"));
     } else {
+        check_names(value, &metadata, &mut defects);
         let name = if kind.is_namespaced() { qualified_name(value) } else { own_name(value) };
         let here = format!("{}, line {}", place.source.file, place.source.line);
         if let Some(first) = seen.get(&(kind.name, name.clone())) {
@@ -127,6 +129,18 @@ fn validate(kind: Kind, value: &mut Value, place: &Place, seen: &mut Seen) -> Ve
         }
     }
     defects
+}
+
+/// What is wrong with the name, the namespace and the labels of an object.
+fn check_names(value: &Value, metadata: &At<'_>, defects: &mut Vec<Defect>) {
+    names::name(&own_name(value), &metadata.key("name"), defects);
+    let namespace = of_metadata(value, "namespace");
+    if !namespace.is_empty() {
+        names::name(&namespace, &metadata.key("namespace"), defects);
+    }
+    let labels = value.get("metadata").and_then(|metadata| metadata.get("labels"));
+    let labels = labels.and_then(|labels| serde_json::from_value(labels.clone()).ok());
+    names::labels(labels.as_ref(), &metadata.key("labels"), defects);
 }
 
 fn load(kind: Kind, value: Value, place: Place, defects: Vec<Defect>, to: &mut Manifests) {

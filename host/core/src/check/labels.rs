@@ -114,6 +114,16 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether neither the offering nor a fixed label says anything of a label, so that only what is asked does. All
+    /// forms of one NodePool for which that is so have the same values of it.
+    pub(super) fn is_open(&self, key: &str) -> bool {
+        let key = normalized(key);
+        let is_bought = matches!(key, ZONE | ZONE_ID | CAPACITY_TYPE | INSTANCE_TYPE);
+        self.bought.is_some_and(|(instance_type, _)| {
+            !is_bought && instance_type.labels.get(key).is_none_or(Vec::is_empty)
+        }) && !self.labels.contains_key(key)
+    }
+
     /// Those of an instance type's values that the launch leaves open.
     fn narrowed<'v>(&self, key: &str, values: &'v [String]) -> Vec<&'v str> {
         let asked = self.asked.iter().filter(|requirement| normalized(&requirement.key) == key);
@@ -167,7 +177,8 @@ impl<'a> Shape<'a> {
         (key, value): (&str, &str),
     ) -> bool {
         let may_hold = |one: &Requirement| match one.key.as_str() {
-            HOSTNAME => true,
+            // A node that is not there yet has no name that anybody could ask for.
+            HOSTNAME => Condition::new(one).accepts(None),
             other if normalized(other) == key => Condition::new(one).accepts(Some(value)),
             _ => Condition::new(one).may_hold(self),
         };

@@ -33,7 +33,7 @@ use crate::state::Snapshot;
 use crate::state::groups::{GroupId, PodGroup};
 use crate::why::{NodePoolWhy, Why};
 
-pub(crate) use rules::is_counted;
+pub(crate) use rules::{is_counted, is_leaving, residents_with_rules};
 
 /// What is worth keeping from one decision to the next: strings and catalogues, indexed. It changes how long a
 /// decision takes and never what it is.
@@ -63,10 +63,22 @@ pub(crate) struct Problem<'a> {
     pub(crate) listings: Listings,
     /// What is left of capacity reservations.
     pub(crate) reservations: Reservations,
+    /// Offerings that EC2 has refused of late.
+    pub(crate) withdrawn: Vec<Withdrawn>,
     masks: IndexMap<ByKey, Arc<[Mask]>, FxBuildHasher>,
     namespaces: &'a Namespaces,
-    settings: &'a Settings,
+    pub(crate) settings: &'a Settings,
     soft_taints: SoftTaints,
+}
+
+/// An offering that is left alone for a while, by universe, type and zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Withdrawn {
+    pub(crate) universe: usize,
+    pub(crate) instance_type: usize,
+    pub(crate) zone: usize,
+    pub(crate) capacity_type: CapacityType,
+    pub(crate) until: Timestamp,
 }
 
 /// What the pods of a group ask for, on one rung of its ladder.
@@ -112,6 +124,7 @@ impl<'a> Problem<'a> {
             by_group: BTreeMap::new(),
             listings: Listings::default(),
             reservations: Reservations::default(),
+            withdrawn: Vec::new(),
             masks: IndexMap::default(),
             namespaces: &snapshot.namespaces,
             settings: &snapshot.settings,
@@ -132,18 +145,27 @@ impl<'a> Problem<'a> {
     fn withdraw_unavailable(&mut self, snapshot: &Snapshot, now: Timestamp) {
         for ((instance_type, zone, capacity_type), until) in &snapshot.unavailable {
             if *until > now {
-                self.withdraw(instance_type, zone, *capacity_type);
+                self.withdraw((instance_type, zone, *capacity_type), *until);
             }
         }
     }
 
-    fn withdraw(&mut self, instance_type: &str, zone: &str, capacity_type: CapacityType) {
+    fn withdraw(
+        &mut self,
+        (instance_type, zone, capacity_type): (&str, &str, CapacityType),
+        until: Timestamp,
+    ) {
         let zone = self.interner.find(zone);
-        for universe in &mut self.universes {
+        for (index, universe) in self.universes.iter_mut().enumerate() {
             let at = universe.types.iter().position(|known| known.name == instance_type);
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
+                if universe.cheapest(at, 1 << zone, 1 << capacity_type as u8).is_none() {
+                    continue;
+                }
                 Arc::make_mut(universe).withdraw(at, zone, capacity_type);
+                let (universe, instance_type) = (index, at);
+                self.withdrawn.push(Withdrawn { universe, instance_type, zone, capacity_type, until });
             }
         }
     }
@@ -169,12 +191,15 @@ impl<'a> Problem<'a> {
         for pool in pools {
             match self.template(snapshot, pool, classes) {
                 Ok(template) => self.templates.push(template),
-                Err(why) => self.closed.push(NodePoolWhy { node_pool: pool.name.clone(), why: *why }),
+                Err(why) => {
+                    let why = self.closed_for_now(pool, classes, *why);
+                    self.closed.push(NodePoolWhy { node_pool: pool.name.clone(), why });
+                }
             }
         }
     }
 
-    fn template(
+    pub(crate) fn template(
         &mut self,
         snapshot: &Snapshot,
         pool: &NodePool,
@@ -247,7 +272,7 @@ impl<'a> Problem<'a> {
         demand
     }
 
-    fn alternatives(&mut self, group: &PodGroup, rung: &Rung<'_>) -> Vec<Alternative> {
+    pub(crate) fn alternatives(&mut self, group: &PodGroup, rung: &Rung<'_>) -> Vec<Alternative> {
         let mut terms: Vec<Vec<Requirement>> = vec![Vec::new()];
         if !group.spec.node_affinity.is_empty() {
             terms.clone_from(&group.spec.node_affinity);

@@ -62,7 +62,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn new(problem: &'a mut Problem<'b>) -> Self {
         let rooms = problem.existing.iter().map(|node| standard(&node.free)).collect();
         let by_template = vec![Bits::default(); problem.templates.len()];
-        let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::default());
+        let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::of(problem.settings.looks));
         Self { problem, drafts, looks, order, rooms, by_template }
     }
 
@@ -73,12 +73,12 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn place(&mut self, demand: usize, pods: usize) -> Vec<Place> {
         let mut rungs: Vec<Options> = Vec::new();
         let mut places = Vec::with_capacity(pods);
-        while places.len() < pods && !self.looks.is_out() {
-            match self.place_one(demand, &mut rungs) {
-                Some(place) => places.push(place),
-                None => break,
-            }
+        while places.len() < pods
+            && let Some(place) = self.place_one(demand, &mut rungs)
+        {
+            places.push(place);
         }
+        self.looks.end_turn(demand, pods - places.len());
         places
     }
 

@@ -15,7 +15,8 @@ use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
 use crate::provision::universe::ways::{CapacityMask, all_of};
 use crate::provision::universe::{Axis, Universe, ZoneMask};
-use crate::why::{Lacking, Why};
+use crate::why::Why;
+use crate::why::lost::{Lost, LostTo};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -281,7 +282,7 @@ fn texts(values: &[Sym], interner: &Interner) -> Vec<String> {
     texts
 }
 
-fn wanted_text(key: Sym, values: &Values, interner: &Interner) -> String {
+pub(crate) fn wanted_text(key: Sym, values: &Values, interner: &Interner) -> String {
     let requirements = values.to_requirements(interner.text(key), interner);
     let texts = requirements.iter().map(|requirement| {
         let text = requirement.to_string();
@@ -300,11 +301,26 @@ pub(crate) fn requirements_of(pool: &NodePool) -> Vec<Requirement> {
     pool.requirements.iter().cloned().chain(labels).chain(own).collect()
 }
 
-/// What instance types lack that EC2 does not sell there, or has refused of late.
-pub(crate) const NOT_OFFERED: &str = "an available offering in these zones and capacity types";
-
 /// The shape of a new node of a pool, or the requirement that nothing its class launches fulfils.
 pub(crate) fn shape_of(
+    pool: &NodePool,
+    universe: &Universe,
+    interner: &mut Interner,
+) -> Result<Shape, Box<Why>> {
+    let mut shape = stated_shape(pool, universe, interner)?;
+    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
+    universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+    if shape.types.is_empty() {
+        let lost = vec![Lost { instance_types: considered, to: LostTo::NotOffered }];
+        return Err(Box::new(Why::InstanceTypes { considered, lost }));
+    }
+    // Where nothing is for sale there is no domain either.
+    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
+    Ok(shape)
+}
+
+/// The same whether or not it can be bought now.
+pub(crate) fn stated_shape(
     pool: &NodePool,
     universe: &Universe,
     interner: &mut Interner,
@@ -313,22 +329,20 @@ pub(crate) fn shape_of(
     // What a pool says about a label of its own is what its nodes will have.
     let (own, others): (ByKey, ByKey) =
         by_key.into_iter().partition(|(key, _)| universe.axis(*key) == Axis::Custom);
+    let torn = own.iter().filter(|(_, values)| values.is_nothing()).map(|(key, _)| interner.text(*key));
+    // By name, so that it is always the same one.
+    if let Some(key) = torn.min() {
+        let of_key = |wanted: &Requirement| labels::normalized(&wanted.key) == key;
+        let wanted = requirements_of(pool).into_iter().filter(of_key).collect();
+        return Err(Box::new(Why::Contradiction { key: key.to_owned(), wanted }));
+    }
     let anything = Shape {
         types: Bits::all(universe.len()),
         zones: universe.all_zones(),
         capacity_types: CapacityMask::MAX,
         custom: Arc::new(own),
     };
-    let mut shape = anything.and(&others, universe, interner)?;
-    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
-    universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
-    if shape.types.is_empty() {
-        let lacking = vec![Lacking { what: NOT_OFFERED.to_owned(), instance_types: considered }];
-        return Err(Box::new(Why::InstanceTypes { considered, lacking }));
-    }
-    // Where nothing is for sale there is no domain either.
-    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
-    Ok(shape)
+    anything.and(&others, universe, interner)
 }
 
 /// What DaemonSets take on the types of a template.

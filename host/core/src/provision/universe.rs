@@ -277,13 +277,6 @@ impl Universe {
         values.filter(|(_, having)| having.intersects(types)).map(|(value, _)| *value).collect()
     }
 
-    /// The types that have at least so much of everything left for pods.
-    pub(crate) fn fitting(&self, wanted: &[u64]) -> Bits {
-        let mut fitting = Bits::all(self.len());
-        self.keep_fitting(&mut fitting, &[wanted]);
-        fitting
-    }
-
     /// Drops the types that have less of something than all of these rows together.
     pub(crate) fn keep_fitting(&self, types: &mut Bits, rows: &[&[u64]]) {
         let axes = rows.iter().map(|row| row.len()).max().unwrap_or(0);
@@ -408,16 +401,6 @@ impl Universe {
     pub(crate) fn capacity_types_in(&self, mask: CapacityMask) -> Vec<Sym> {
         let labels = CapacityType::ALL.into_iter().zip(self.known.capacity_types);
         labels.filter(|(one, _)| mask & all_of(*one) != 0).map(|(_, label)| label).collect()
-    }
-
-    /// How many of `types` lack enough of each resource.
-    pub(crate) fn lacking(&self, types: &Bits, wanted: &[u64]) -> Vec<(usize, usize)> {
-        let axes = (0..wanted.len()).filter(|axis| wanted[*axis] > 0);
-        let counted = axes.map(|axis| {
-            let lacks = |at: &usize| amounts::at(&self.allocatable[*at], axis) < wanted[axis];
-            (axis, types.iter().filter(lacks).count())
-        });
-        counted.filter(|(_, count)| *count > 0).collect()
     }
 }
 

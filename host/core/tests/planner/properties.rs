@@ -135,15 +135,13 @@ fn places(plan: &Plan) -> Vec<String> {
     found
 }
 
-/// The next plan does nothing, and no pod that had no place has one now. Limits are the exception: a launch is
-/// charged as the largest type that it lists, and may turn out smaller.
+/// The next plan does nothing, and no pod that had no place has one now. Limits and minimum values are the exception:
+/// a launch is charged as the largest type that it lists, and may turn out smaller; and once it is one type there is no
+/// choice of types any more that a pod could narrow too far.
 fn nothing_more(cluster: &Cluster, before: &Plan) -> Result<(), TestCaseError> {
-    let limited = before
-        .report
-        .unplaced
-        .iter()
-        .any(|unplaced| unplaced.node_pools.iter().any(|reason| matches!(reason.why, Why::Limit { .. })));
-    if limited {
+    let is_excepted = |why: &Why| matches!(why, Why::Limit { .. } | Why::MinValues { .. });
+    let mut reasons = before.report.unplaced.iter().flat_map(|unplaced| &unplaced.node_pools);
+    if reasons.any(|reason| is_excepted(&reason.why)) {
         return Ok(());
     }
     let after = planned(cluster, &mut Cache::default());

@@ -1,6 +1,7 @@
 //! Provisioning: which nodes are launched for waiting pods, and which pods go where.
 
 mod attachments;
+mod changes;
 mod conformance;
 mod daemons;
 mod default_spread;
@@ -12,6 +13,7 @@ mod min_values;
 mod packing;
 mod pools;
 mod prices;
+mod reasons;
 mod reservations;
 mod spread;
 mod together;

@@ -10,7 +10,7 @@ use whittle_core::cron::Schedule;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::{Reader, key_of, taken};
-use crate::input::{ClaimTemplate, Objects, WorkloadKey, WorkloadKind, WorkloadSpec};
+use crate::input::{ClaimTemplate, Objects, PODS_MAX, WorkloadKey, WorkloadKind, WorkloadSpec};
 
 /// On a Job, or on the template of its pods: how long each pod runs, in seconds.
 pub(crate) const RUN_SECONDS: &str = "whittle.dev/run-seconds";
@@ -19,7 +19,8 @@ impl Reader<'_> {
     pub(super) fn workloads(&self, objects: &mut Objects, problems: &mut Vec<Problem>) {
         for loaded in &self.manifests.deployments {
             let made = workload::deployment(&loaded.object, &self.priorities);
-            self.put(objects, taken(made, loaded, problems), "Deployment", WorkloadKind::Deployment);
+            let made = few_enough(taken(made, loaded, problems), (loaded, "replicas"), objects, problems);
+            self.put(objects, made, "Deployment", WorkloadKind::Deployment);
         }
         for loaded in &self.manifests.replica_sets {
             self.replica_set(loaded, objects, problems);
@@ -27,9 +28,8 @@ impl Reader<'_> {
         for loaded in &self.manifests.stateful_sets {
             let spec = loaded.object.spec.as_ref();
             let policy = spec.and_then(|spec| spec.pod_management_policy.as_deref());
-            if let Some(made) =
-                taken(workload::stateful_set(&loaded.object, &self.priorities), loaded, problems)
-            {
+            let made = taken(workload::stateful_set(&loaded.object, &self.priorities), loaded, problems);
+            if let Some(made) = few_enough(made, (loaded, "replicas"), objects, problems) {
                 let claims = made.claim_templates.iter().map(claim_template).collect();
                 let kind = WorkloadKind::StatefulSet { ordered: policy != Some("Parallel"), claims };
                 self.put(objects, Some(made), "StatefulSet", kind);
@@ -61,10 +61,8 @@ impl Reader<'_> {
         objects: &mut Objects,
         problems: &mut Vec<Problem>,
     ) {
-        let Some(made) = taken(workload::replica_set(&loaded.object, &self.priorities), loaded, problems)
-        else {
-            return;
-        };
+        let made = taken(workload::replica_set(&loaded.object, &self.priorities), loaded, problems);
+        let Some(made) = made else { return };
         let key = WorkloadKey {
             kind: made.owner.kind.clone(),
             namespace: made.namespace.clone(),
@@ -80,7 +78,8 @@ impl Reader<'_> {
         let known = objects.workloads.get(&key).map(|known| known.replicas);
         if known.is_none_or(|known| known < u64::from(made.replicas)) {
             let kind = made.owner.kind.clone();
-            self.put(objects, Some(made), &kind, WorkloadKind::Deployment);
+            let made = few_enough(Some(made), (loaded, "replicas"), objects, problems);
+            self.put(objects, made, &kind, WorkloadKind::Deployment);
         }
     }
 
@@ -88,7 +87,8 @@ impl Reader<'_> {
         for loaded in &self.manifests.jobs {
             let (completions, run) = self.job_work(&loaded.object, loaded, problems);
             let made = workload::job(&loaded.object, &self.priorities);
-            self.put(objects, taken(made, loaded, problems), "Job", WorkloadKind::Job { completions, run });
+            let made = few_enough(taken(made, loaded, problems), (loaded, "parallelism"), objects, problems);
+            self.put(objects, made, "Job", WorkloadKind::Job { completions, run });
         }
         for loaded in &self.manifests.cron_jobs {
             let spec = &loaded.object.spec;
@@ -111,7 +111,8 @@ impl Reader<'_> {
             let (completions, run) = self.job_work(&job, loaded, problems);
             let made = workload::job(&job, &self.priorities);
             let kind = WorkloadKind::CronJob { schedule, completions, run };
-            self.put(objects, taken(made, loaded, problems), "CronJob", kind);
+            let made = few_enough(taken(made, loaded, problems), (loaded, "parallelism"), objects, problems);
+            self.put(objects, made, "CronJob", kind);
         }
     }
 
@@ -173,6 +174,27 @@ impl Reader<'_> {
         };
         objects.workloads.insert(key, spec);
     }
+}
+
+/// The workload, unless it and those before it want more pods than there can be. `field` of its spec says how many.
+fn few_enough<L>(
+    made: Option<workload::Workload>,
+    (loaded, field): (&Loaded<L>, &str),
+    objects: &mut Objects,
+    problems: &mut Vec<Problem>,
+) -> Option<workload::Workload> {
+    let made = made?;
+    let before = objects.pods_wanted;
+    objects.pods_wanted = before.saturating_add(u64::from(made.replicas));
+    if objects.pods_wanted <= PODS_MAX {
+        return Some(made);
+    }
+    let found = format!("{} pods, with {before} of other workloads", made.replicas);
+    let expected = format!("at most {PODS_MAX} pods together");
+    problems.push(loaded.problem(Defect::new(&At::Root.key("spec").key(field), found, expected)));
+    // Those that follow are judged by what they want themselves.
+    objects.pods_wanted = before;
+    None
 }
 
 fn claim_template(claim: &k8s::PersistentVolumeClaim) -> ClaimTemplate {

@@ -1,6 +1,7 @@
 //! Finds the scenario among files and reads what it says about the world as a whole. Its events are in `events`.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path as FilePath};
 
 use k8s_openapi::api::core::v1::TopologySpreadConstraint;
 use whittle_api::convert::pod::placement::default_spread;
@@ -20,6 +21,8 @@ use crate::input::{START_DEFAULT, Timings};
 use crate::load::Place;
 use crate::problems::{Finder, one_of, path};
 
+/// A world that goes on for longer says nothing that a year does not, and its events do not end.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 24 * 3_600);
 /// The region when nobody says.
 const REGION_DEFAULT: &str = "us-east-1";
 /// The curves of a record have at most about so many points: one a minute for a day.
@@ -124,7 +127,10 @@ fn parse(file: &File, source: Source, finder: &mut Finder) -> Option<Written> {
     let value: serde_json::Value = match serde_saphyr::from_str(&file.text) {
         Ok(value) => value,
         Err(error) => {
-            finder.add(&Path::default(), error.to_string(), "a document in YAML or JSON");
+            // The place is told as of every other problem, and a piece of the file with it would be a second one.
+            let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
+            finder.add(&Path::default(), error.without_snippet().to_string(), "a document in YAML or JSON");
+            finder.found.iter_mut().for_each(|problem| problem.source.line = line.unwrap_or(0));
             return None;
         }
     };
@@ -184,7 +190,7 @@ pub(crate) fn course(
     let mut finder = Finder::after(source.clone(), misshapen.clone());
     let find = &mut finder;
     let (start, clock) = beginning(&spec, &mut doubts, find);
-    let length = span(spec.duration.as_ref(), &path(&["spec", "duration"]), find);
+    let length = length(&spec, find);
     // What is said about the length and stays without effect is a mistake that is told already.
     doubts.end = length.is_none() && (doubts.end || spec.duration.is_some());
     let sample_every = span(spec.sample_every.as_ref(), &path(&["spec", "sampleEvery"]), find);
@@ -259,6 +265,17 @@ fn spread(specs: &[DefaultSpreadSpec], finder: &mut Finder) -> Vec<TopologySprea
     })
 }
 
+/// How long the world goes on, if the scenario says it.
+fn length(spec: &ScenarioSpec, finder: &mut Finder) -> Option<Duration> {
+    let at = path(&["spec", "duration"]);
+    let length = span(spec.duration.as_ref(), &at, finder)?;
+    if length <= DURATION_MAX {
+        return Some(length);
+    }
+    finder.add(&at, format!("{:?}", length.to_string()), format!("at most {DURATION_MAX}, a year"));
+    None
+}
+
 /// When the world begins, and by which clock its times are read.
 fn beginning(spec: &ScenarioSpec, doubts: &mut Doubts, finder: &mut Finder) -> (Timestamp, Clock) {
     let (mut start, mut clock) = (START_DEFAULT, Clock::default());
@@ -294,6 +311,12 @@ fn catalog(
     let catalog = Catalog::embedded();
     let Some(file) = &spec.prices else { return catalog };
     let at = path(&["spec", "prices"]);
+    // What is elsewhere is not the scenario's to show, and messages quote what they find.
+    if !FilePath::new(file).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    {
+        finder.add(&at, format!("{file:?}"), "a file beside the scenario or in a directory below it");
+        return catalog;
+    }
     match prices(file).map(|text| PriceBook::parse(file, &text, &catalog)) {
         Ok(Ok(book)) => return catalog.with_prices(book),
         Ok(Err(errors)) => {

@@ -10,7 +10,7 @@ use whittle_core::model::time::{Duration, Timestamp};
 use super::clock::{When, parse_when};
 use super::compile::{Course, Found, known_zones, span};
 use super::{CapacitySpec, DeleteNodeSpec, EventSpec, InterruptSpec, PriceSpec, ScaleSpec};
-use crate::input::{Objects, WorkloadKey};
+use crate::input::{Objects, PODS_MAX, WorkloadKey};
 use crate::load::{self, Place};
 use crate::problems::{Finder, one_of, path};
 use crate::script::{InstanceFilter, Many, Step};
@@ -154,6 +154,10 @@ impl Compiler<'_> {
     fn scale(&mut self, scale: &ScaleSpec, at: &Path) -> Option<Step> {
         let over = span(scale.over.as_ref(), &at.clone().with(key("over")), &mut self.finder);
         let over = over.unwrap_or(Duration::ZERO);
+        if scale.replicas > PODS_MAX {
+            let expected = format!("at most {PODS_MAX}");
+            self.finder.add(&at.clone().with(key("replicas")), scale.replicas.to_string(), expected);
+        }
         self.workload(&scale.workload, at).map(|workload| Step::Ramp { workload, to: scale.replicas, over })
     }
 

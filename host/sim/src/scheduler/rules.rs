@@ -1,5 +1,7 @@
 //! What pods of one specification ask for, made ready for many nodes, and how many pods are where.
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use whittle_core::model::pod::{
 };
 use whittle_core::model::requirement::{Operator, Requirement, untolerated};
 
+use self::index::Index;
 use super::slots::{KeyOrd, SlotOrd, Slots};
 use super::{Leaving, Namespaces};
 
@@ -68,7 +71,7 @@ struct PodSet {
     staying: Vec<u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Selected { namespaces: Option<BTreeSet<String>>, selector: LabelSelector },
     Owned { namespace: String, owner: Owner },
@@ -92,6 +95,7 @@ pub(crate) struct Rules {
     specs: Vec<Compiled>,
     by_spec: BTreeMap<Arc<PodSpec>, SpecOrd>,
     sets: Vec<PodSet>,
+    index: Index,
     pub(crate) keepers: Vec<Keeper>,
     /// How pods are spread that say nothing about it, where somebody has said.
     default_spread: Vec<TopologySpread>,
@@ -135,7 +139,8 @@ impl Rules {
             wishes,
         };
         let ord = self.specs.len();
-        let member_of = (0..self.sets.len()).filter(|set| self.sets[*set].what.holds(spec)).collect();
+        let may_hold = self.index.add_spec(spec, ord);
+        let member_of = may_hold.into_iter().filter(|set| self.sets[*set].what.holds(spec)).collect();
         self.specs.push(Compiled {
             wants: Arc::new(wants),
             member_of,
@@ -226,12 +231,14 @@ impl Rules {
 
     /// The number of a set, new or known. A new one is counted at once.
     fn set(&mut self, what: What, slots: &Slots) -> SetOrd {
-        if let Some(known) = self.sets.iter().position(|set| set.what == what) {
+        if let Some(known) = self.index.find(&what) {
             return known;
         }
         let ord = self.sets.len();
+        let may_be_in = self.index.add_set(&what, ord);
         let mut set = PodSet { what, present: vec![0; slots.len()], staying: vec![0; slots.len()] };
-        for spec in &mut self.specs {
+        for spec in may_be_in {
+            let spec = &mut self.specs[spec];
             if set.what.holds(&spec.wants.spec) {
                 spec.member_of.insert(ord);
                 for (slot, (present, stopping)) in &spec.on_slot {
@@ -299,8 +306,9 @@ impl Rules {
         }
         let node = slots.get_mut(slot);
         node.used = node.used.plus(&compiled.wants.spec.requests);
-        node.scored_cpu_millis += compiled.wants.scored_cpu_millis;
-        node.scored_memory_bytes += compiled.wants.scored_memory_bytes;
+        node.scored_cpu_millis = node.scored_cpu_millis.saturating_add(compiled.wants.scored_cpu_millis);
+        node.scored_memory_bytes =
+            node.scored_memory_bytes.saturating_add(compiled.wants.scored_memory_bytes);
         node.ports.extend(compiled.wants.spec.host_ports.iter().cloned());
     }
 

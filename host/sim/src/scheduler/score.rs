@@ -53,14 +53,23 @@ fn room(compiled: &Wants, node: &Slot) -> i64 {
     let per_mille = |used: u64, there: u64| {
         if there == 0 { 1_000 } else { (u128::from(used) * 1_000 / u128::from(there)).min(1_000) as i64 }
     };
-    let cpu = per_mille(node.scored_cpu_millis + compiled.scored_cpu_millis, node.allocatable.cpu_millis);
-    let memory =
-        per_mille(node.scored_memory_bytes + compiled.scored_memory_bytes, node.allocatable.memory_bytes);
+    let cpu = per_mille(
+        node.scored_cpu_millis.saturating_add(compiled.scored_cpu_millis),
+        node.allocatable.cpu_millis,
+    );
+    let memory = per_mille(
+        node.scored_memory_bytes.saturating_add(compiled.scored_memory_bytes),
+        node.allocatable.memory_bytes,
+    );
     let least = ((1_000 - cpu) / 10 + (1_000 - memory) / 10) / 2;
     // The standard deviation of two numbers is half their distance.
     let requests = &compiled.spec.requests;
-    let cpu = per_mille(node.used.cpu_millis + requests.cpu_millis, node.allocatable.cpu_millis);
-    let memory = per_mille(node.used.memory_bytes + requests.memory_bytes, node.allocatable.memory_bytes);
+    let cpu =
+        per_mille(node.used.cpu_millis.saturating_add(requests.cpu_millis), node.allocatable.cpu_millis);
+    let memory = per_mille(
+        node.used.memory_bytes.saturating_add(requests.memory_bytes),
+        node.allocatable.memory_bytes,
+    );
     least + (1_000 - (cpu - memory).abs() / 2) / 10
 }
 

@@ -13,6 +13,7 @@ use whittle_core::model::requirement::{Operator, Requirement};
 
 use super::Template;
 use crate::convert::requirement::{label_selector, node_expressions, quoted};
+use crate::names;
 use crate::problem::{At, Defect};
 
 /// Where a pod may run and would like to, as the core's `PodSpec` has it.
@@ -42,7 +43,7 @@ pub(super) fn placement(template: &Template<'_>, at: &At<'_>, defects: &mut Vec<
         (_, Some(node)) if !node.is_empty() => Fields::AsHostname,
         _ => Fields::Refuse,
     };
-    let selector = node_selector(spec);
+    let selector = node_selector(spec, &at.key("nodeSelector"), defects);
     let affinity = spec.affinity.as_ref();
     let affinity_at = at.key("affinity");
     let node_at = affinity_at.key("nodeAffinity");
@@ -81,7 +82,8 @@ pub(super) fn placement(template: &Template<'_>, at: &At<'_>, defects: &mut Vec<
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
-fn node_selector(spec: &k8s::PodSpec) -> Vec<Requirement> {
+fn node_selector(spec: &k8s::PodSpec, at: &At<'_>, defects: &mut Vec<Defect>) -> Vec<Requirement> {
+    names::labels(spec.node_selector.as_ref(), at, defects);
     let labels = spec.node_selector.iter().flatten();
     labels.map(|(key, value)| Requirement::equals(labels::normalized(key), value.as_str())).collect()
 }
@@ -205,9 +207,6 @@ pub fn default_spread(
             let expected = "nothing: the selector is deduced from Services and the workload";
             defects.push(Defect::new(&at.key("labelSelector"), "a selector", expected));
         }
-        if constraint.topology_key.is_empty() {
-            defects.push(Defect::new(&at.key("topologyKey"), quoted(""), "the key of a node label"));
-        }
         converted.extend(one_spread(constraint, &at, &mut defects));
     }
     if defects.is_empty() { Ok(converted) } else { Err(defects) }
@@ -218,6 +217,7 @@ fn one_spread(
     at: &At<'_>,
     defects: &mut Vec<Defect>,
 ) -> Option<TopologySpread> {
+    names::key(&spread.topology_key, &at.key("topologyKey"), defects);
     let max_skew = u32::try_from(spread.max_skew).ok().filter(|skew| *skew > 0);
     if max_skew.is_none() {
         defects.push(Defect::new(&at.key("maxSkew"), spread.max_skew.to_string(), "at least 1"));
@@ -298,9 +298,7 @@ fn pod_term(
     at: &At<'_>,
     defects: &mut Vec<Defect>,
 ) -> PodAffinityTerm {
-    if term.topology_key.is_empty() {
-        defects.push(Defect::new(&at.key("topologyKey"), quoted(""), "the key of a node label"));
-    }
+    names::key(&term.topology_key, &at.key("topologyKey"), defects);
     let mut namespaces = term.namespaces.clone().unwrap_or_default();
     if namespaces.is_empty() && term.namespace_selector.is_none() {
         namespaces.push(namespace.to_owned());

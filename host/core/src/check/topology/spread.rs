@@ -36,18 +36,38 @@ struct Spread {
 struct Universe<'a> {
     shapes: Vec<(&'a NodePool, Shape<'a>)>,
     /// By label and by its value, which of them can have it.
-    by_domain: RefCell<BTreeMap<String, Rc<BTreeMap<String, Vec<usize>>>>>,
+    by_domain: RefCell<BTreeMap<String, Rc<ByDomain>>>,
 }
 
+/// By value of a label the positions of the shapes that can have it, in lists that values may share.
+type ByDomain = BTreeMap<String, Vec<Rc<[usize]>>>;
+
 impl Universe<'_> {
-    fn by_domain(&self, key: &str) -> Rc<BTreeMap<String, Vec<usize>>> {
+    fn by_domain(&self, key: &str) -> Rc<ByDomain> {
         if let Some(known) = self.by_domain.borrow().get(key) {
             return Rc::clone(known);
         }
-        let mut by_domain: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        for (at, (_, shape)) in self.shapes.iter().enumerate() {
+        let mut stated: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        // What a NodePool leaves open is the same for thousands of offerings, and may be a thousand values long.
+        let mut open: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, (pool, shape)) in self.shapes.iter().enumerate() {
+            if shape.is_open(key) {
+                open.entry(&pool.name).or_default().push(at);
+                continue;
+            }
             for domain in shape.values(key).all().iter().filter(|domain| !domain.is_empty()) {
-                by_domain.entry((*domain).to_string()).or_default().push(at);
+                stated.entry(domain).or_default().push(at);
+            }
+        }
+        let mut by_domain = ByDomain::new();
+        for (domain, shapes) in stated {
+            by_domain.entry(domain.to_owned()).or_default().push(shapes.into());
+        }
+        for shapes in open.into_values() {
+            let shapes: Rc<[usize]> = shapes.into();
+            let values = shapes.first().map(|at| self.shapes[*at].1.values(key).all().to_vec());
+            for domain in values.unwrap_or_default().iter().filter(|domain| !domain.is_empty()) {
+                by_domain.entry((*domain).to_owned()).or_default().push(Rc::clone(&shapes));
             }
         }
         let by_domain = Rc::new(by_domain);
@@ -220,7 +240,7 @@ fn least(
         if usable.contains(domain) {
             continue;
         }
-        for (pool, shape) in shapes.iter().map(|at| &universe.shapes[*at]) {
+        for (pool, shape) in shapes.iter().flat_map(|shapes| shapes.iter()).map(|at| &universe.shapes[*at]) {
             // A node has one value of the label: another that the pods may have too does not make this one theirs.
             let may_fulfil =
                 |alternatives| shape.may_fulfil_one_of_with(alternatives, (&rule.key, domain.as_str()));

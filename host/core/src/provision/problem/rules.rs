@@ -96,11 +96,11 @@ impl Problem<'_> {
             if looks_at_all {
                 of_all.insert(label, Arc::clone(&domains));
             }
-            self.rules[at].set_domains(domains);
+            drop(self.rules[at].set_domains(domains));
         }
     }
 
-    fn domains_of(&mut self, rule: usize, label: Sym) -> BTreeSet<Sym> {
+    pub(crate) fn domains_of(&mut self, rule: usize, label: Sym) -> BTreeSet<Sym> {
         let what = &self.rules[rule].what;
         let alternatives: Vec<_> =
             what.affinity.iter().map(|term| requirements::collect(term, self.interner)).collect();
@@ -225,7 +225,7 @@ impl Problem<'_> {
 }
 
 /// Whether a node's pods are looked for another place already, and so do not count where they are.
-fn is_leaving(snapshot: &Snapshot, node: &Node) -> bool {
+pub(crate) fn is_leaving(snapshot: &Snapshot, node: &Node) -> bool {
     snapshot.claim_of_node(node).is_some_and(|claim| snapshot.is_leaving(claim))
 }
 
@@ -238,7 +238,7 @@ pub(crate) fn is_counted(labels: &BTreeMap<String, String>, taints: &[Taint], wh
 }
 
 /// The kinds of pods on nodes that keep others away.
-fn residents_with_rules(snapshot: &Snapshot) -> Vec<Arc<PodSpec>> {
+pub(crate) fn residents_with_rules(snapshot: &Snapshot) -> Vec<Arc<PodSpec>> {
     let groups: BTreeSet<_> =
         snapshot.nodes.keys().flat_map(|node| snapshot.groups_on(node).map(|(group, _)| group)).collect();
     let specs = groups.into_iter().map(|group| Arc::clone(&snapshot.group(group).spec));

@@ -50,7 +50,7 @@ impl Schedule<'_, '_> {
     }
 
     /// Whether a rule counts the pods on a place at all.
-    fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
+    pub(crate) fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
         let Problem { rules, existing, templates, universes, interner, .. } = &mut *self.problem;
         let what = &rules[rule].what;
         if what.affinity.is_empty() && what.tolerations.is_none() {
@@ -72,7 +72,7 @@ impl Schedule<'_, '_> {
         tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
     }
 
-    fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
+    pub(crate) fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
         let rule = &self.problem.rules[rule];
         self.domain(place, rule.label)
     }

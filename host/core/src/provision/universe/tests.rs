@@ -73,11 +73,11 @@ fn types_are_found_by_what_they_have_at_least() {
     ] {
         let mut wanted = Resources { cpu_millis, ..Resources::default() };
         wanted.set("gpu", gpus);
-        assert_eq!(ids(&universe.fitting(&axes.row(&wanted))), expected, "{wanted:?}");
+        assert_eq!(ids(&fitting(&universe, &axes.row(&wanted))), expected, "{wanted:?}");
     }
     let mut unheard_of = Resources::default();
     unheard_of.set("unheard-of", 1);
-    assert_eq!(ids(&universe.fitting(&axes.row(&unheard_of))), [0; 0]);
+    assert_eq!(ids(&fitting(&universe, &axes.row(&unheard_of))), [0; 0]);
 }
 
 #[test]
@@ -93,4 +93,10 @@ fn an_offering_that_is_withdrawn_is_neither_offered_nor_priced() {
     let mut types = Bits::all(universe.len());
     universe.keep_offered(&mut types, all, every);
     assert_eq!(ids(&types), [1, 2]);
+}
+
+fn fitting(universe: &Universe, wanted: &[u64]) -> Bits {
+    let mut fitting = Bits::all(universe.len());
+    universe.keep_fitting(&mut fitting, &[wanted]);
+    fitting
 }

@@ -28,6 +28,7 @@ pub(super) fn settings() -> impl Strategy<Value = Settings> {
         preferences,
         min_values,
         default_spread,
+        ..Settings::default()
     })
 }
 

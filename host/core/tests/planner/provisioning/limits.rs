@@ -31,7 +31,7 @@ fn a_pod_that_would_break_a_limit_is_told_what_is_in_use() {
     assert_eq!(
         cluster.provisioned(),
         [
-            "shop/web: general: the NodePool's limit of 5 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 4)"
+            "shop/web: general: the NodePool's limit of 5 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 4; too large for what is left: 8 of 8 types)"
         ]
     );
 }
@@ -46,7 +46,7 @@ fn a_limit_lets_some_pods_through_and_not_the_others() {
         [
             "general c.large/a/spot: web-0",
             "general c.large/a/spot: web-1",
-            "shop/web-2: general: the NodePool's limit of 4 cpu has no room for one more node (4 in use or planned, the smallest that would do adds 2)",
+            "shop/web-2: general: the NodePool's limit of 4 cpu has no room for one more node (4 in use or planned, the smallest that would do adds 2; too large for what is left: 1 of 1 types)",
         ]
     );
 }
@@ -87,7 +87,7 @@ fn devices_can_be_limited() {
         [
             "general c.xlarge/a/spot: web",
             "general g.xlarge/a/spot: ai-0",
-            "shop/ai-1: general: the NodePool's limit of 1 nvidia.com/gpu has no room for one more node (1 in use or planned, the smallest that would do adds 1)",
+            "shop/ai-1: general: the NodePool's limit of 1 nvidia.com/gpu has no room for one more node (1 in use or planned, the smallest that would do adds 1; too large for what is left: 1 of 1 types)",
         ]
     );
 }
@@ -103,7 +103,7 @@ fn a_node_that_is_asked_for_and_not_launched_counts_under_the_limit() {
     assert_eq!(
         text::plan(&cluster.provision(at(1))),
         [
-            "shop/second: general: the NodePool's limit of 2 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 2)"
+            "shop/second: general: the NodePool's limit of 2 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 2; too large for what is left: 12 of 12 types)"
         ]
     );
 }

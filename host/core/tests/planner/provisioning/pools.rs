@@ -1,10 +1,27 @@
 //! Which NodePool: weights, taints, and pools that take no new nodes.
 
-use whittle_core::model::requirement::{Taint, TaintEffect};
+use whittle_core::model::requirement::{Operator, Taint, TaintEffect};
 
-use crate::cluster::pods::pod;
+use crate::cluster::pods::{pod, pods};
 use crate::cluster::pools::{PoolWords, pool, taint};
-use crate::cluster::{Cluster, catalogue, secs};
+use crate::cluster::{Cluster, START, catalogue, launches, secs};
+
+#[test]
+fn a_node_pool_that_contradicts_itself_launches_nothing() {
+    let pools = [
+        pool("torn").label("team", "red").only("team", &["blue"]),
+        pool("torn").only("team", &["red"]).only("team", &["blue"]),
+        pool("torn").label("team", "red").needs("team", Operator::DoesNotExist, &[]),
+        pool("torn").needs("team", Operator::Gt, &["4"]).needs("team", Operator::Lt, &["5"]),
+    ];
+    for torn in pools {
+        let mut cluster = Cluster::new().with(torn).with(pods("web", 1));
+        let plan = cluster.provision(START);
+        assert_eq!(launches(&plan), []);
+        let why = plan.report.unplaced[0].node_pools[0].why.to_string();
+        assert!(why.starts_with("no value of team is what the NodePool asks for: team "), "{why}");
+    }
+}
 
 #[test]
 fn the_heaviest_pool_wins_and_ties_go_to_the_last_by_name() {
@@ -109,7 +126,7 @@ fn every_pool_gives_its_own_reason_in_the_order_in_which_they_are_tried() {
         cluster.provisioned(),
         ["shop/web: tainted: the pod does not tolerate the taint special:NoSchedule; \
           zoned: the pod wants topology.kubernetes.io/zone In [a], the NodePool offers c; \
-          small: none of 1 instance types will do: 1 lack cpu"]
+          small: none of 1 instance types will do: 1 has less cpu than the 3 asked for (the largest 1900m)"]
     );
 }
 

@@ -18,8 +18,8 @@ pub(crate) fn table(rows: &[Vec<String>], columns: &[Align]) -> String {
     let mut text = String::new();
     for row in rows {
         let cells = row.iter().zip(columns).zip(&widths).map(|((cell, align), width)| match align {
-            Align::Left => format!("{cell:<width$}"),
-            Align::Right => format!("{cell:>width$}"),
+            Align::Left => format!("{cell}{}", " ".repeat(width - cell.chars().count())),
+            Align::Right => format!("{}{cell}", " ".repeat(width - cell.chars().count())),
         });
         let line = cells.collect::<Vec<_>>().join("  ");
         text.push_str(line.trim_end());
@@ -31,6 +31,14 @@ pub(crate) fn table(rows: &[Vec<String>], columns: &[Align]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Align, table};
+
+    #[test]
+    fn a_column_may_be_wider_than_formatting_can_pad() {
+        let long = "x".repeat(100_000);
+        let rows = [vec![long.clone(), "1".to_owned()], vec!["a".to_owned(), "22".to_owned()]];
+        let wanted = format!("{long}   1\na{}  22\n", " ".repeat(99_999));
+        assert_eq!(table(&rows, &[Align::Left, Align::Right]), wanted);
+    }
 
     #[test]
     fn words_lean_left_and_numbers_right() {
