@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use whittle_catalog::listing::Sort;
 use whittle_core::model::instance_type::CapacityType;
+use whittle_core::settings::{MinValuesPolicy, PreferencePolicy};
 
 /// A node autoscaler for Kubernetes on EC2 that reads Karpenter's resources.
 #[derive(Debug, Parser)]
@@ -36,6 +37,13 @@ pub(crate) struct WorldArgs {
     /// The AWS region, in place of the scenario's.
     #[arg(long)]
     pub(crate) region: Option<String>,
+    /// What happens when a NodePool's `minValues` cannot be kept: the pod gets no node there, or one with as many
+    /// values as there are.
+    #[arg(long, env = "MIN_VALUES_POLICY", value_name = "POLICY", default_value = "Strict")]
+    pub(crate) min_values_policy: MinValuesArg,
+    /// Whether what pods prefer is held to like a requirement while it can be had.
+    #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
+    pub(crate) preference_policy: PreferenceArg,
     /// How the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: OutputArg,
@@ -118,6 +126,42 @@ pub(crate) struct CatalogArgs {
 pub(crate) enum OutputArg {
     Text,
     Json,
+}
+
+/// As Karpenter spells it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MinValuesArg {
+    #[value(name = "Strict")]
+    Strict,
+    #[value(name = "BestEffort")]
+    BestEffort,
+}
+
+impl From<MinValuesArg> for MinValuesPolicy {
+    fn from(policy: MinValuesArg) -> Self {
+        match policy {
+            MinValuesArg::Strict => Self::Strict,
+            MinValuesArg::BestEffort => Self::BestEffort,
+        }
+    }
+}
+
+/// As Karpenter spells it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PreferenceArg {
+    #[value(name = "Respect")]
+    Respect,
+    #[value(name = "Ignore")]
+    Ignore,
+}
+
+impl From<PreferenceArg> for PreferencePolicy {
+    fn from(policy: PreferenceArg) -> Self {
+        match policy {
+            PreferenceArg::Respect => Self::Respect,
+            PreferenceArg::Ignore => Self::Ignore,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -42,7 +42,10 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
 }
 
 fn options(args: &WorldArgs) -> Options {
-    Options { seed: args.seed, region: args.region.clone(), control: Settings::default() }
+    let mut control = Settings::default();
+    control.decisions.min_values = args.min_values_policy.into();
+    control.decisions.preferences = args.preference_policy.into();
+    Options { seed: args.seed, region: args.region.clone(), control }
 }
 
 fn write_report(record: &Record, path: &Path) -> Result<()> {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use whittle_api::convert::budget::{CountOrPercent, DisruptionBudgetSpec, pod_disruption_budget};
 use whittle_api::convert::node::node;
 use whittle_api::convert::node_claim::{node_claim, node_claim_from};
-use whittle_api::convert::node_class::{Threshold, node_class_settings};
+use whittle_api::convert::node_class::{Reservation, Threshold, node_class_settings};
 use whittle_api::convert::node_pool::node_pool;
 use whittle_api::convert::pod::{Priorities, pod};
 use whittle_api::convert::workload::{daemon_set, deployment, job, replica_set, stateful_set};
 use whittle_api::manifest::{File, Loaded, Manifests, parse};
-use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::instance_type::{CapacityType, ReservationKind};
 use whittle_core::model::node_pool::{
     Budget, BudgetNodes, BudgetWindow, ConsolidationPolicy, Disruption, DisruptionReason,
 };
@@ -363,6 +363,27 @@ fn a_node_claim_goes_to_the_core_and_back() {
 }
 
 #[test]
+fn a_node_claim_says_whether_minimum_values_were_lowered_for_it() {
+    const ANNOTATION: &str = "karpenter.sh/nodeclaim-min-values-relaxed";
+    for (annotations, expected) in [
+        (format!("{ANNOTATION}: 'true'"), true),
+        (format!("{ANNOTATION}: 'false'"), false),
+        ("other: 'true'".to_owned(), false),
+    ] {
+        let text = format!(
+            "{{apiVersion: karpenter.sh/v1, kind: NodeClaim, metadata: {{name: c, annotations: {{{annotations}}}}}, spec: {{nodeClassRef: {{group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}}, requirements: []}}}}"
+        );
+        let claim = node_claim(&read(&text).node_claims[0].object).unwrap();
+        assert_eq!(claim.min_values_relaxed, expected, "{annotations}");
+        let written = node_claim_from(&claim).metadata.annotations.unwrap();
+        assert_eq!(
+            written.get(ANNOTATION).map(String::as_str),
+            Some(if expected { "true" } else { "false" })
+        );
+    }
+}
+
+#[test]
 fn a_budget_says_what_it_allows_and_gives_its_rule() {
     let budget = |spec: &str, status: &str| {
         let text = format!(
@@ -420,4 +441,31 @@ fn a_node_class_says_what_the_catalogue_needs() {
     );
     let windows = node_class_settings(&special.node_classes[1].object).unwrap();
     assert_eq!(windows.root_volume_bytes, Some(1 << 40));
+}
+
+#[test]
+fn capacity_reservations_that_last_are_those_that_a_class_may_use() {
+    let found = |id: &str, rest: &str| {
+        format!(
+            "{{id: {id}, availabilityZone: eu-central-1a, instanceType: m6i.large, instanceMatchCriteria: open, ownerID: '123456789012'{rest}}}"
+        )
+    };
+    let all = [
+        found("cr-2", ", reservationType: capacity-block, state: active"),
+        found("cr-1", ""),
+        found("cr-3", ", state: expiring"),
+    ];
+    let text = format!(
+        "{{apiVersion: karpenter.k8s.aws/v1, kind: EC2NodeClass, metadata: {{name: c}}, spec: {{role: r, amiSelectorTerms: [{{alias: al2023@latest}}], subnetSelectorTerms: [{{id: subnet-1}}], securityGroupSelectorTerms: [{{id: sg-1}}]}}, status: {{capacityReservations: [{}]}}}}",
+        all.join(", ")
+    );
+    let settings = node_class_settings(&read(&text).node_classes[0].object).unwrap();
+    let expected = [("cr-1", ReservationKind::Default), ("cr-2", ReservationKind::CapacityBlock)];
+    let expected = expected.map(|(id, kind)| Reservation {
+        id: id.into(),
+        instance_type: "m6i.large".into(),
+        zone: "eu-central-1a".into(),
+        kind,
+    });
+    assert_eq!(settings.reservations, expected);
 }

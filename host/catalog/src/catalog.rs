@@ -10,7 +10,7 @@ use crate::labels::labels;
 use crate::on_demand::{self, Quote};
 use crate::overhead::overhead;
 use crate::price_book::PriceBook;
-use crate::settings::NodeClassSettings;
+use crate::settings::{NodeClassSettings, ReservedInstances};
 use crate::specification::Specification;
 use crate::spot::{self, Pool, ReclaimRate};
 use crate::tables::{Region, TABLES, Tables};
@@ -134,6 +134,14 @@ impl Catalog {
         self.pool_price(&pool, CapacityType::Spot)
     }
 
+    /// What an instance counts for that runs in a capacity reservation, which is paid for whether it runs or not: next
+    /// to nothing. `None` as for on-demand.
+    #[must_use]
+    pub fn reserved_price(&self, region: &str, instance_type: &str, zone: &str) -> Option<Quote> {
+        let pool = self.pool(region, instance_type, zone)?;
+        self.pool_price(&pool, CapacityType::Reserved)
+    }
+
     /// How often spot instances of a type are reclaimed in a zone; always an estimate. `None` if the type is not
     /// offered there as spot capacity.
     #[must_use]
@@ -164,7 +172,10 @@ impl Catalog {
                 .or_else(|| on_demand::on_demand_price(self.tables, pool.region.name, specification))
         };
         match capacity_type {
-            CapacityType::Reserved => None,
+            CapacityType::Reserved => {
+                let on_demand = self.pool_price(pool, CapacityType::OnDemand)?;
+                Some(Quote { price: reserved(on_demand.price), ..on_demand })
+            }
             CapacityType::OnDemand if specification.sold_on_demand => on_demand(),
             CapacityType::Spot if specification.sold_as_spot => own(CapacityType::Spot).or_else(|| {
                 let price = spot::spot_price(self.tables, pool, on_demand()?.price);
@@ -193,7 +204,7 @@ impl Catalog {
         Some(InstanceType { name: specification.name.to_owned(), labels, capacity, overhead, offerings })
     }
 
-    /// The offerings by zone, and within a zone spot before on-demand.
+    /// The offerings by zone, and within a zone spot before on-demand before capacity reservations.
     fn offerings(
         &self,
         region: &Region,
@@ -220,9 +231,28 @@ impl Catalog {
                     price: quote.map_or(Price::MAX, |quote| quote.price),
                     estimated: quote.is_some_and(|quote| quote.estimated),
                     available: quote.is_some(),
+                    reservation: None,
                 });
             }
+            let quote = self.pool_price(&pool, CapacityType::Reserved);
+            let reserved = settings.reservations.iter();
+            let here =
+                |one: &&ReservedInstances| one.instance_type == specification.name && one.zone == zone.name;
+            offerings.extend(reserved.filter(here).map(|one| Offering {
+                zone: zone.name.to_owned(),
+                zone_id: zone_id.to_owned(),
+                capacity_type: CapacityType::Reserved,
+                price: quote.map_or(Price::MAX, |quote| quote.price),
+                estimated: quote.is_some_and(|quote| quote.estimated),
+                available: quote.is_some() && one.reservation.instances > 0,
+                reservation: Some(one.reservation.clone()),
+            }));
         }
         offerings
     }
+}
+
+/// A ten-millionth of the price on demand, and never nothing (Karpenter divides by as much).
+fn reserved(on_demand: Price) -> Price {
+    Price::from_micros(on_demand.micros().div_ceil(10_000_000))
 }

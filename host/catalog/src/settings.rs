@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use whittle_core::model::instance_type::Reservation;
+
 use crate::specification::Specification;
 
 /// The share of a virtual machine's memory that the hypervisor keeps, in thousandths, unless told otherwise
@@ -41,6 +43,8 @@ pub struct NodeClassSettings {
     pub zones: Option<Vec<String>>,
     /// Zone ids by zone name, where the account pairs them otherwise than `data/zones.csv`.
     pub zone_ids: BTreeMap<String, String>,
+    /// The capacity reservations that the class may use.
+    pub reservations: Vec<ReservedInstances>,
     /// `networkInterfaces`, beside the primary one.
     pub network_interfaces: Vec<NetworkInterface>,
     /// What the instance type must be able to do for the class to work.
@@ -65,11 +69,23 @@ impl Default for NodeClassSettings {
             vm_memory_overhead_per_mille: VM_MEMORY_OVERHEAD_PER_MILLE_DEFAULT,
             zones: None,
             zone_ids: BTreeMap::new(),
+            reservations: Vec::new(),
             network_interfaces: Vec::new(),
             required_features: BTreeSet::new(),
             discovered_memory_bytes: BTreeMap::new(),
         }
     }
+}
+
+/// A capacity reservation: instances of one type in one zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedInstances {
+    /// The instance type.
+    pub instance_type: String,
+    /// The zone by name.
+    pub zone: String,
+    /// The reservation.
+    pub reservation: Reservation,
 }
 
 /// The family of machine image.

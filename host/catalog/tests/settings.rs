@@ -7,7 +7,10 @@ use whittle_catalog::catalog::{Catalog, UnknownRegion};
 use whittle_catalog::overhead::overhead;
 use whittle_catalog::settings::{
     AmiFamily, EvictionThreshold, Feature, NetworkInterface, NetworkInterfaceKind, NodeClassSettings,
+    ReservedInstances,
 };
+use whittle_core::model::instance_type::{CapacityType, Reservation, ReservationKind};
+use whittle_core::model::price::Price;
 use whittle_core::model::resources::Resources;
 
 const ALL_FAMILIES: [AmiFamily; 7] = [
@@ -234,6 +237,36 @@ fn a_type_that_no_zone_of_the_class_has_is_left_out() {
     let settings = NodeClassSettings { zones, ..NodeClassSettings::default() };
     let types = Catalog::embedded().instance_types("ap-northeast-2", &settings).unwrap();
     assert!(types.iter().all(|found| found.name != "p4d.24xlarge"));
+}
+
+#[test]
+fn a_capacity_reservation_is_an_offering_of_its_type_in_its_zone_for_next_to_nothing() {
+    let reserved = |instance_type: &str, id: &str, instances| ReservedInstances {
+        instance_type: instance_type.to_owned(),
+        zone: "us-east-1a".to_owned(),
+        reservation: Reservation { id: id.to_owned(), kind: ReservationKind::Default, instances },
+    };
+    let reservations = vec![reserved("m5.large", "cr-1", 2), reserved("m5.large", "cr-2", 0)];
+    let settings = NodeClassSettings { reservations, ..NodeClassSettings::default() };
+    let types = Catalog::embedded().instance_types("us-east-1", &settings).unwrap();
+    let found = types.iter().flat_map(|one| one.offerings.iter().map(move |offering| (&one.name, offering)));
+    let found: Vec<_> = found
+        .filter(|(_, offering)| offering.capacity_type == CapacityType::Reserved)
+        .map(|(name, offering)| {
+            let reservation = offering.reservation.as_ref().unwrap();
+            (
+                name.as_str(),
+                offering.zone.as_str(),
+                reservation.id.as_str(),
+                offering.price,
+                offering.available,
+            )
+        })
+        .collect();
+    let price = Price::from_micros(1);
+    let expected =
+        [("m5.large", "us-east-1a", "cr-1", price, true), ("m5.large", "us-east-1a", "cr-2", price, false)];
+    assert_eq!(found, expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!                      with the pods that are there, that come and that go
 //!        │
 //!        ├──► launch      may this NodeClaim be made, and can each of its offerings hold its pods?
+//!        ├──► reservations  is reserved capacity promised once, and does whoever is promised it list nothing else?
 //!        ├──► placement   may this pod be placed, and here?
 //!        ├──► topology    do spread, affinity and anti-affinity hold once everybody is in place?
 //!        ├──► disruption  may this node be taken away, now?
@@ -23,6 +24,7 @@ mod drain;
 mod labels;
 mod launch;
 mod placement;
+mod reservations;
 mod topology;
 mod world;
 
@@ -70,6 +72,9 @@ pub enum Rule {
     Limits,
     /// A launch keeps as many distinct values as its NodePool asks for.
     MinValues,
+    /// Of no capacity reservation more instances are promised than it has, and a launch that is promised one lists
+    /// nothing else.
+    Reservation,
     /// A pod that is placed exists, needs a place and gets one only.
     Pod,
     /// A place that a pod is put in exists, stays, and can be judged.
@@ -127,6 +132,7 @@ impl fmt::Display for Rule {
             Self::Requests => "requests",
             Self::Limits => "limits",
             Self::MinValues => "minValues",
+            Self::Reservation => "capacity reservation",
             Self::Pod => "pod",
             Self::Place => "place",
             Self::Taints => "taints",
@@ -167,6 +173,7 @@ impl fmt::Display for Violation {
 pub fn check(snapshot: &Snapshot, plan: &Plan, now: Timestamp) -> Vec<Violation> {
     let world = World::new(snapshot, plan, now);
     let mut violations = launch::check(&world);
+    violations.extend(reservations::check(&world));
     violations.extend(placement::check(&world));
     violations.extend(topology::check(&world));
     violations.extend(disruption::check(&world));

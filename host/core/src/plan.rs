@@ -80,6 +80,8 @@ pub struct Launch {
     pub startup_taints: Vec<Taint>,
     /// What the instance must be like.
     pub requirements: Arc<Vec<Requirement>>,
+    /// Whether the NodePool's minimum of distinct values had to be lowered for it.
+    pub min_values_relaxed: bool,
     /// What EC2 may choose from, cheapest first. Every one of them can hold the pods. Never empty.
     pub offerings: Arc<Vec<LaunchOffering>>,
     /// What the pods and the DaemonSet pods on the node will ask for.
@@ -112,6 +114,9 @@ pub struct LaunchOffering {
     pub zone: String,
     /// How it is bought.
     pub capacity_type: CapacityType,
+    /// The capacity reservation that it is bought from, by id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
     /// What it costs.
     pub price: Price,
 }

@@ -23,6 +23,7 @@ mod order;
 mod places;
 pub mod problem;
 pub(crate) mod requirements;
+pub(crate) mod reservations;
 pub(crate) mod schedule;
 pub(crate) mod selector;
 pub(crate) mod template;
@@ -41,12 +42,14 @@ use crate::model::time::Timestamp;
 use crate::names::ClaimNames;
 use crate::pdb::is_blocked_always;
 use crate::plan::{Action, Nomination, Plan, Report};
+use crate::provision::explain::{Decided, Explainer, Reasons};
 use crate::provision::problem::{Cache, Problem};
 use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
 use crate::why::Unplaced;
+use crate::why::change::Remedy;
 
 /// How often the pods that found no place are tried again, because others that they want to be near to, or the
 /// room that was given back under a limit, have come since. A chain of affinities longer than this waits for the
@@ -320,7 +323,7 @@ impl Schedule<'_, '_> {
             return false;
         }
         let universe = &universes[template.universe];
-        let listing = listings.of(draft.template, template, &draft.shape, universe);
+        let listing = listings.of(draft.template, template, &draft.listed(universe), universe);
         if listing.charged == draft.charged {
             return false;
         }
@@ -335,7 +338,8 @@ impl Schedule<'_, '_> {
         let Problem { templates, universes, listings, .. } = &mut *self.problem;
         let prices = self.drafts.iter().map(|draft| {
             let template = &templates[draft.template];
-            listings.of(draft.template, template, &draft.shape, &universes[template.universe]).price
+            let universe = &universes[template.universe];
+            listings.of(draft.template, template, &draft.listed(universe), universe).price
         });
         prices.sum()
     }
@@ -343,11 +347,11 @@ impl Schedule<'_, '_> {
 
 fn finish(
     snapshot: &Snapshot,
-    schedule: Schedule<'_, '_>,
+    mut schedule: Schedule<'_, '_>,
     (work, waiting, placed): (&Work<'_>, &[Waiting<'_>], Placed),
     (now, seed): (Timestamp, u64),
 ) -> Plan {
-    let Schedule { problem, drafts, .. } = schedule;
+    let Schedule { problem, drafts, .. } = &mut schedule;
     let existing = problem.existing.len();
     let mut pods_of: Vec<Vec<String>> = vec![Vec::new(); drafts.len()];
     let mut nominations = Vec::new();
@@ -373,17 +377,20 @@ fn finish(
     }
     actions.extend(nominations);
     let mut unplaced = impossible(snapshot, work);
+    let decided = Decided { snapshot, work, waiting, placed: &placed };
+    let mut explainer = Explainer::new(decided, &mut schedule);
     for (waiting, places) in waiting.iter().zip(&placed.0) {
         let left = &waiting.pods[places.len()..];
         if left.is_empty() {
             continue;
         }
-        let node_pools = problem.explain(problem.required(waiting.demand), existing + drafts.len());
+        let Reasons { node_pools, itself, remedy } = explainer.explain(waiting.demand);
         unplaced.extend(left.iter().map(|uid| Unplaced {
             name: name_of(snapshot, uid),
             pod: (*uid).to_owned(),
             node_pools: node_pools.clone(),
-            itself: None,
+            itself: itself.clone(),
+            remedy: remedy.clone(),
         }));
     }
     unplaced.sort_by(|left, right| (&left.name, &left.pod).cmp(&(&right.name, &right.pod)));
@@ -395,7 +402,13 @@ fn impossible(snapshot: &Snapshot, work: &Work<'_>) -> Vec<Unplaced> {
         let group = snapshot.group_of(uid)?;
         let itself = Some(snapshot.group(group).impossible.as_ref()?.why());
         let name = name_of(snapshot, uid);
-        Some(Unplaced { pod: (*uid).to_owned(), name, node_pools: Vec::new(), itself })
+        Some(Unplaced {
+            pod: (*uid).to_owned(),
+            name,
+            node_pools: Vec::new(),
+            itself,
+            remedy: Remedy::NotTried,
+        })
     });
     unplaced.collect()
 }

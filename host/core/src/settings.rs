@@ -5,8 +5,12 @@
 
 use crate::model::pod::TopologySpread;
 
+/// The most places that a decision looks at. A look takes between a few nanoseconds and some microseconds, so that this
+/// is the better part of a minute at worst.
+const LOOKS: u64 = 50_000_000;
+
 /// What decisions depend on besides what is known about the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Whether nodes are launched for the sake of preferences.
     pub preferences: PreferencePolicy,
@@ -15,6 +19,20 @@ pub struct Settings {
     /// How pods are spread that say nothing about it and that a Service or their workload selects (kube-scheduler:
     /// `podTopologySpread.defaultConstraints`). Their selectors are deduced for each pod; what is said here is ignored.
     pub default_spread: Vec<TopologySpread>,
+    /// How many places a decision may look at, all groups of waiting pods together. Steps rather than seconds, so that
+    /// the same snapshot gives the same plan on every machine.
+    pub looks: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            preferences: PreferencePolicy::default(),
+            min_values: MinValuesPolicy::default(),
+            default_spread: Vec::new(),
+            looks: LOOKS,
+        }
+    }
 }
 
 /// Whether nodes are launched for the sake of preferences (Karpenter: `preference-policy`).

@@ -357,6 +357,7 @@ pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
         node_class: launch.node_class.clone(),
         labels: launch.labels.clone(),
         requirements: launch.requirements.to_vec(),
+        min_values_relaxed: launch.min_values_relaxed,
         taints: launch.taints.clone(),
         startup_taints: launch.startup_taints.clone(),
         requests: launch.requests.clone(),

@@ -3,12 +3,19 @@
 //! The core has no errors, only reasons. Each says what was found and what would have been needed, and prints
 //! as one line that an operator can act on.
 
+pub(crate) mod amount;
+pub mod change;
+pub mod lost;
+
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::model::node_pool::NODES;
 use crate::model::requirement::{Requirement, Taint};
+use crate::why::amount::shown;
+use crate::why::change::Remedy;
+use crate::why::lost::Lost;
 
 /// A pod without a place, with the reason of each NodePool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +29,8 @@ pub struct Unplaced {
     pub node_pools: Vec<NodePoolWhy>,
     /// What is wrong with the pod itself, whatever the NodePools are.
     pub itself: Option<Why>,
+    /// What would have to be changed for it to have a place.
+    pub remedy: Remedy,
 }
 
 /// Why one NodePool will not do.
@@ -75,12 +84,15 @@ pub enum Why {
     /// No instance type is left.
     #[serde(rename_all = "camelCase")]
     InstanceTypes {
-        /// How many the NodePool could launch.
+        /// How many the NodePool could launch, were it not for this pod and for what EC2 has refused of late.
         considered: u32,
-        /// How many of them lack each thing; one type may lack several.
-        lacking: Vec<Lacking>,
+        /// How many of them each rule excludes, in the order in which the rules are asked. A type is counted at the
+        /// first rule that excludes it, and so these add up to all of them, but for resources and room for pods, of
+        /// which a type may lack several.
+        lost: Vec<Lost>,
     },
     /// The NodePool has reached a limit.
+    #[serde(rename_all = "camelCase")]
     Limit {
         /// The resource that is limited.
         resource: String,
@@ -90,6 +102,10 @@ pub enum Why {
         used: u64,
         /// How much the smallest node would add that would do.
         needed: u64,
+        /// How many instance types would do without limits.
+        instance_types: u32,
+        /// How many of them are too large for what is left of this one.
+        too_large: u32,
     },
     /// A topology spread or pod (anti-)affinity leaves no place.
     Topology {
@@ -110,6 +126,14 @@ pub enum Why {
     },
     /// The pod's host ports are taken by DaemonSets.
     HostPort,
+    /// The pod waits for capacity reservations that other new nodes hold until it is known which of them they need.
+    Reserved,
+    /// The decision looked at as many places as it may before it was done with pods like this one: whether there is a
+    /// place for them is not known.
+    Looks {
+        /// How many places a decision may look at.
+        looks: u64,
+    },
     /// The number of distinct values that the NodePool asks for cannot be kept.
     #[serde(rename_all = "camelCase")]
     MinValues {
@@ -120,16 +144,6 @@ pub enum Why {
         /// How many would remain.
         left: u32,
     },
-}
-
-/// How many instance types lack something that a pod needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Lacking {
-    /// What they lack: a resource's name, `requirements`, or `offering`.
-    pub what: String,
-    /// How many lack it.
-    pub instance_types: u32,
 }
 
 /// A rule on where pods are relative to one another.
@@ -198,33 +212,38 @@ impl fmt::Display for Why {
             Self::Label { key, wanted, offered } => {
                 write!(f, "the pod wants {key} {wanted}, the NodePool offers {offered}")
             }
-            Self::InstanceTypes { considered, lacking } => {
+            Self::InstanceTypes { considered, lost } => {
                 write!(f, "none of {considered} instance types will do")?;
                 let mut separator = ": ";
-                for Lacking { what, instance_types } in lacking {
-                    write!(f, "{separator}{instance_types} lack {what}")?;
+                for lost in lost {
+                    write!(f, "{separator}{lost}")?;
                     separator = ", ";
                 }
-                Ok(())
+                let counted: u64 = lost.iter().map(|lost| u64::from(lost.instance_types)).sum();
+                f.write_str(if counted > u64::from(*considered) { " (a type may lack several)" } else { "" })
             }
             Self::Limit { resource, limit, used, .. } if resource == NODES => {
                 write!(f, "the NodePool's limit of {limit} nodes is reached ({used} in use or planned)")
             }
-            Self::Limit { resource, limit, used, needed } => {
+            Self::Limit { resource, limit, used, needed, instance_types, too_large } => {
                 let [limit, used, needed] = [limit, used, needed].map(|amount| shown(resource, *amount));
                 write!(f, "the NodePool's limit of {limit} {resource} has no room for one more node ")?;
-                write!(f, "({used} in use or planned, the smallest that would do adds {needed})")
+                write!(f, "({used} in use or planned, the smallest that would do adds {needed}; ")?;
+                write!(f, "too large for what is left: {too_large} of {instance_types} types)")
             }
             Self::Topology { rule, key } => {
-                let rule = match rule {
-                    TopologyRule::Spread => "topology spread",
-                    TopologyRule::Affinity => "pod affinity",
-                    TopologyRule::AntiAffinity => "pod anti-affinity",
-                };
                 write!(f, "{rule} over {key} leaves no domain")
             }
             Self::Volume { message } | Self::Selector { message } => f.write_str(message),
             Self::HostPort => f.write_str("a DaemonSet takes the pod's host port on every such node"),
+            Self::Reserved => f.write_str(
+                "the pod waits for a capacity reservation: other new nodes hold what is left until they are launched",
+            ),
+            Self::Looks { looks } => write!(
+                f,
+                "the decision had looked at its {looks} places before it was done with pods like this one; \
+                 the next one goes on"
+            ),
             Self::MinValues { key, wanted, left } => {
                 write!(f, "the NodePool wants at least {wanted} values of {key}, {left} would be left")
             }
@@ -232,20 +251,13 @@ impl fmt::Display for Why {
     }
 }
 
-/// An amount in the unit that people use for the resource.
-fn shown(resource: &str, amount: u64) -> String {
-    const GIB: u64 = 1 << 30;
-    match resource {
-        "cpu" if amount.is_multiple_of(1_000) => format!("{}", amount / 1_000),
-        "cpu" => format!("{amount}m"),
-        "memory" | "ephemeral-storage" if amount.is_multiple_of(GIB) => format!("{}Gi", amount / GIB),
-        "memory" | "ephemeral-storage" if amount > GIB => {
-            // Tenths, rounded down: what is nearly a limit must not look as if it were one.
-            let tenths = u128::from(amount) * 10 / u128::from(GIB);
-            format!("{}.{}Gi", tenths / 10, tenths % 10)
-        }
-        "memory" | "ephemeral-storage" => format!("{}Mi", amount >> 20),
-        _ => amount.to_string(),
+impl fmt::Display for TopologyRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Spread => "topology spread",
+            Self::Affinity => "pod affinity",
+            Self::AntiAffinity => "pod anti-affinity",
+        })
     }
 }
 
@@ -290,20 +302,33 @@ impl fmt::Display for Blocker {
 
 #[cfg(test)]
 mod tests {
-    use super::{Lacking, NodePoolWhy, Unplaced, Why};
+    use super::change::Remedy;
+    use super::lost::{Lost, LostTo};
+    use super::{NodePoolWhy, Unplaced, Why};
 
     #[test]
     fn an_unplaced_pod_prints_every_node_pool_with_its_reason() {
-        let limit = Why::Limit { resource: "cpu".into(), limit: 8_000, used: 7_500, needed: 2_000 };
-        let lacking = vec![Lacking { what: "memory".into(), instance_types: 3 }];
-        let pools = [("a", limit), ("b", Why::InstanceTypes { considered: 3, lacking })];
-        let node_pools = pools.map(|(name, why)| NodePoolWhy { node_pool: name.into(), why }).to_vec();
-        let unplaced = Unplaced { pod: "1".into(), name: "shop/web".into(), node_pools, itself: None };
+        let (instance_types, too_large) = (9, 7);
+        let limit = Why::Limit {
+            resource: "cpu".into(),
+            limit: 8_000,
+            used: 7_500,
+            needed: 2_000,
+            instance_types,
+            too_large,
+        };
+        let to = LostTo::Resource { resource: "memory".into(), wanted: 8 << 30, largest: 4 << 30 };
+        let types = Why::InstanceTypes { considered: 3, lost: vec![Lost { instance_types: 3, to }] };
+        let node_pools = [("a", limit), ("b", types)];
+        let node_pools = node_pools.map(|(name, why)| NodePoolWhy { node_pool: name.into(), why }).to_vec();
+        let (pod, name, remedy) = ("1".into(), "shop/web".into(), Remedy::NoSingleChange);
+        let unplaced = Unplaced { pod, name, node_pools, itself: None, remedy };
         assert_eq!(
             unplaced.to_string(),
             "shop/web: a: the NodePool's limit of 8 cpu has no room for one more node \
-             (7500m in use or planned, the smallest that would do adds 2); \
-             b: none of 3 instance types will do: 3 lack memory"
+             (7500m in use or planned, the smallest that would do adds 2; \
+             too large for what is left: 7 of 9 types); \
+             b: none of 3 instance types will do: 3 have less memory than the 8Gi asked for (the largest 4Gi)"
         );
     }
 }

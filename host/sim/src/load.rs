@@ -31,6 +31,8 @@ pub(crate) struct Place {
     pub(crate) region: String,
     /// The zones that there are; `None` for all of the region.
     pub(crate) zones: Option<Vec<String>>,
+    /// How many instances each capacity reservation has, by id.
+    pub(crate) reserved: BTreeMap<String, u32>,
     /// How long a Job's pod runs that does not say.
     pub(crate) job_run: Duration,
     /// What objects without a time of creation are given.
@@ -169,7 +171,7 @@ impl<'a> Reader<'a> {
         let quote = match instance.capacity_type {
             CapacityType::Spot => catalog.spot_price(region, kind, zone),
             CapacityType::OnDemand => catalog.on_demand_price(region, kind, zone),
-            CapacityType::Reserved => None,
+            CapacityType::Reserved => catalog.reserved_price(region, kind, zone),
         };
         instance.price = quote.map_or(Price::ZERO, |quote| quote.price);
     }

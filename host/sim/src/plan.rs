@@ -17,8 +17,8 @@ use whittle_core::why::Unplaced;
 
 use crate::input::WorkloadKind;
 use crate::problems::Problems;
-use crate::record::text::head;
 use crate::record::text::table::{Align, table};
+use crate::record::text::{head, remedy};
 use crate::run::{Input, Options, read, read_files, settings, setup};
 use crate::scenario::compile::Course;
 use crate::words::counted;
@@ -180,7 +180,7 @@ pub fn text(report: &PlanReport) -> String {
     let columns = ["LAUNCH", "NODEPOOL", "CHEAPEST", "ZONE", "BOUGHT", "PRICE/H", "TYPES", "PODS"];
     let mut rows = vec![columns.map(str::to_owned).to_vec()];
     for launch in &report.launches {
-        let LaunchOffering { instance_type, zone, capacity_type, price } = &launch.cheapest;
+        let LaunchOffering { instance_type, zone, capacity_type, price, .. } = &launch.cheapest;
         let capacity_type: CapacityType = *capacity_type;
         rows.push(vec![
             launch.claim.clone(),
@@ -215,6 +215,7 @@ pub fn text(report: &PlanReport) -> String {
             text.push_str("\nPods without a place\n");
         }
         let _ = writeln!(text, "  {unplaced}");
+        text.push_str(&remedy(unplaced));
     }
     for violation in &report.violations {
         let _ = writeln!(text, "\nThe plan breaks a rule: {violation}");

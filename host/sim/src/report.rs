@@ -73,6 +73,8 @@ struct Words<'a> {
     kinds: Vec<KindWord>,
     /// The reasons of each entry of [`Record::unplaced`], in its order.
     unplaced: Vec<Vec<WhyWords<'a>>>,
+    /// What would give the pods of each entry a place, in its order; empty where that was not looked for.
+    remedies: Vec<String>,
     /// What keeps each node of [`Record::blocked`], in its order.
     blocked: Vec<String>,
     /// Each entry of [`Record::violations`], in its order.
@@ -101,6 +103,7 @@ fn words(record: &Record, left_out: Vec<LeftOut>, pods_left_out: PodsLeftOut) ->
         seed: record.settings.seed.to_string(),
         kinds: kinds.into_iter().map(|kind| KindWord { kind, word: kind.word() }).collect(),
         unplaced: record.unplaced.iter().map(|one| whys(&one.example)).collect(),
+        remedies: record.unplaced.iter().map(|one| one.example.remedy.to_string()).collect(),
         blocked: record.blocked.iter().map(|one| one.why.to_string()).collect(),
         violations: record.violations.iter().map(|one| one.violation.to_string()).collect(),
         left_out,

@@ -22,6 +22,7 @@ use crate::record::recorder::Recorder;
 use crate::record::{Record, RecordSettings};
 use crate::scenario::compile::{self, Course};
 use crate::scenario::events;
+use crate::scenario::reservations;
 use crate::script::Step;
 use crate::world::ports::Ports;
 use crate::world::{Setup, World};
@@ -124,6 +125,10 @@ fn understood(
     course.seed = options.seed.unwrap_or(course.seed);
     let objects = load::objects(&found.manifests, &course.place, &mut problems);
     let steps = events::steps(&course, &objects, &found, &mut problems);
+    let in_doubt = course.doubts.region || problems.iter().any(|one| one.source.kind == "EC2NodeClass");
+    if !in_doubt {
+        problems.extend(reservations::judge(&course, &objects, steps.iter().map(|(_, step)| step)));
+    }
     if !problems.is_empty() {
         return Err(Problems(problems));
     }

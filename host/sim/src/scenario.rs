@@ -6,6 +6,7 @@
 pub mod clock;
 pub(crate) mod compile;
 pub(crate) mod events;
+pub(crate) mod reservations;
 mod shape;
 
 use schemars::JsonSchema;
@@ -68,6 +69,10 @@ pub struct ScenarioSpec {
     pub default_spread: Vec<DefaultSpreadSpec>,
     /// Whether EC2 takes spot instances back by chance, at the rates of the catalogue. `false` unless set.
     pub reclaims: Option<bool>,
+    /// How many instances the capacity reservations have that EC2NodeClasses list in their status. One that is not
+    /// mentioned has none.
+    #[serde(default)]
+    pub capacity_reservations: Vec<CapacityReservationSpec>,
     /// A file with prices of your own, beside the scenario.
     pub prices: Option<String>,
     /// The least time between two samples of the curves in the record: `1m`. Unless set, a 1440th of the duration,
@@ -88,6 +93,16 @@ pub struct DefaultSpreadSpec {
     pub topology_key: String,
     /// `DoNotSchedule` or `ScheduleAnyway`.
     pub when_unsatisfiable: String,
+}
+
+/// A capacity reservation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CapacityReservationSpec {
+    /// Its id, as in `status.capacityReservations` of an EC2NodeClass.
+    pub id: String,
+    /// How many instances it has for this cluster, those of them included that run from the start.
+    pub instances: u32,
 }
 
 /// How long things take.

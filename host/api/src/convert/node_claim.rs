@@ -47,6 +47,7 @@ pub fn node_claim(claim: &NodeClaim) -> Result<core::NodeClaim, Vec<Defect>> {
             .iter()
             .map(|one| requirement(&one.key, one.operator, &one.values, one.min_values))
             .collect(),
+        min_values_relaxed: is_true(metadata, labels::MIN_VALUES_RELAXED),
         taints: spec.taints.iter().map(taint).collect(),
         startup_taints: spec.startup_taints.iter().map(taint).collect(),
         requests: resources(requests, &resources_at.key("requests"), &mut defects),
@@ -66,6 +67,12 @@ pub fn node_claim(claim: &NodeClaim) -> Result<core::NodeClaim, Vec<Defect>> {
         do_not_disrupt: super::node::asks_to_be_left_alone(metadata.annotations.as_ref()),
     };
     if defects.is_empty() { Ok(converted) } else { Err(defects) }
+}
+
+/// Whether an annotation says `true`.
+fn is_true(metadata: &ObjectMeta, annotation: &str) -> bool {
+    let annotations = metadata.annotations.as_ref();
+    annotations.and_then(|annotations| annotations.get(annotation)).is_some_and(|value| value == "true")
 }
 
 fn instance(
@@ -88,6 +95,7 @@ fn instance(
             .get(labels::CAPACITY_TYPE)
             .and_then(|label| CapacityType::from_label(label))
             .unwrap_or(CapacityType::OnDemand),
+        reservation: labels.get(labels::RESERVATION_ID).cloned(),
         price: Price::ZERO,
         capacity: resources(status.capacity.as_ref(), &at.key("capacity"), defects),
         allocatable: resources(status.allocatable.as_ref(), &at.key("allocatable"), defects),
@@ -103,13 +111,15 @@ fn instance(
 pub fn node_claim_from(claim: &core::NodeClaim) -> NodeClaim {
     let mut labels = claim.labels.clone();
     labels.insert(labels::NODE_POOL.to_owned(), claim.node_pool.clone());
-    let annotations = claim
-        .do_not_disrupt
-        .then(|| BTreeMap::from([(labels::DO_NOT_DISRUPT.to_owned(), "true".to_owned())]));
+    let relaxed = claim.min_values_relaxed.to_string();
+    let mut annotations = BTreeMap::from([(labels::MIN_VALUES_RELAXED.to_owned(), relaxed)]);
+    if claim.do_not_disrupt {
+        annotations.insert(labels::DO_NOT_DISRUPT.to_owned(), "true".to_owned());
+    }
     let metadata = ObjectMeta {
         name: Some(claim.name.clone()),
         labels: Some(labels),
-        annotations,
+        annotations: Some(annotations),
         creation_timestamp: Some(conditions::time(claim.created)),
         deletion_timestamp: claim.deleting.map(conditions::time),
         ..ObjectMeta::default()

@@ -4,8 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use whittle_core::model::instance_type::ReservationKind;
+
 use crate::node_class::hardware::{InstanceStorePolicy, NetworkInterface, Switch};
 use crate::node_class::selectors::SubnetSelectorTerm;
+use crate::node_class::status::{CapacityReservation, ReservationState, ReservationType};
 use crate::node_class::{AmiFamily, Ec2NodeClass, Ec2NodeClassSpec};
 use crate::problem::{At, Defect};
 use crate::quantity;
@@ -43,6 +46,8 @@ pub struct NodeClassSettings {
     pub ip_prefix_count: Option<u64>,
     /// The zones of the subnets that were found, name and id; empty when nothing was found yet.
     pub zones: Vec<Zone>,
+    /// The capacity reservations that were found and do not end soon. How many instances each has is not known here.
+    pub reservations: Vec<Reservation>,
     /// The network interfaces that are asked for; empty for what the type has.
     pub network_interfaces: Vec<NetworkInterface>,
     /// Whether virtual machines must be able to run in the instance.
@@ -60,6 +65,19 @@ pub struct Zone {
     pub name: String,
     /// Its account-independent id.
     pub id: Option<String>,
+}
+
+/// A capacity reservation that the class may use.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reservation {
+    /// Its id.
+    pub id: String,
+    /// The instance type that it holds.
+    pub instance_type: String,
+    /// The name of the zone that it is in.
+    pub zone: String,
+    /// How it was bought.
+    pub kind: ReservationKind,
 }
 
 /// When the kubelet evicts.
@@ -103,6 +121,7 @@ pub fn node_class_settings(class: &Ec2NodeClass) -> Result<NodeClassSettings, Ve
         instance_store_raid0: spec.instance_store_policy == Some(InstanceStorePolicy::RAID0),
         ip_prefix_count: positive(spec.ip_prefix_count),
         zones: zones(&status.subnets),
+        reservations: reservations(&status.capacity_reservations),
         network_interfaces: spec.network_interfaces.clone(),
         nested_virtualization: spec.cpu_options.as_ref().and_then(|options| options.nested_virtualization)
             == Some(Switch::Enabled),
@@ -131,6 +150,27 @@ fn zones(subnets: &[crate::node_class::status::Subnet]) -> Vec<Zone> {
     zones.sort();
     zones.dedup();
     zones
+}
+
+/// Those that are about to end take no new instances (Karpenter: capacity blocks expire 40 minutes before their end).
+fn reservations(found: &[CapacityReservation]) -> Vec<Reservation> {
+    let lasting = found.iter().filter(|one| match one.state {
+        ReservationState::Active => true,
+        ReservationState::Expiring => false,
+    });
+    let mut reservations: Vec<_> = lasting
+        .map(|one| Reservation {
+            id: one.id.clone(),
+            instance_type: one.instance_type.clone(),
+            zone: one.availability_zone.clone(),
+            kind: match one.reservation_type {
+                ReservationType::Default => ReservationKind::Default,
+                ReservationType::CapacityBlock => ReservationKind::CapacityBlock,
+            },
+        })
+        .collect();
+    reservations.sort();
+    reservations
 }
 
 fn amounts(

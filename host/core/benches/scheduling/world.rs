@@ -161,6 +161,7 @@ pub(crate) fn fake_type(at: u64) -> InstanceType {
         price: Price::from_micros(cpus * 100_000 + memory_bytes / 10_000),
         estimated: false,
         available: true,
+        reservation: None,
     };
     let (spot, on_demand) = (CapacityType::Spot, CapacityType::OnDemand);
     let offerings = [(spot, "1"), (spot, "2"), (on_demand, "1"), (on_demand, "2"), (on_demand, "3")];

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::model::instance_type::{CapacityType, InstanceType, Offering};
+use crate::model::instance_type::{InstanceType, Offering};
 use crate::model::labels::{
-    CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODE_CLASS, NODE_POOL, ZONE, ZONE_ID, normalized,
+    CAPACITY_TYPE, HOSTNAME, INSTANCE_TYPE, NODE_CLASS, NODE_POOL, RESERVATION_ID, RESERVATION_TYPE, ZONE,
+    ZONE_ID, normalized,
 };
+use crate::model::node::Instance;
 use crate::model::pod::LabelSelector;
 use crate::model::requirement::{Operator, Requirement};
 use crate::model::resources::Resources;
@@ -90,6 +92,13 @@ impl<'a> Shape<'a> {
                 ZONE => return Values::One(&offering.zone),
                 ZONE_ID => return Values::One(&offering.zone_id),
                 CAPACITY_TYPE => return Values::One(offering.capacity_type.label()),
+                RESERVATION_ID | RESERVATION_TYPE => {
+                    return match &offering.reservation {
+                        None => Values::Absent,
+                        Some(one) if key == RESERVATION_ID => Values::One(&one.id),
+                        Some(one) => Values::One(one.kind.label()),
+                    };
+                }
                 INSTANCE_TYPE => return Values::One(&instance_type.name),
                 _ => {}
             }
@@ -168,7 +177,8 @@ impl<'a> Shape<'a> {
         (key, value): (&str, &str),
     ) -> bool {
         let may_hold = |one: &Requirement| match one.key.as_str() {
-            HOSTNAME => true,
+            // A node that is not there yet has no name that anybody could ask for.
+            HOSTNAME => Condition::new(one).accepts(None),
             other if normalized(other) == key => Condition::new(one).accepts(Some(value)),
             _ => Condition::new(one).may_hold(self),
         };
@@ -252,10 +262,9 @@ pub(super) fn selects(selector: Option<&LabelSelector>, labels: &BTreeMap<String
 /// The labels that an instance adds to its node, as far as they are decided.
 pub(super) fn of_instance(
     instance_type: Option<&InstanceType>,
-    name: &str,
-    zone: &str,
-    capacity_type: CapacityType,
+    instance: &Instance,
 ) -> BTreeMap<String, String> {
+    let Instance { instance_type: name, zone, capacity_type, reservation, .. } = instance;
     let described = instance_type.into_iter().flat_map(|instance_type| &instance_type.labels);
     let decided = described.filter_map(|(key, values)| match values.as_slice() {
         [value] => Some((key.clone(), value.clone())),
@@ -263,10 +272,16 @@ pub(super) fn of_instance(
     });
     let mut labels: BTreeMap<String, String> = decided.collect();
     let offerings = instance_type.into_iter().flat_map(|instance_type| &instance_type.offerings);
-    let zone_id = offerings.filter(|offering| offering.zone == zone).map(|offering| &offering.zone_id).next();
+    let reservations = offerings.clone().filter_map(|offering| offering.reservation.as_ref());
+    for one in reservations.filter(|one| Some(&one.id) == reservation.as_ref()) {
+        labels.insert(RESERVATION_TYPE.to_owned(), one.kind.label().to_owned());
+    }
+    labels.extend(reservation.as_ref().map(|id| (RESERVATION_ID.to_owned(), id.clone())));
+    let zone_id =
+        offerings.filter(|offering| offering.zone == *zone).map(|offering| &offering.zone_id).next();
     labels.extend(zone_id.map(|zone_id| (ZONE_ID.to_owned(), zone_id.clone())));
-    labels.insert(INSTANCE_TYPE.to_owned(), name.to_owned());
-    labels.insert(ZONE.to_owned(), zone.to_owned());
+    labels.insert(INSTANCE_TYPE.to_owned(), name.clone());
+    labels.insert(ZONE.to_owned(), zone.clone());
     labels.insert(CAPACITY_TYPE.to_owned(), capacity_type.label().to_owned());
     labels
 }

@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::labels::{Condition, Shape};
 use crate::check::placement::{requests_of, runs_on};
-use crate::check::world::{Place, World, labels_of_pool, launches};
+use crate::check::world::{Place, World, is_same, labels_of_pool, launches};
 use crate::check::{Rule, Violation, broken};
 use crate::model::instance_type::InstanceType;
 use crate::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, NODE_CLASS, ZONE, ZONE_ID, normalized};
 use crate::model::node_pool::{NODES, NodePool};
-use crate::model::requirement::Requirement;
+use crate::model::requirement::{Requirement, untolerated};
 use crate::model::resources::Resources;
 use crate::plan::{Launch, LaunchOffering};
+use crate::settings::MinValuesPolicy;
 
 /// What can be said of a launch before its pods are looked at. Many launches of a plan share it, and each may list
 /// hundreds of offerings.
@@ -44,7 +45,7 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
         let Kind { violations: shared, types, .. } = &kinds[ord];
         let of_this = |one: &Violation| Violation { subject: launch.claim.clone(), ..one.clone() };
         violations.extend(shared.iter().map(of_this));
-        violations.extend(room(launch, place, types));
+        violations.extend(room(world, launch, place, types));
     }
     violations.extend(limits(world));
     violations
@@ -58,6 +59,7 @@ fn are_alike(one: &Launch, other: &Launch) -> bool {
         && same_taints
         && one.labels == other.labels
         && one.requirements == other.requirements
+        && one.min_values_relaxed == other.min_values_relaxed
         && one.offerings == other.offerings
 }
 
@@ -118,9 +120,7 @@ fn offerings(world: &World<'_>, launch: &Launch) -> Vec<Violation> {
     for listed in launch.offerings.iter() {
         let instance_type = types.and_then(|types| types.get(listed.instance_type.as_str()));
         let found = instance_type.and_then(|instance_type| {
-            let mut all = instance_type.offerings.iter();
-            let same = all.find(|one| one.zone == listed.zone && one.capacity_type == listed.capacity_type);
-            Some((*instance_type, same?))
+            Some((*instance_type, instance_type.offerings.iter().find(|one| is_same(one, listed))?))
         });
         let Some((instance_type, offering)) = found else {
             violations.push(violation(named(listed), "an offering of the EC2NodeClass"));
@@ -233,8 +233,22 @@ fn types_of<'a>(world: &World<'a>, launch: &'a Launch) -> BTreeMap<&'a str, &'a 
 fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violation> {
     let types = types_of(world, launch);
     let mut violations = Vec::new();
+    let may_lower =
+        world.snapshot.settings.min_values == MinValuesPolicy::BestEffort && launch.min_values_relaxed;
+    let mut is_lowered = false;
     for requirement in &pool.requirements {
-        let Some(least) = requirement.min_values else { continue };
+        let Some(wanted) = requirement.min_values else { continue };
+        let least = stated_min_values(launch, &requirement.key).map_or(wanted, |stated| wanted.min(stated));
+        is_lowered |= least < wanted;
+        if least < wanted && !may_lower {
+            let found = format!("a minimum of {least} values of {}", requirement.key);
+            violations.push(broken(
+                Rule::MinValues,
+                &launch.claim,
+                found,
+                &format!("the NodePool's {wanted}"),
+            ));
+        }
         let mut values: BTreeSet<&str> = BTreeSet::new();
         for instance_type in types.values() {
             match normalized(&requirement.key) {
@@ -252,14 +266,30 @@ fn min_values(world: &World<'_>, launch: &Launch, pool: &NodePool) -> Vec<Violat
             violations.push(broken(Rule::MinValues, &launch.claim, found, &format!("at least {least}")));
         }
     }
+    if launch.min_values_relaxed && !is_lowered {
+        let found = "minimum values that are said to be lowered and are not";
+        violations.push(broken(Rule::MinValues, &launch.claim, found, "the truth"));
+    }
     violations
 }
 
-/// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. When
-/// the DaemonSet pods differ from offering to offering, any sum between the smallest and the largest will do.
-fn room(launch: &Launch, place: &Place<'_>, types: &[(&InstanceType, Resources)]) -> Vec<Violation> {
+/// The largest minimum of distinct values of a label that a launch states.
+fn stated_min_values(launch: &Launch, key: &str) -> Option<u32> {
+    let stated = launch.requirements.iter().filter(|stated| normalized(&stated.key) == normalized(key));
+    stated.filter_map(|stated| stated.min_values).max()
+}
+
+/// Every offering holds the pods and the DaemonSet pods that would run there, and the launch states that sum. Any sum
+/// will do between the smallest over the offerings and that with all DaemonSet pods that tolerate the node: which of
+/// them come is known in the end by the one offering that is bought.
+fn room(
+    world: &World<'_>,
+    launch: &Launch,
+    place: &Place<'_>,
+    types: &[(&InstanceType, Resources)],
+) -> Vec<Violation> {
     let pods = requests_of(&place.coming);
-    let mut sums: Option<(Resources, Resources)> = None;
+    let mut least: Option<Resources> = None;
     let mut violations = Vec::new();
     for (instance_type, daemons) in types {
         let total = pods.plus(daemons);
@@ -269,12 +299,12 @@ fn room(launch: &Launch, place: &Place<'_>, types: &[(&InstanceType, Resources)]
             let expected = format!("at most {}", allocatable.get(resource));
             violations.push(broken(Rule::Room, &launch.claim, found, &expected));
         }
-        sums = Some(match sums {
-            None => (total.clone(), total),
-            Some((least, most)) => (smaller(&least, &total), Resources::max(&most, &total)),
-        });
+        least = Some(least.map_or_else(|| total.clone(), |least| smaller(&least, &total)));
     }
-    if let Some((least, most)) = sums
+    let sets = world.snapshot.daemon_sets.values();
+    let tolerant = sets.filter(|set| untolerated(&place.taints, &set.spec.tolerations).is_none());
+    let most = tolerant.fold(pods, |sum, set| sum.plus(&set.spec.requests));
+    if let Some(least) = least
         && !(least.fits_in(&launch.requests) && launch.requests.fits_in(&most))
     {
         let found = format!("{:?}", launch.requests);

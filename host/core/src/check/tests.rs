@@ -5,5 +5,6 @@ mod disruption;
 mod drain;
 mod launch;
 mod placement;
+mod reservations;
 mod size;
 mod topology;

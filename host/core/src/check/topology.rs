@@ -55,6 +55,8 @@ struct Count {
 struct Crowd<'w, 'a> {
     world: &'w World<'a>,
     groups: BTreeMap<GroupId, BTreeMap<&'a str, Count>>,
+    /// The groups whose pods have a label with a value.
+    by_label: BTreeMap<(&'w str, &'w str), Vec<GroupId>>,
     /// How many pods of a group roam.
     roaming: BTreeMap<GroupId, u64>,
     reach: RefCell<BTreeMap<GroupId, Rc<BTreeSet<&'a str>>>>,
@@ -107,8 +109,14 @@ impl<'w, 'a> Crowd<'w, 'a> {
             add(&there, Count { before, lingering, added: 0 });
             add(&place.coming, Count { added: 1, ..Count::default() });
         }
+        let mut by_label: BTreeMap<(&str, &str), Vec<GroupId>> = BTreeMap::new();
+        for group in groups.keys() {
+            for (key, value) in &world.snapshot.group(*group).spec.labels {
+                by_label.entry((key, value)).or_default().push(*group);
+            }
+        }
         let (reach, selected, domains) = (RefCell::default(), RefCell::default(), RefCell::default());
-        Self { world, groups, roaming, reach, selected, domains }
+        Self { world, groups, by_label, roaming, reach, selected, domains }
     }
 
     /// The pods of these groups that roam, and the places that would take them. Who of them finds room is not
@@ -146,7 +154,7 @@ impl<'w, 'a> Crowd<'w, 'a> {
         if let Some(known) = self.selected.borrow().get(selection) {
             return Rc::clone(known);
         }
-        let groups = self.groups.keys().copied().filter(|group| {
+        let groups = self.candidates(selection).into_iter().filter(|group| {
             let spec = self.spec(*group);
             let namespace = match &selection.namespaces {
                 Namespaces::All => true,
@@ -157,6 +165,21 @@ impl<'w, 'a> Crowd<'w, 'a> {
         let groups = Rc::new(groups.collect());
         self.selected.borrow_mut().insert(selection.clone(), Rc::clone(&groups));
         groups
+    }
+
+    /// The groups that a rule can be about: with a selector that names a label, those whose pods have it.
+    fn candidates(&self, selection: &Selection) -> Vec<GroupId> {
+        let requirements = selection.selector.iter().flat_map(|selector| &selector.requirements);
+        let named = requirements.into_iter().find_map(|requirement| match requirement.values.as_slice() {
+            [value] if requirement.operator == Operator::In => {
+                Some((requirement.key.as_str(), value.as_str()))
+            }
+            _ => None,
+        });
+        match named {
+            Some(label) => self.by_label.get(&label).cloned().unwrap_or_default(),
+            None => self.groups.keys().copied().collect(),
+        }
     }
 
     /// The domains of a label by place. A host is its own domain, whatever it will be called.

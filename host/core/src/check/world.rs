@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::check::labels::{Fixed, Shape, of_instance};
+use crate::check::reservations::spent;
 use crate::event::NoticeKind;
 use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
@@ -16,7 +17,7 @@ use crate::model::pod::Pod;
 use crate::model::requirement::{Requirement, Taint, TaintEffect};
 use crate::model::resources::Resources;
 use crate::model::time::Timestamp;
-use crate::plan::{Action, DeleteReason, Launch, Plan};
+use crate::plan::{Action, DeleteReason, Launch, LaunchOffering, Plan};
 use crate::state::Snapshot;
 
 /// The cluster as the plan would leave it.
@@ -34,6 +35,8 @@ pub(super) struct World<'a> {
     pub(super) instance_types: BTreeMap<&'a str, BTreeMap<&'a str, &'a InstanceType>>,
     /// The offerings that EC2 has refused of late: instance type, zone, capacity type.
     refused: BTreeSet<(&'a str, &'a str, CapacityType)>,
+    /// The capacity reservations of which nothing is left, by id.
+    spent: BTreeSet<&'a str>,
 }
 
 /// Somewhere a pod can be.
@@ -85,6 +88,7 @@ impl<'a> World<'a> {
             placements: placements(plan),
             instance_types: classes.collect(),
             refused: refused(snapshot, now),
+            spent: spent(snapshot, plan),
         };
         if concerns_places(plan) {
             world.add_places();
@@ -187,8 +191,7 @@ impl<'a> World<'a> {
         }
         // On its way: what the node does not say yet, the NodeClaim and the instance say.
         let instance_type = types.and_then(|types| types.get(instance.instance_type.as_str())).copied();
-        let mut labels =
-            of_instance(instance_type, &instance.instance_type, &instance.zone, instance.capacity_type);
+        let mut labels = of_instance(instance_type, instance);
         labels.extend(claim.labels.clone());
         labels.extend(node.into_iter().flat_map(|node| node.labels.clone()));
         let reported = node.map(|node| node.allocatable.clone()).unwrap_or_default();
@@ -202,8 +205,7 @@ impl<'a> World<'a> {
         let types = self.instance_types.get(launch.node_class.as_str());
         let bought = launch.offerings.iter().filter_map(|listed| {
             let instance_type = types?.get(listed.instance_type.as_str())?;
-            let same = |one: &&Offering| one.zone == listed.zone && one.capacity_type == listed.capacity_type;
-            Some((*instance_type, instance_type.offerings.iter().find(same)?))
+            Some((*instance_type, instance_type.offerings.iter().find(|one| is_same(one, listed))?))
         });
         bought.map(|bought| shape_of_offering(&labels, &launch.requirements, bought)).collect()
     }
@@ -235,10 +237,12 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether an offering is for sale: the catalogue says so, and EC2 has not refused it of late.
+    /// Whether an offering is for sale: the catalogue says so, EC2 has not refused it of late, and where it is reserved
+    /// something is left.
     pub(super) fn is_for_sale(&self, instance_type: &InstanceType, offering: &Offering) -> bool {
         let key = (instance_type.name.as_str(), offering.zone.as_str(), offering.capacity_type);
-        offering.available && !self.refused.contains(&key)
+        let is_left = offering.reservation.as_ref().is_none_or(|one| !self.spent.contains(one.id.as_str()));
+        offering.available && is_left && !self.refused.contains(&key)
     }
 
     /// Whether EC2 takes the instance back for certain.
@@ -322,6 +326,14 @@ fn going(plan: &Plan) -> BTreeMap<&str, &'static str> {
         }
     }
     going
+}
+
+/// Whether a launch lists this offering.
+pub(super) fn is_same(offering: &Offering, listed: &LaunchOffering) -> bool {
+    let reservation = offering.reservation.as_ref().map(|one| &one.id);
+    offering.zone == listed.zone
+        && offering.capacity_type == listed.capacity_type
+        && reservation == listed.reservation.as_ref()
 }
 
 /// The form that a node bought by one offering will have.

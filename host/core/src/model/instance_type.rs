@@ -95,6 +95,42 @@ pub struct Offering {
     pub estimated: bool,
     /// Whether EC2 is thought to have it now.
     pub available: bool,
+    /// The capacity reservation that it is bought from, where that is how it is bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Reservation>,
+}
+
+/// A capacity reservation as an offering of one instance type in one zone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reservation {
+    /// Its id: `cr-0123456789abcdef0`.
+    pub id: String,
+    /// How it was bought.
+    pub kind: ReservationKind,
+    /// How many instances it has for this cluster, those of them included that run in it already.
+    pub instances: u32,
+}
+
+/// How a capacity reservation was bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReservationKind {
+    /// On demand.
+    Default,
+    /// As a block with a fixed end.
+    CapacityBlock,
+}
+
+impl ReservationKind {
+    /// The value of the label `karpenter.k8s.aws/capacity-reservation-type`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::CapacityBlock => "capacity-block",
+        }
+    }
 }
 
 #[cfg(test)]

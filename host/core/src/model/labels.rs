@@ -24,6 +24,10 @@ pub const ARCH: &str = "kubernetes.io/arch";
 pub const OS: &str = "kubernetes.io/os";
 /// How the capacity is bought: `spot`, `on-demand` or `reserved`.
 pub const CAPACITY_TYPE: &str = "karpenter.sh/capacity-type";
+/// The capacity reservation that an instance was bought from.
+pub const RESERVATION_ID: &str = "karpenter.k8s.aws/capacity-reservation-id";
+/// How that reservation was bought: `default` or `capacity-block`.
+pub const RESERVATION_TYPE: &str = "karpenter.k8s.aws/capacity-reservation-type";
 /// The NodePool a node belongs to.
 pub const NODE_POOL: &str = "karpenter.sh/nodepool";
 /// The EC2NodeClass a node was made from.
@@ -39,6 +43,9 @@ pub const INITIALIZED: &str = "karpenter.sh/initialized";
 pub const DO_NOT_DISRUPT: &str = "karpenter.sh/do-not-disrupt";
 /// On a pod: what its removal costs relative to its siblings.
 pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// On a NodeClaim: whether its NodePool's `minValues` had to be lowered for it, `true` or `false`.
+pub const MIN_VALUES_RELAXED: &str = "karpenter.sh/nodeclaim-min-values-relaxed";
 
 /// The taint of a node that has not been registered yet.
 pub const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";

@@ -57,6 +57,8 @@ pub struct NodeClaim {
     pub labels: BTreeMap<String, String>,
     /// What the instance must be like.
     pub requirements: Vec<Requirement>,
+    /// Whether the NodePool's minimum of distinct values had to be lowered for it.
+    pub min_values_relaxed: bool,
     /// The taints that its node will carry.
     pub taints: Vec<Taint>,
     /// Taints that its node starts with and that somebody else removes.
@@ -97,6 +99,9 @@ pub struct Instance {
     pub zone: String,
     /// How it is bought.
     pub capacity_type: CapacityType,
+    /// The capacity reservation that it is bought from, by id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
     /// What it costs.
     pub price: Price,
     /// What the kubelet will report as there.

@@ -45,7 +45,9 @@ pub(crate) fn place(
         return None;
     }
     let mut placed = Placed::none(waiting.len());
-    let mut rungs: Vec<Option<usize>> = waiting.iter().map(|group| Some(group.demand)).collect();
+    // Who may be on reserved capacity is left to Karpenter's order, which knows who holds what.
+    let first = |group: &Waiting<'_>| Some(group.demand).filter(|at| !schedule.problem.may_be_reserved(*at));
+    let mut rungs: Vec<Option<usize>> = waiting.iter().map(first).collect();
     let mut is_first = true;
     while rungs.iter().any(Option::is_some) {
         for (at, group) in waiting.iter().enumerate() {
@@ -56,9 +58,9 @@ pub(crate) fn place(
         }
         let missing = |at: usize, placed: &Placed| waiting[at].pods.len() - placed.0[at].len();
         let mut items = Items::default();
-        for at in 0..waiting.len() {
-            if let Some(demand) = rungs[at] {
-                items.add(schedule, (at, demand), missing(at, &placed));
+        for (at, rung) in rungs.iter().enumerate() {
+            if let Some(demand) = rung {
+                items.add(schedule, (at, *demand), missing(at, &placed));
             }
         }
         let packer = Packer::new(schedule, items, &mut placed);
@@ -68,8 +70,13 @@ pub(crate) fn place(
         is_first = false;
         packer.pack(&mut steps);
         for (at, rung) in rungs.iter_mut().enumerate() {
-            let is_left = missing(at, &placed) > 0;
-            *rung = rung.filter(|_| is_left).and_then(|demand| schedule.problem.demands[demand].gentler);
+            let gentler = rung.and_then(|demand| schedule.problem.demands[demand].gentler);
+            // Nobody gives up a wish that another NodePool would fulfil.
+            if let Some(demand) = rung.filter(|_| gentler.is_some() && missing(at, &placed) > 0) {
+                let places = schedule.place_on_this_rung(demand, missing(at, &placed));
+                placed.0[at].extend(places);
+            }
+            *rung = gentler.filter(|_| missing(at, &placed) > 0);
         }
     }
     place_rest(schedule, waiting, &mut placed);

@@ -8,11 +8,13 @@ use crate::model::price::Price;
 use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
 use crate::provision::intern::Sym;
+use crate::provision::listing::lacking_values;
 use crate::provision::places::is_tolerated;
 use crate::provision::problem::{Alternative, Demand, Problem};
-use crate::provision::requirements::Values;
+use crate::provision::requirements::{self, Values};
 use crate::provision::template::{Shape, Template};
 use crate::provision::topology::{Concern, Domain, Place};
+use crate::provision::universe::ways::CapacityMask;
 use crate::provision::universe::{Axis, Universe, ZoneMask};
 use crate::why::TopologyRule;
 
@@ -27,6 +29,8 @@ pub(crate) struct Draft {
     pub(crate) host_ports: Vec<HostPort>,
     /// What it has been charged to its NodePool's limits.
     pub(crate) charged: Amounts,
+    /// The ways to buy it from a capacity reservation of which it holds an instance. With any, it is bought no other way.
+    pub(crate) held: CapacityMask,
     /// The demand that joined last, with the values that it is bound to of each label that concerns it. Another pod of
     /// the same kind need not be asked about labels again.
     pub(crate) last: Option<(usize, Vec<Option<Sym>>)>,
@@ -39,9 +43,17 @@ pub(crate) enum Refused {
     HostPort,
     Labels,
     InstanceTypes,
-    MinValues { key: Sym, wanted: u32, left: u32 },
+    MinValues {
+        key: Sym,
+        wanted: u32,
+        left: u32,
+    },
     Limit,
-    Topology { rule: usize },
+    Topology {
+        rule: usize,
+    },
+    /// A new node could be bought from capacity reservations, and others hold all that is left of them.
+    Reserved,
 }
 
 /// Whether labels that rules are about are settled as a pod joins, or were before.
@@ -60,6 +72,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) requests: &'a [u64],
     pub(crate) host_ports: &'a [HostPort],
     pub(crate) place: Place,
+    /// What it holds of capacity reservations.
+    pub(crate) held: CapacityMask,
     /// How many pods join.
     pub(crate) pods: u32,
     pub(crate) settle: Settle,
@@ -115,9 +129,12 @@ impl Problem<'_> {
         if types == onto.shape.types {
             return Ok(None);
         }
-        if !onto.template.min_values.is_empty() {
+        if !onto.template.min_values.is_empty() || onto.held != 0 {
             let shape = Shape { types, ..onto.shape.clone() };
             self.check_min_values(onto.template, &shape)?;
+            if self.loses_its_reservations(onto, &shape) {
+                return Err(Refused::InstanceTypes);
+            }
             return Ok(Some(shape.types));
         }
         Ok(Some(types))
@@ -159,6 +176,9 @@ impl Problem<'_> {
             self.settle(&mut shape, template, &demand.concern, *label)?;
         }
         self.check_min_values(template, &shape)?;
+        if self.loses_its_reservations(onto, &shape) {
+            return Err(Refused::InstanceTypes);
+        }
         Ok(shape)
     }
 
@@ -192,18 +212,13 @@ impl Problem<'_> {
     }
 
     fn check_min_values(&self, template: &Template, shape: &Shape) -> Result<(), Refused> {
-        if !self.is_strict() {
+        if template.min_values.is_empty() || !self.is_strict() {
             return Ok(());
         }
-        let universe = &self.universes[template.universe];
-        for (key, wanted) in &template.min_values {
-            let left = shape.domains(*key, universe).map_or(0, |values| values.len());
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
-            if left < *wanted {
-                return Err(Refused::MinValues { key: *key, wanted: *wanted, left });
-            }
+        match lacking_values(template, shape, &self.universes[template.universe]) {
+            Some((key, wanted, left)) => Err(Refused::MinValues { key, wanted, left }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Narrows a new node to one domain of a label that a rule is about.
@@ -219,8 +234,11 @@ impl Problem<'_> {
     ) -> Result<(), Refused> {
         let universe = &self.universes[template.universe];
         if let Some(value) = shape.only(label, universe) {
-            let refusing = self.refusing(concern, Some(label), Domain::Label(value));
-            return refusing.map_or(Ok(()), |rule| Err(Refused::Topology { rule }));
+            if let Some(rule) = self.refusing(concern, Some(label), Domain::Label(value)) {
+                return Err(Refused::Topology { rule });
+            }
+            self.state(shape, universe, label, value);
+            return Ok(());
         }
         let values = shape.domains(label, universe);
         // Without the label there is no domain: nothing to be near to, nothing to keep away from.
@@ -281,7 +299,17 @@ impl Problem<'_> {
         let mut chosen = shape.clone();
         chosen.restrict(label, &Values::of([value]), universe, self.interner).ok()?;
         universe.keep_offered(&mut chosen.types, chosen.zones, chosen.capacity_types);
+        self.state(&mut chosen, universe, label, value);
         (!chosen.types.is_empty()).then_some(chosen)
+    }
+
+    /// Lets the launch say which value a rule counts its pods by. Until an instance is there nothing else says it.
+    fn state(&self, shape: &mut Shape, universe: &Universe, label: Sym, value: Sym) {
+        let is_said = requirements::get(&shape.custom, label).is_some();
+        if universe.axis(label) == Axis::Single && !is_said {
+            let custom = Arc::make_mut(&mut shape.custom);
+            requirements::add(custom, label, Values::of([value]), self.interner);
+        }
     }
 
     /// The first rule over `label` (`None`: the hostname) that does not let a pod into a domain.
@@ -325,28 +353,46 @@ impl Problem<'_> {
             shape.zones &= zones;
             universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
         }
-        let onto =
-            Candidate { template, shape: &empty, requests: &[], host_ports: &[], place, pods: 1, settle };
-        let full = self.join(&onto, demand)?;
-        let shape = if template.room.is_unlimited() {
-            full
-        } else {
-            let mut within = empty.clone().into_owned();
-            template.room.keep_within(&mut within.types, universe);
-            if !within.types.intersects(&full.types) {
-                return Err(Refused::Limit);
-            }
-            if within.types == empty.types {
-                full
-            } else {
-                // Joined anew, because the cheapest domain among the types within limits may be another.
-                self.join(&Candidate { shape: &within, ..onto }, demand)?
+        let onto = Candidate {
+            template,
+            shape: &empty,
+            requests: &[],
+            host_ports: &[],
+            place,
+            held: 0,
+            pods: 1,
+            settle,
+        };
+        let mut within = Cow::Borrowed(&*empty);
+        if !template.room.is_unlimited() {
+            template.room.keep_within(&mut within.to_mut().types, universe);
+        }
+        // What would break a limit is left out first, because the cheapest domain of what is left may be another.
+        let mut shape = match self.join(&Candidate { shape: &within, ..onto }, demand) {
+            Ok(shape) => shape,
+            Err(refused) if within.types == empty.types => return Err(refused),
+            Err(refused) => {
+                let full = self.join(&onto, demand)?;
+                return Err(if within.types.intersects(&full.types) { refused } else { Refused::Limit });
             }
         };
+        let held = self.held_by(template, &mut shape)?;
         let charged =
             if template.room.is_unlimited() { Amounts::new() } else { universe.largest(&shape.types) };
         let (requests, host_ports) = (Amounts::new(), Vec::new());
-        Ok(Draft { template: at, shape, requests, pods: 0, host_ports, charged, last: None })
+        Ok(Draft { template: at, shape, requests, pods: 0, host_ports, charged, held, last: None })
+    }
+}
+
+impl Draft {
+    /// What a launch of it may list: with anything held of capacity reservations, that alone.
+    pub(crate) fn listed(&self, universe: &Universe) -> Cow<'_, Shape> {
+        if self.held == 0 {
+            return Cow::Borrowed(&self.shape);
+        }
+        let mut shape = Shape { capacity_types: self.held, ..self.shape.clone() };
+        universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+        Cow::Owned(shape)
     }
 }
 

@@ -150,7 +150,13 @@ fn labels_of_claim(claim: &NodeClaim, class: Option<&NodeClass>) -> BTreeMap<Str
             let mut offerings = instance_type.offerings.iter();
             let zone = offerings.find(|offering| offering.zone == instance.zone);
             node_labels.extend(zone.map(|offering| (labels::ZONE_ID.to_owned(), offering.zone_id.clone())));
+            let reservations = instance_type.offerings.iter().filter_map(|one| one.reservation.as_ref());
+            for one in reservations.filter(|one| Some(&one.id) == instance.reservation.as_ref()) {
+                node_labels.insert(labels::RESERVATION_TYPE.to_owned(), one.kind.label().to_owned());
+            }
         }
+        let reservation = instance.reservation.as_ref();
+        node_labels.extend(reservation.map(|id| (labels::RESERVATION_ID.to_owned(), id.clone())));
         for (key, value) in [
             (labels::INSTANCE_TYPE, instance.instance_type.as_str()),
             (labels::ZONE, instance.zone.as_str()),

@@ -1,53 +1,117 @@
-//! Why a pod has no place: for each NodePool the first rule that excludes it, found by trying.
+//! Why a pod has no place: for each NodePool the first rule that excludes it, and the smallest single change that would
+//! place the pod. Both are found by trying.
+//!
+//! Reasons come from the functions that refused (`Problem::open`), so that they cannot differ from the refusal. Changes
+//! are put through the same functions: see `change`.
+
+mod change;
+mod limits;
+mod pod;
+mod pool;
+mod recount;
+mod types;
+
+use std::collections::BTreeMap;
 
 use crate::model::requirement::untolerated;
-use crate::model::resources::PODS;
-use crate::provision::amounts;
-use crate::provision::draft::{Refused, collide};
+use crate::model::resources::Resources;
+use crate::provision::draft::Refused;
 use crate::provision::problem::{Demand, Problem};
 use crate::provision::requirements;
-use crate::provision::template::{NOT_OFFERED, Template};
-use crate::why::{Lacking, NodePoolWhy, Why};
+use crate::provision::schedule::Schedule;
+use crate::provision::topology::Place;
+use crate::provision::{Placed, Waiting, Work};
+use crate::state::Snapshot;
+use crate::why::change::Remedy;
+use crate::why::{NodePoolWhy, Why};
 
-impl Problem<'_> {
-    /// Why no NodePool will have a new node for the pods of a group, in the order in which they are tried.
-    pub(crate) fn explain(&mut self, demand: usize, place: usize) -> Vec<NodePoolWhy> {
-        let demand = self.demands[demand].clone();
-        let mut reasons = Vec::new();
-        for at in 0..self.templates.len() {
-            if let Err(refused) = self.open(at, &demand, place) {
-                let why = self.why(at, &demand, refused);
-                let node_pool = self.templates[at].pool.name.clone();
-                reasons.push(NodePoolWhy { node_pool, why });
-            }
-        }
-        reasons.extend(self.closed.iter().cloned());
-        reasons
+/// Why the pods of a group have no place.
+#[derive(Clone, Debug)]
+pub(crate) struct Reasons {
+    pub(crate) node_pools: Vec<NodePoolWhy>,
+    pub(crate) itself: Option<Why>,
+    pub(crate) remedy: Remedy,
+}
+
+/// A decision that is made, as far as reasons look at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided<'e> {
+    pub(crate) snapshot: &'e Snapshot,
+    pub(crate) work: &'e Work<'e>,
+    pub(crate) waiting: &'e [Waiting<'e>],
+    pub(crate) placed: &'e Placed,
+}
+
+/// What answers why.
+#[derive(Debug)]
+pub(crate) struct Explainer<'e, 'a, 'b> {
+    decided: Decided<'e>,
+    schedule: &'e mut Schedule<'a, 'b>,
+    /// Where the next new node would be.
+    place: Place,
+    /// What each NodePool has in use or planned, once it was asked.
+    used: BTreeMap<usize, (Resources, u64)>,
+    budget: change::Budget,
+}
+
+impl<'e, 'a, 'b> Explainer<'e, 'a, 'b> {
+    /// To be made when all places are settled. The schedule is in no useful state afterwards.
+    pub(crate) fn new(decided: Decided<'e>, schedule: &'e mut Schedule<'a, 'b>) -> Self {
+        let place = schedule.problem.existing.len() + schedule.drafts.len();
+        let (used, budget) = (BTreeMap::new(), change::Budget::default());
+        Self { decided, schedule, place, used, budget }
     }
 
-    fn why(&mut self, template: usize, demand: &Demand, refused: Refused) -> Why {
-        let at = template;
-        let template = &self.templates[at];
+    /// Why the pods of a group that have no place have none.
+    pub(crate) fn explain(&mut self, demand: usize) -> Reasons {
+        if self.schedule.looks.was_cut_short(demand) {
+            let looks = self.schedule.problem.settings.looks;
+            let itself = Some(Why::Looks { looks });
+            return Reasons { node_pools: Vec::new(), itself, remedy: Remedy::NotTried };
+        }
+        let demand = self.schedule.problem.required(demand);
+        let demand = self.schedule.problem.demands[demand].clone();
+        let mut node_pools = Vec::new();
+        let mut refusals = Vec::new();
+        // Those that open now did not while pods were placed: another chance is the next decision's matter.
+        for at in 0..self.schedule.problem.templates.len() {
+            if let Err(refused) = self.schedule.problem.open(at, &demand, self.place) {
+                let why = self.why(at, &demand, refused);
+                let node_pool = self.schedule.problem.templates[at].pool.name.clone();
+                node_pools.push(NodePoolWhy { node_pool, why });
+                refusals.push((at, refused));
+            }
+        }
+        node_pools.extend(self.schedule.problem.closed.iter().cloned());
+        let remedy = self.remedy(&demand, &refusals);
+        Reasons { node_pools, itself: None, remedy }
+    }
+
+    fn why(&mut self, at: usize, demand: &Demand, refused: Refused) -> Why {
+        let problem = &mut *self.schedule.problem;
         match refused {
             Refused::Taint => {
-                let taint = untolerated(&template.pool.taints, &demand.group.spec.tolerations);
+                let taint = untolerated(&problem.templates[at].pool.taints, &demand.group.spec.tolerations);
                 taint.map_or(Why::HostPort, |taint| Why::Taint { taint: taint.clone() })
             }
             Refused::HostPort => Why::HostPort,
-            Refused::Labels => self.why_labels(at, demand),
-            Refused::InstanceTypes => self.why_types(template, demand),
+            Refused::Labels => problem.why_labels(at, demand),
+            Refused::InstanceTypes => problem.why_types(at, demand),
             Refused::MinValues { key, wanted, left } => {
-                Why::MinValues { key: self.interner.text(key).to_owned(), wanted, left }
+                Why::MinValues { key: problem.interner.text(key).to_owned(), wanted, left }
             }
-            Refused::Limit => self.why_limit(template, demand),
+            Refused::Limit => self.why_limit(at, demand),
+            Refused::Reserved => Why::Reserved,
             Refused::Topology { rule } => {
-                let what = &self.rules[rule].what;
+                let what = &problem.rules[rule].what;
                 Why::Topology { rule: what.rule, key: what.key.clone() }
             }
         }
     }
+}
 
-    fn why_labels(&mut self, template: usize, demand: &Demand) -> Why {
+impl Problem<'_> {
+    fn why_labels(&mut self, at: usize, demand: &Demand) -> Why {
         let mut terms = demand.group.spec.node_affinity.clone();
         if terms.is_empty() {
             terms.push(Vec::new());
@@ -55,72 +119,26 @@ impl Problem<'_> {
         let mut first = None;
         for term in &terms {
             let wanted = requirements::collect(term, self.interner);
-            let template = &self.templates[template];
+            let template = &self.templates[at];
             let universe = &self.universes[template.universe];
             match template.shape.and(&wanted, universe, self.interner) {
-                Err(why) => first = first.or(Some(*why)),
+                Err(why) => first = first.or(Some((why, wanted))),
                 // Without its volumes the pod would find a node: it is the volumes.
                 Ok(_) => return why_volumes(demand),
             }
         }
-        first.unwrap_or_else(|| why_volumes(demand))
-    }
-
-    /// What the types lack that are left when labels and taints have been looked at.
-    fn why_types(&self, template: &Template, demand: &Demand) -> Why {
-        let universe = &self.universes[template.universe];
-        let mut types = template.shape.types.clone();
-        let Some(alternative) = demand.alternatives.first() else { return Why::HostPort };
-        let mask = &alternative.masks[template.universe];
-        types.intersect(&mask.types);
-        let ports = &demand.group.spec.host_ports;
-        let (colliding, others): (Vec<_>, Vec<_>) =
-            template.overheads.iter().partition(|overhead| collide(ports, &overhead.host_ports));
-        colliding.iter().for_each(|overhead| types.subtract(&overhead.types));
-        if types.is_empty() && !colliding.is_empty() {
-            return Why::HostPort;
+        let Some((why, wanted)) = first else { return why_volumes(demand) };
+        let shape = self.shape_some_day(at);
+        let universe = &self.universes[self.templates[at].universe];
+        // One label that alone excludes all is the reason; where it takes several, each costs some.
+        let mut alone = wanted.iter().map(|one| shape.and(&vec![one.clone()], universe, self.interner));
+        if alone.any(|one| one.is_err()) {
+            return *why;
         }
-        let least = others.iter().map(|overhead| overhead.requests.clone()).min();
-        let mut wanted = least.unwrap_or_default();
-        amounts::add(&mut wanted, &demand.requests);
-        let counted = universe.lacking(&types, &wanted).into_iter().map(|(axis, count)| {
-            let name = self.axes.name(axis);
-            let what = if name == PODS { "room for one more pod" } else { name };
-            Lacking { what: what.to_owned(), instance_types: u32::try_from(count).unwrap_or(u32::MAX) }
-        });
-        let mut lacking: Vec<_> = counted.collect();
-        let mut offered = types.clone();
-        let zones = template.shape.zones & mask.zones;
-        universe.keep_offered(&mut offered, zones, template.shape.capacity_types & mask.capacity_types);
-        let not_offered = types.count() - offered.count();
-        if not_offered > 0 {
-            let what = NOT_OFFERED.to_owned();
-            lacking.push(Lacking { what, instance_types: u32::try_from(not_offered).unwrap_or(u32::MAX) });
+        match self.why_types(at, demand) {
+            Why::InstanceTypes { lost, .. } if lost.is_empty() => *why,
+            counted => counted,
         }
-        Why::InstanceTypes { considered: u32::try_from(types.count()).unwrap_or(u32::MAX), lacking }
-    }
-
-    /// The limit of which the least is left, relative to what the smallest type that would do needs.
-    fn why_limit(&self, template: &Template, demand: &Demand) -> Why {
-        let pool = &template.pool;
-        if let Some(limit) = pool.limits.get(crate::model::node_pool::NODES)
-            && template.room.nodes == Some(0)
-        {
-            return Why::Limit { resource: "nodes".into(), limit: *limit, used: *limit, needed: 1 };
-        }
-        let universe = &self.universes[template.universe];
-        let mut types = universe.fitting(&demand.requests);
-        types.intersect(&template.shape.types);
-        let breaks_all =
-            |axis: usize, left: u64| types.iter().all(|at| amounts::at(&universe.capacity[at], axis) > left);
-        let limited = template.room.amounts.iter().enumerate();
-        let mut limited: Vec<_> = limited.filter_map(|(axis, left)| Some((axis, (*left)?))).collect();
-        limited.sort_by_key(|(axis, left)| !breaks_all(*axis, *left));
-        let Some((axis, left)) = limited.first() else { return Why::FixedReplicas };
-        let resource = self.axes.name(*axis).to_owned();
-        let limit = pool.limits.get(&resource).copied().unwrap_or(0);
-        let needed = types.iter().map(|at| amounts::at(&universe.capacity[at], *axis)).min().unwrap_or(0);
-        Why::Limit { resource, limit, used: limit.saturating_sub(*left), needed }
     }
 }
 

@@ -7,19 +7,19 @@ use crate::provision::bits::Bits;
 use crate::provision::draft::Draft;
 use crate::provision::listing::Printed;
 use crate::provision::problem::Problem;
-use crate::provision::template::{Shape, Template, labels_of};
+use crate::provision::template::{Template, labels_of};
 
 impl Problem<'_> {
     /// The launch of a new node.
     pub(crate) fn launch(&mut self, draft: &Draft, claim: String, pods: Vec<String>) -> Launch {
         let template = &self.templates[draft.template];
         let universe = &self.universes[template.universe];
-        let listing = self.listings.of(draft.template, template, &draft.shape, universe);
-        let shape =
-            Shape { types: listing.types.clone(), capacity_types: listing.way, ..draft.shape.clone() };
+        let listed = draft.listed(universe);
+        let listing = self.listings.of(draft.template, template, &listed, universe);
+        let shape = listing.narrowed(&listed);
         let words = (&**universe, &*self.interner);
         let Printed { offerings, requirements } =
-            self.listings.print(draft.template, template, &shape, words);
+            self.listings.print(draft.template, template, &listed, words);
         let pool = &template.pool;
         Launch {
             claim,
@@ -29,6 +29,7 @@ impl Problem<'_> {
             taints: pool.taints.clone(),
             startup_taints: pool.startup_taints.clone(),
             requirements,
+            min_values_relaxed: !listing.lowered.is_empty(),
             offerings,
             requests: self.requests_of(template, draft, &shape.types),
             pods,

@@ -16,9 +16,10 @@ use crate::model::requirement::{Operator, Requirement};
 use crate::plan::LaunchOffering;
 use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
-use crate::provision::intern::Interner;
+use crate::provision::intern::{Interner, Sym};
 use crate::provision::template::{Shape, Template};
-use crate::provision::universe::{CapacityMask, Universe, ZoneMask};
+use crate::provision::universe::ways::{CapacityMask, all_of};
+use crate::provision::universe::{Universe, ZoneMask};
 
 /// The most instance types that a launch lists: what one CreateFleet request takes (Karpenter: 60).
 pub(crate) const INSTANCE_TYPES_MAX: usize = 60;
@@ -30,6 +31,8 @@ pub(crate) struct Listing {
     pub(crate) types: Bits,
     /// The one capacity type.
     pub(crate) way: CapacityMask,
+    /// How many distinct values of each label the NodePool wants and does not get, and how many there are.
+    pub(crate) lowered: Vec<(Sym, u32)>,
     /// The most that the node can turn out to have of each resource: what its NodePool's limits are charged.
     pub(crate) charged: Amounts,
     /// The price of the cheapest offering.
@@ -54,6 +57,13 @@ pub(crate) struct Printed {
     pub(crate) requirements: Arc<Vec<Requirement>>,
 }
 
+impl Listing {
+    /// What is left of a shape once this is listed of it.
+    pub(crate) fn narrowed(&self, shape: &Shape) -> Shape {
+        Shape { types: self.types.clone(), capacity_types: self.way, ..shape.clone() }
+    }
+}
+
 impl Listings {
     /// What a launch of this shape lists.
     pub(crate) fn of(
@@ -74,29 +84,32 @@ impl Listings {
 
     /// The instance types that a launch will list, and the one capacity type that it will use.
     ///
-    /// Of several capacity types the first in the order reserved, spot, on-demand is taken: when EC2 has none of
-    /// it, its offerings are left out of the next round and the next capacity type has its turn.
+    /// Of several capacity types the first in the order reserved, spot, on-demand is taken that leaves the NodePool
+    /// its minimum values: when EC2 has none of it, its offerings are left out of the next round and the next capacity
+    /// type has its turn.
     fn list(&mut self, template: &Template, shape: &Shape, universe: &Universe) -> Listing {
         let mut types = shape.types.clone();
         // Before the capacity type is chosen: plain types on demand are better than exotic ones on spot.
         if template.min_values.is_empty() {
             types.subtract_unless_all(&universe.exotic);
         }
-        let ways = CapacityType::ALL.map(|way| 1 << way as u8);
-        let usable = |way: &&CapacityMask| {
-            shape.capacity_types & **way != 0 && universe.is_offered(&types, shape.zones, **way)
-        };
-        let way = ways.iter().find(usable).copied().unwrap_or(shape.capacity_types);
+        let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
+        let usable = |way: &&CapacityMask| universe.is_offered(&types, shape.zones, **way);
+        let keeps = |way: &&CapacityMask| keeps_min_values(template, &types, shape, universe, **way);
+        let first = ways.iter().filter(usable).find(keeps).or_else(|| ways.iter().find(usable));
+        let way = first.copied().unwrap_or(shape.capacity_types);
         universe.keep_offered(&mut types, shape.zones, way);
-        let (types, price) = self.cheapest_types(template, shape, &types, (universe, way));
+        let lowered = lowered(template, &Shape { types: types.clone(), ..shape.clone() }, universe);
+        let (types, price) = self.cheapest_types((template, &lowered), shape, &types, (universe, way));
         let charged = universe.largest(&types);
-        Listing { types, way, charged, price }
+        Listing { types, way, lowered, charged, price }
     }
 
-    /// The cheapest types, as many as a launch may list, but so many values of each label as the pool wants.
+    /// The cheapest types, as many as a launch may list, but so many values of each label as the pool wants, or as
+    /// there are.
     fn cheapest_types(
         &mut self,
-        template: &Template,
+        (template, lowered): (&Template, &[(Sym, u32)]),
         shape: &Shape,
         types: &Bits,
         (universe, way): (&Universe, CapacityMask),
@@ -109,18 +122,28 @@ impl Listings {
             cheapest = cheapest.min(*price);
             listed.insert(*at as usize);
         }
-        let enough = |listed: &Bits| {
-            template.min_values.iter().all(|(key, wanted)| {
-                let kept = Shape { types: listed.clone(), ..shape.clone() };
-                kept.domains(*key, universe).is_some_and(|values| values.len() >= *wanted as usize)
-            })
+        if template.min_values.is_empty() {
+            return (listed, cheapest);
+        }
+        let missing = |listed: &Bits| {
+            let kept = Shape { types: listed.clone(), ..shape.clone() };
+            let short = template.min_values.iter().map(|(key, wanted)| {
+                in_force(lowered, *key, *wanted).saturating_sub(values_left(&kept, *key, universe))
+            });
+            short.fold(0, u32::saturating_add)
         };
-        // Rather a longer list than one that breaks the pool's own rule.
-        while !enough(&listed) {
-            match by_price.next() {
-                Some((_, at)) => listed.insert(*at as usize),
-                None => break,
+        // Rather a longer list than one that breaks the pool's own rule, but by what it needs alone.
+        let mut short = missing(&listed);
+        for (_, at) in by_price {
+            if short == 0 {
+                break;
             }
+            listed.insert(*at as usize);
+            let left = missing(&listed);
+            if left == short {
+                listed.remove(*at as usize);
+            }
+            short = left;
         }
         (listed, cheapest)
     }
@@ -144,7 +167,7 @@ impl Listings {
         Arc::clone(order)
     }
 
-    /// A listing in the words of a plan. `shape` is what is listed, not what the node might have been.
+    /// What a launch of this shape lists, in the words of a plan.
     pub(crate) fn print(
         &mut self,
         at: usize,
@@ -152,30 +175,110 @@ impl Listings {
         shape: &Shape,
         (universe, interner): (&Universe, &Interner),
     ) -> Printed {
+        let listing = self.of(at, template, shape, universe);
         let key = (at, shape.clone());
-        let printed = self.printed.entry(key).or_insert_with(|| Printed {
-            offerings: Arc::new(offerings(universe, shape, interner)),
-            requirements: Arc::new(requirements(template, universe, shape, interner)),
+        let printed = self.printed.entry(key).or_insert_with(|| {
+            let shape = listing.narrowed(shape);
+            Printed {
+                offerings: Arc::new(offerings(universe, &shape, interner)),
+                requirements: Arc::new(requirements(template, &listing, universe, &shape, interner)),
+            }
         });
         printed.clone()
     }
 }
 
+/// How many distinct values of a label a node of this shape may still have.
+pub(crate) fn values_left(shape: &Shape, key: Sym, universe: &Universe) -> u32 {
+    shape.domains(key, universe).map_or(0, |values| u32::try_from(values.len()).unwrap_or(u32::MAX))
+}
+
+/// Whether of what can be bought in one way enough distinct values of each label are left.
+pub(crate) fn keeps_min_values(
+    template: &Template,
+    types: &Bits,
+    shape: &Shape,
+    universe: &Universe,
+    way: CapacityMask,
+) -> bool {
+    if template.min_values.is_empty() {
+        return true;
+    }
+    let mut bought = Shape { types: types.clone(), ..shape.clone() };
+    universe.keep_offered(&mut bought.types, shape.zones, way);
+    template.min_values.iter().all(|(key, wanted)| values_left(&bought, *key, universe) >= *wanted)
+}
+
+/// The first label of which no one way to buy leaves enough distinct values, with how many are wanted and how many
+/// would be left.
+pub(crate) fn lacking_values(
+    template: &Template,
+    shape: &Shape,
+    universe: &Universe,
+) -> Option<(Sym, u32, u32)> {
+    let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
+    let keeps = |way: &CapacityMask| keeps_min_values(template, &shape.types, shape, universe, *way);
+    if ways.iter().any(keeps) {
+        return None;
+    }
+    let left = |key: Sym| {
+        let bought = ways.iter().map(|way| {
+            let mut bought = shape.clone();
+            universe.keep_offered(&mut bought.types, shape.zones, *way);
+            values_left(&bought, key, universe)
+        });
+        bought.max().unwrap_or(0)
+    };
+    let counted = template.min_values.iter().map(|(key, wanted)| (*key, *wanted, left(*key)));
+    let mut counted: Vec<_> = counted.collect();
+    // Each may be kept alone: then the first has to give.
+    counted.sort_by_key(|(_, wanted, left)| left >= wanted);
+    counted.first().copied()
+}
+
+/// The labels of which there are fewer distinct values than the NodePool wants, with how many there are. None but where
+/// minimum values may be lowered: elsewhere no pod has joined such a node.
+fn lowered(template: &Template, shape: &Shape, universe: &Universe) -> Vec<(Sym, u32)> {
+    let mut lowered = Vec::new();
+    for (key, wanted) in &template.min_values {
+        let left = values_left(shape, *key, universe);
+        if left < *wanted && !lowered.contains(&(*key, left)) {
+            lowered.push((*key, left));
+        }
+    }
+    lowered
+}
+
+/// How many distinct values of a label a launch has to keep where its NodePool wants so many.
+fn in_force(lowered: &[(Sym, u32)], key: Sym, wanted: u32) -> u32 {
+    lowered.iter().find(|(other, _)| *other == key).map_or(wanted, |(_, left)| wanted.min(*left))
+}
+
 fn offerings(universe: &Universe, shape: &Shape, interner: &Interner) -> Vec<LaunchOffering> {
     let mut offerings = Vec::new();
     for at in shape.types.iter() {
-        for (zone, capacity_type, price) in universe.offerings(at, shape.zones, shape.capacity_types) {
-            let instance_type = universe.types[at].name.clone();
-            let zone = interner.text(universe.zones[zone]).to_owned();
-            offerings.push(LaunchOffering { instance_type, zone, capacity_type, price });
+        for (zone, way, price) in universe.offerings(at, shape.zones, shape.capacity_types) {
+            let capacity_type = universe.ways.capacity_type(way);
+            let offering = LaunchOffering {
+                instance_type: universe.types[at].name.clone(),
+                zone: interner.text(universe.zones[zone]).to_owned(),
+                capacity_type,
+                reservation: universe.ways.reservation(way).map(|one| interner.text(one.id).to_owned()),
+                price,
+            };
+            // Reserved capacity costs next to nothing: what it would cost otherwise says which is the least.
+            let on_demand = || universe.cheapest(at, 1 << zone, all_of(CapacityType::OnDemand));
+            let is_reserved = capacity_type == CapacityType::Reserved;
+            offerings.push((if is_reserved { on_demand() } else { None }, offering));
         }
     }
     offerings.sort_by(|left, right| order(left).cmp(&order(right)));
-    offerings
+    offerings.into_iter().map(|(_, offering)| offering).collect()
 }
 
 fn requirements(
     template: &Template,
+    listing: &Listing,
     universe: &Universe,
     shape: &Shape,
     interner: &Interner,
@@ -192,20 +295,47 @@ fn requirements(
     let types: Vec<_> = shape.types.iter().map(|at| universe.types[at].name.clone()).collect();
     let zones = universe.zones_in(shape.zones);
     let ways = universe.capacity_types_in(shape.capacity_types);
+    let reserved = universe.reserved_for(shape);
+    let ids = universe.ways.reservations(reserved).map(|(_, one)| one.id).collect();
     let texts = |syms: Vec<_>| syms.into_iter().map(|sym| interner.text(sym).to_owned());
     for (key, mut values) in [
         (labels::INSTANCE_TYPE, types),
         (labels::ZONE, texts(zones).collect()),
         (labels::CAPACITY_TYPE, texts(ways).collect()),
+        (labels::RESERVATION_ID, texts(ids).collect()),
     ] {
+        if values.is_empty() {
+            continue;
+        }
         values.sort_unstable();
-        let min_values = by_key.get(key).and_then(|known| known.iter().find_map(|r| r.min_values));
-        let requirement = Requirement { min_values, ..Requirement::new(key, Operator::In, values) };
-        by_key.insert(key, vec![requirement]);
+        by_key.insert(key, vec![Requirement::new(key, Operator::In, values)]);
     }
+    state_min_values(&mut by_key, template, listing, interner);
     by_key.into_values().flatten().collect()
 }
 
-fn order(offering: &LaunchOffering) -> (Price, &str, &str, CapacityType) {
-    (offering.price, &offering.instance_type, &offering.zone, offering.capacity_type)
+/// Of several minimum values of a label the largest counts, and is stated once; of those that cannot be kept, what can.
+fn state_min_values(
+    by_key: &mut BTreeMap<&str, Vec<Requirement>>,
+    template: &Template,
+    listing: &Listing,
+    interner: &Interner,
+) {
+    for requirement in by_key.values_mut().flatten() {
+        requirement.min_values = None;
+    }
+    for (key, wanted) in &template.min_values {
+        let kept = in_force(&listing.lowered, *key, *wanted);
+        let requirements = by_key.get_mut(interner.text(*key));
+        if let Some(first) = requirements.and_then(|requirements| requirements.first_mut()) {
+            first.min_values = first.min_values.max(Some(kept));
+        }
+    }
+}
+
+type Order<'a> = (Price, Option<Price>, &'a str, &'a str, CapacityType, Option<&'a str>);
+
+fn order((on_demand, offering): &(Option<Price>, LaunchOffering)) -> Order<'_> {
+    let LaunchOffering { instance_type, zone, capacity_type, reservation, price } = offering;
+    (*price, *on_demand, instance_type, zone, *capacity_type, reservation.as_deref())
 }

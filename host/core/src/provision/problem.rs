@@ -10,6 +10,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::model::instance_type::CapacityType;
+use crate::model::labels;
 use crate::model::node_pool::NodePool;
 use crate::model::requirement::Requirement;
 use crate::model::time::Timestamp;
@@ -20,17 +21,19 @@ use crate::provision::listing::Listings;
 use crate::provision::places::{Places, Soft, is_hard};
 use crate::provision::problem::mask::{Mask, mask};
 use crate::provision::requirements::{self, ByKey};
+use crate::provision::reservations::Reservations;
 use crate::provision::selector::Namespaces;
 use crate::provision::template::{Room, Template, overheads_of, shape_of};
 use crate::provision::topology::{Concern, Rule, RuleKey, rules_of_wishes};
 use crate::provision::universe::Universe;
+use crate::provision::universe::ways::CapacityMask;
 use crate::provision::wishes::{Rung, SoftTaints, rungs};
 use crate::settings::{MinValuesPolicy, Settings};
 use crate::state::Snapshot;
 use crate::state::groups::{GroupId, PodGroup};
 use crate::why::{NodePoolWhy, Why};
 
-pub(crate) use rules::is_counted;
+pub(crate) use rules::{is_counted, is_leaving, residents_with_rules};
 
 /// What is worth keeping from one decision to the next: strings and catalogues, indexed. It changes how long a
 /// decision takes and never what it is.
@@ -58,10 +61,24 @@ pub(crate) struct Problem<'a> {
     /// The first rung of each group: its demand with all its wishes.
     pub(crate) by_group: BTreeMap<GroupId, usize>,
     pub(crate) listings: Listings,
+    /// What is left of capacity reservations.
+    pub(crate) reservations: Reservations,
+    /// Offerings that EC2 has refused of late.
+    pub(crate) withdrawn: Vec<Withdrawn>,
     masks: IndexMap<ByKey, Arc<[Mask]>, FxBuildHasher>,
     namespaces: &'a Namespaces,
-    settings: &'a Settings,
+    pub(crate) settings: &'a Settings,
     soft_taints: SoftTaints,
+}
+
+/// An offering that is left alone for a while, by universe, type and zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Withdrawn {
+    pub(crate) universe: usize,
+    pub(crate) instance_type: usize,
+    pub(crate) zone: usize,
+    pub(crate) capacity_type: CapacityType,
+    pub(crate) until: Timestamp,
 }
 
 /// What the pods of a group ask for, on one rung of its ladder.
@@ -106,6 +123,8 @@ impl<'a> Problem<'a> {
             demands: Vec::new(),
             by_group: BTreeMap::new(),
             listings: Listings::default(),
+            reservations: Reservations::default(),
+            withdrawn: Vec::new(),
             masks: IndexMap::default(),
             namespaces: &snapshot.namespaces,
             settings: &snapshot.settings,
@@ -114,6 +133,7 @@ impl<'a> Problem<'a> {
             axes,
         };
         problem.withdraw_unavailable(snapshot, now);
+        problem.count_reservations(snapshot);
         problem.add_templates(snapshot, &names);
         let softly = |template: &Template| !template.pool.taints.iter().all(is_hard);
         if problem.places.has_soft_taints() || problem.templates.iter().any(softly) {
@@ -125,18 +145,41 @@ impl<'a> Problem<'a> {
     fn withdraw_unavailable(&mut self, snapshot: &Snapshot, now: Timestamp) {
         for ((instance_type, zone, capacity_type), until) in &snapshot.unavailable {
             if *until > now {
-                self.withdraw(instance_type, zone, *capacity_type);
+                self.withdraw((instance_type, zone, *capacity_type), *until);
             }
         }
     }
 
-    fn withdraw(&mut self, instance_type: &str, zone: &str, capacity_type: CapacityType) {
+    fn withdraw(
+        &mut self,
+        (instance_type, zone, capacity_type): (&str, &str, CapacityType),
+        until: Timestamp,
+    ) {
         let zone = self.interner.find(zone);
-        for universe in &mut self.universes {
+        for (index, universe) in self.universes.iter_mut().enumerate() {
             let at = universe.types.iter().position(|known| known.name == instance_type);
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
+                if universe.cheapest(at, 1 << zone, 1 << capacity_type as u8).is_none() {
+                    continue;
+                }
                 Arc::make_mut(universe).withdraw(at, zone, capacity_type);
+                let (universe, instance_type) = (index, at);
+                self.withdrawn.push(Withdrawn { universe, instance_type, zone, capacity_type, until });
+            }
+        }
+    }
+
+    /// Works out what is left of capacity reservations. Those of which nothing is are for sale no more, and nobody
+    /// waits for them.
+    fn count_reservations(&mut self, snapshot: &Snapshot) {
+        let universes = self.universes.iter().map(|universe| &**universe);
+        self.reservations = Reservations::new(universes, snapshot, self.interner);
+        for universe in &mut self.universes {
+            let all = universe.ways.reservations(CapacityMask::MAX).fold(0, |mask, (way, _)| mask | 1 << way);
+            let gone = all & !self.reservations.free(universe, all);
+            if gone != 0 {
+                Arc::make_mut(universe).withdraw_ways(gone);
             }
         }
     }
@@ -148,12 +191,15 @@ impl<'a> Problem<'a> {
         for pool in pools {
             match self.template(snapshot, pool, classes) {
                 Ok(template) => self.templates.push(template),
-                Err(why) => self.closed.push(NodePoolWhy { node_pool: pool.name.clone(), why: *why }),
+                Err(why) => {
+                    let why = self.closed_for_now(pool, classes, *why);
+                    self.closed.push(NodePoolWhy { node_pool: pool.name.clone(), why });
+                }
             }
         }
     }
 
-    fn template(
+    pub(crate) fn template(
         &mut self,
         snapshot: &Snapshot,
         pool: &NodePool,
@@ -186,7 +232,7 @@ impl<'a> Problem<'a> {
             Room::new(pool, &used, used_nodes, self.axes)
         };
         let min_values = pool.requirements.iter().filter_map(|requirement| {
-            Some((self.interner.intern(&requirement.key), requirement.min_values?))
+            Some((self.interner.intern(labels::normalized(&requirement.key)), requirement.min_values?))
         });
         let min_values = min_values.collect();
         Ok(Template { pool: pool.clone(), universe: at, shape, overheads, min_values, room })
@@ -226,7 +272,7 @@ impl<'a> Problem<'a> {
         demand
     }
 
-    fn alternatives(&mut self, group: &PodGroup, rung: &Rung<'_>) -> Vec<Alternative> {
+    pub(crate) fn alternatives(&mut self, group: &PodGroup, rung: &Rung<'_>) -> Vec<Alternative> {
         let mut terms: Vec<Vec<Requirement>> = vec![Vec::new()];
         if !group.spec.node_affinity.is_empty() {
             terms.clone_from(&group.spec.node_affinity);

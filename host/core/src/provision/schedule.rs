@@ -4,26 +4,23 @@
 //! Pods of one group are equal, so what refuses one of them for good refuses all: each group looks at each node
 //! at most once more than it puts pods there.
 
+mod count;
 mod looks;
+mod saved;
 mod settled;
 
 use std::borrow::Cow;
 
-use crate::model::pod::HostPort;
-use crate::model::requirement::{Requirement, untolerated};
-use crate::provision::amounts::{self, Amounts};
+use crate::provision::amounts;
 use crate::provision::bits::Bits;
 use crate::provision::draft::{Candidate, Draft, Refused, Settle, collide};
-use crate::provision::intern::Sym;
 use crate::provision::order::Order;
 use crate::provision::places::is_tolerated;
-use crate::provision::problem::{Demand, Problem, is_counted};
-use crate::provision::requirements;
+use crate::provision::problem::{Demand, Problem};
 use crate::provision::schedule::looks::Looks;
-use crate::provision::template::{Room, Shape};
-use crate::provision::topology::{Count, Domain, Place, Rule};
+use crate::provision::template::Shape;
+use crate::provision::topology::{Count, Domain, Place};
 use crate::provision::universe::STANDARD_AXES;
-use crate::provision::volumes::VolumeRoom;
 use crate::why::TopologyRule;
 
 /// A schedule in the making.
@@ -41,20 +38,6 @@ pub(crate) struct Schedule<'a, 'b> {
     by_template: Vec<Bits>,
 }
 
-/// What is changed while pods are placed.
-#[derive(Debug)]
-pub(crate) struct Saved {
-    /// Of each existing node what is free, the host ports taken, and what it can still attach.
-    loads: Vec<(Amounts, Vec<HostPort>, VolumeRoom)>,
-    rules: Vec<Rule>,
-    limits: Vec<Room>,
-    drafts: Vec<Draft>,
-    order: Order,
-    rooms: Vec<[u64; STANDARD_AXES]>,
-    by_template: Vec<Bits>,
-    looks: Looks,
-}
-
 /// What one group may still try on one rung.
 struct Options {
     demand: usize,
@@ -64,6 +47,8 @@ struct Options {
     refusing: Bits,
     /// NodePools that may still have a new node for it.
     templates: Vec<usize>,
+    /// Whether they wait for a capacity reservation that others hold, rather than giving anything up.
+    waits: bool,
 }
 
 /// What becomes of a new node when one more pod joins.
@@ -77,47 +62,8 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn new(problem: &'a mut Problem<'b>) -> Self {
         let rooms = problem.existing.iter().map(|node| standard(&node.free)).collect();
         let by_template = vec![Bits::default(); problem.templates.len()];
-        let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::default());
+        let (drafts, order, looks) = (Vec::new(), Order::default(), Looks::of(problem.settings.looks));
         Self { problem, drafts, looks, order, rooms, by_template }
-    }
-
-    /// What is changed while pods are placed, to go back to.
-    pub(crate) fn save(&self) -> Saved {
-        let Problem { existing, rules, templates, .. } = &*self.problem;
-        Saved {
-            loads: existing
-                .iter()
-                .map(|node| (node.free.clone(), node.host_ports.clone(), node.volumes.clone()))
-                .collect(),
-            rules: rules.clone(),
-            limits: templates.iter().map(|template| template.room.clone()).collect(),
-            drafts: self.drafts.clone(),
-            order: self.order.clone(),
-            rooms: self.rooms.clone(),
-            by_template: self.by_template.clone(),
-            looks: self.looks.clone(),
-        }
-    }
-
-    /// Goes to another state of this schedule and leaves it where it was.
-    pub(crate) fn swap(&mut self, mut other: Saved) -> Saved {
-        use std::mem::swap;
-        let Problem { existing, rules, templates, .. } = &mut *self.problem;
-        for (node, (free, host_ports, volumes)) in existing.iter_mut().zip(&mut other.loads) {
-            swap(&mut node.free, free);
-            swap(&mut node.host_ports, host_ports);
-            swap(&mut node.volumes, volumes);
-        }
-        swap(rules, &mut other.rules);
-        for (template, room) in templates.iter_mut().zip(&mut other.limits) {
-            swap(&mut template.room, room);
-        }
-        swap(&mut self.drafts, &mut other.drafts);
-        swap(&mut self.order, &mut other.order);
-        swap(&mut self.rooms, &mut other.rooms);
-        swap(&mut self.by_template, &mut other.by_template);
-        swap(&mut self.looks, &mut other.looks);
-        other
     }
 
     /// Puts up to `pods` pods of a group somewhere, and says where. Those for which there is no place are not
@@ -127,11 +73,23 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn place(&mut self, demand: usize, pods: usize) -> Vec<Place> {
         let mut rungs: Vec<Options> = Vec::new();
         let mut places = Vec::with_capacity(pods);
-        while places.len() < pods && !self.looks.is_out() {
-            match self.place_one(demand, &mut rungs) {
-                Some(place) => places.push(place),
-                None => break,
-            }
+        while places.len() < pods
+            && let Some(place) = self.place_one(demand, &mut rungs)
+        {
+            places.push(place);
+        }
+        self.looks.end_turn(demand, pods - places.len());
+        places
+    }
+
+    /// The same with the wishes of this rung only.
+    pub(crate) fn place_on_this_rung(&mut self, demand: usize, pods: usize) -> Vec<Place> {
+        let mut options = self.options(demand);
+        let mut places = Vec::new();
+        while places.len() < pods
+            && let Some(place) = self.place_on_rung(&mut options)
+        {
+            places.push(place);
         }
         places
     }
@@ -145,6 +103,9 @@ impl<'a, 'b> Schedule<'a, 'b> {
             }
             if let Some(place) = self.place_on_rung(&mut rungs[rung]) {
                 return Some(place);
+            }
+            if rungs[rung].waits {
+                return None;
             }
             next = self.problem.demands[demand].gentler;
             rung += 1;
@@ -178,7 +139,13 @@ impl<'a, 'b> Schedule<'a, 'b> {
                 refusing.unite_growing(&self.by_template[at]);
             }
         }
-        Options { demand: at, existing: open.iter().filter(has_room).collect(), refusing, templates: welcome }
+        Options {
+            demand: at,
+            existing: open.iter().filter(has_room).collect(),
+            refusing,
+            templates: welcome,
+            waits: false,
+        }
     }
 
     /// Whether pods of a group could run on an existing node at all.
@@ -268,6 +235,22 @@ impl<'a, 'b> Schedule<'a, 'b> {
             | Refused::InstanceTypes
             | Refused::MinValues { .. }
             | Refused::Limit => true,
+            Refused::Reserved => false,
+        }
+    }
+
+    /// The same of a new node, which may still become several things: what it is narrowed to for a pod, and so what
+    /// refuses the pod then, may be something else once other domains are the emptiest.
+    fn is_final_on_new(&self, refused: Refused, demand: usize) -> bool {
+        let Demand { alternatives, concern, .. } = &self.problem.demands[demand];
+        let (is_settled, is_one_way) = (concern.labels.is_empty(), alternatives.len() == 1);
+        match refused {
+            Refused::Taint | Refused::HostPort => true,
+            Refused::Reserved => false,
+            Refused::Labels | Refused::InstanceTypes => is_settled || is_one_way,
+            Refused::MinValues { .. } | Refused::Limit => is_settled,
+            Refused::Topology { rule } if self.problem.rules[rule].label.is_none() => self.is_final(refused),
+            Refused::Topology { .. } => is_one_way && concern.labels.len() == 1 && self.is_final(refused),
         }
     }
 
@@ -292,7 +275,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
                     found = Some((place, joined));
                     break;
                 }
-                Err(refused) if self.is_final(refused) => refusing.push(place),
+                Err(refused) if self.is_final_on_new(refused, at) => refusing.push(place),
                 Err(_) => {}
             }
         }
@@ -311,6 +294,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             Joined::Types(types) => draft.shape.types = types,
             Joined::Shape(shape) => draft.shape = shape,
         }
+        self.problem.release_unusable(draft);
         let is_last = draft.last.as_ref().is_some_and(|(last, _)| *last == demand);
         if !is_last {
             self.note_last(place, demand);
@@ -365,10 +349,15 @@ impl<'a, 'b> Schedule<'a, 'b> {
             requests: &draft.requests,
             host_ports: &draft.host_ports,
             place,
+            held: draft.held,
             pods: 1,
             settle: Settle::Now,
         };
         let demand = &self.problem.demands[at];
+        // Asked anew, because a gentler rung may have opened the node after this one was first tried.
+        if !is_tolerated(&template.pool.taints, &demand.group.spec.tolerations, demand.soft) {
+            return Err(Refused::Taint);
+        }
         match &draft.last {
             Some((last, settled)) if *last == at => {
                 let types = self.problem.join_again(&onto, demand, settled)?;
@@ -390,7 +379,12 @@ impl<'a, 'b> Schedule<'a, 'b> {
                     self.take(place, at);
                     return Some(place);
                 }
-                Err(refused) if self.is_final(refused) => drop(options.templates.remove(tried)),
+                // A lighter NodePool would be another answer to what will have been answered by the next decision.
+                Err(Refused::Reserved) => {
+                    options.waits = true;
+                    return None;
+                }
+                Err(refused) if self.is_final_on_new(refused, at) => drop(options.templates.remove(tried)),
                 Err(_) => tried += 1,
             }
         }
@@ -408,6 +402,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     pub(crate) fn add(&mut self, draft: Draft) {
         let template = &mut self.problem.templates[draft.template];
         template.room.take(&draft.charged);
+        self.problem.reservations.hold(&self.problem.universes[template.universe], draft.held);
         let mut room = self.problem.universes[template.universe].most(&draft.shape.types);
         if let [everywhere] = template.overheads.as_slice() {
             less(&mut room, &standard(&everywhere.requests));
@@ -459,87 +454,6 @@ impl<'a, 'b> Schedule<'a, 'b> {
         for port in ports {
             if let Some(at) = node.host_ports.iter().position(|taken| *taken == port) {
                 node.host_ports.remove(at);
-            }
-        }
-    }
-
-    fn count(&mut self, place: Place, demand: usize, count: Count) {
-        self.count_by(place, demand, (1, count), |_| true);
-    }
-
-    /// Counts pods on a new node for the rules that count by node.
-    fn count_on_host(&mut self, place: Place, demand: usize, pods: u32) {
-        self.count_by(place, demand, (pods, Count::Up), |rule| rule.label.is_none());
-    }
-
-    fn count_by(
-        &mut self,
-        place: Place,
-        demand: usize,
-        (pods, count): (u32, Count),
-        for_rule: impl Fn(&Rule) -> bool,
-    ) {
-        // Taken out for a moment, because the rules that are counted are looked up while they are changed.
-        let concern = std::mem::take(&mut self.problem.demands[demand].concern);
-        for at in concern.meant.iter().copied() {
-            if !for_rule(&self.problem.rules[at]) {
-                continue;
-            }
-            // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
-            let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
-            let is_seen = (is_new && concern.own.contains(&at)) || self.is_looked_at(place, at);
-            if is_seen && let Some(domain) = self.domain_of_rule(place, at) {
-                self.problem.rules[at].count_matching(domain, pods, count);
-            }
-        }
-        for at in concern.stated.iter().copied() {
-            if !for_rule(&self.problem.rules[at]) {
-                continue;
-            }
-            if let Some(domain) = self.domain_of_rule(place, at) {
-                self.problem.rules[at].count_owners(domain, pods, count);
-            }
-        }
-        self.problem.demands[demand].concern = concern;
-    }
-
-    /// Whether a rule counts the pods on a place at all.
-    fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
-        let Problem { rules, existing, templates, universes, interner, .. } = &mut *self.problem;
-        let what = &rules[rule].what;
-        if what.affinity.is_empty() && what.tolerations.is_none() {
-            return true;
-        }
-        let Some(draft) = place.checked_sub(existing.len()) else {
-            let node = &existing[place];
-            return is_counted(&node.labels, &node.taints, what);
-        };
-        let draft = &self.drafts[draft];
-        let template = &templates[draft.template];
-        let tolerated =
-            what.tolerations.as_ref().is_none_or(|t| untolerated(&template.pool.taints, t).is_none());
-        let universe = &universes[template.universe];
-        let mut could_be = |term: &Vec<Requirement>| {
-            let wanted = requirements::collect(term, interner);
-            draft.shape.and(&wanted, universe, interner).is_ok()
-        };
-        tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
-    }
-
-    fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
-        let rule = &self.problem.rules[rule];
-        self.domain(place, rule.label)
-    }
-
-    /// The domain that a place is in. A new node that could be in several is in none yet.
-    fn domain(&self, place: Place, label: Option<Sym>) -> Option<Domain> {
-        let Some(label) = label else { return Some(Domain::Host(place)) };
-        match place.checked_sub(self.problem.existing.len()) {
-            None => self.problem.places.value_at(place, label).map(Domain::Label),
-            Some(draft) => {
-                let draft = &self.drafts[draft];
-                let universe = &self.problem.universes[self.problem.templates[draft.template].universe];
-                draft.shape.only(label, universe).map(Domain::Label)
             }
         }
     }

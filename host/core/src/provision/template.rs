@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::instance_type::CapacityType;
 use crate::model::labels;
 use crate::model::node_pool::{NODES, NodePool};
 use crate::model::pod::PodSpec;
@@ -12,8 +13,10 @@ use crate::provision::amounts::{self, Amounts, Axes};
 use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::{self, ByKey, Values};
-use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
-use crate::why::{Lacking, Why};
+use crate::provision::universe::ways::{CapacityMask, all_of};
+use crate::provision::universe::{Axis, Universe, ZoneMask};
+use crate::why::Why;
+use crate::why::lost::{Lost, LostTo};
 
 /// What a node may be: instance types, zones, capacity types, and the values of all other labels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -166,6 +169,14 @@ impl Shape {
                 self.capacity_types &= universe.capacity_mask(values, interner);
                 self.capacity_types != 0
             }
+            Axis::ReservationId => {
+                self.capacity_types &= universe.ways.with_id(values, interner);
+                self.capacity_types != 0
+            }
+            Axis::ReservationType => {
+                self.capacity_types &= universe.ways.with_kind(values, interner);
+                self.capacity_types != 0
+            }
             // A node that does not exist yet has no name that a pod could have asked for.
             Axis::Hostname => values.admits_absence(),
             Axis::Single => {
@@ -199,7 +210,20 @@ impl Shape {
 
     /// What the shape allows for a label, in words.
     fn describe(&self, key: Sym, universe: &Universe, interner: &Interner) -> String {
-        let listed = self.domains(key, universe).map(|values| texts(&values, interner));
+        let reserved = self.capacity_types & all_of(CapacityType::Reserved);
+        let values = match universe.axis(key) {
+            // A node need not be reserved, and yet this is all that it could have.
+            Axis::ReservationId => universe.ways.ids_in(reserved),
+            Axis::ReservationType => universe.ways.kinds_in(reserved),
+            Axis::Zone
+            | Axis::ZoneId
+            | Axis::CapacityType
+            | Axis::Hostname
+            | Axis::Single
+            | Axis::Several
+            | Axis::Custom => self.domains(key, universe),
+        };
+        let listed = values.map(|values| texts(&values, interner));
         match (universe.axis(key), listed) {
             (Axis::Hostname, _) => "new nodes only".to_owned(),
             (_, Some(values)) if values.is_empty() => "nothing".to_owned(),
@@ -230,6 +254,8 @@ impl Shape {
             Axis::Zone => Some(universe.zones_in(self.zones)),
             Axis::ZoneId => Some(universe.zone_ids_in(self.zones)),
             Axis::CapacityType => Some(universe.capacity_types_in(self.capacity_types)),
+            Axis::ReservationId => universe.ways.ids_in(self.capacity_types),
+            Axis::ReservationType => universe.ways.kinds_in(self.capacity_types),
             Axis::Hostname => None,
             Axis::Single => Some(universe.values_among(key, &self.types)),
             Axis::Several => {
@@ -256,7 +282,7 @@ fn texts(values: &[Sym], interner: &Interner) -> Vec<String> {
     texts
 }
 
-fn wanted_text(key: Sym, values: &Values, interner: &Interner) -> String {
+pub(crate) fn wanted_text(key: Sym, values: &Values, interner: &Interner) -> String {
     let requirements = values.to_requirements(interner.text(key), interner);
     let texts = requirements.iter().map(|requirement| {
         let text = requirement.to_string();
@@ -275,11 +301,26 @@ pub(crate) fn requirements_of(pool: &NodePool) -> Vec<Requirement> {
     pool.requirements.iter().cloned().chain(labels).chain(own).collect()
 }
 
-/// What instance types lack that EC2 does not sell there, or has refused of late.
-pub(crate) const NOT_OFFERED: &str = "an available offering in these zones and capacity types";
-
 /// The shape of a new node of a pool, or the requirement that nothing its class launches fulfils.
 pub(crate) fn shape_of(
+    pool: &NodePool,
+    universe: &Universe,
+    interner: &mut Interner,
+) -> Result<Shape, Box<Why>> {
+    let mut shape = stated_shape(pool, universe, interner)?;
+    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
+    universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
+    if shape.types.is_empty() {
+        let lost = vec![Lost { instance_types: considered, to: LostTo::NotOffered }];
+        return Err(Box::new(Why::InstanceTypes { considered, lost }));
+    }
+    // Where nothing is for sale there is no domain either.
+    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
+    Ok(shape)
+}
+
+/// The same whether or not it can be bought now.
+pub(crate) fn stated_shape(
     pool: &NodePool,
     universe: &Universe,
     interner: &mut Interner,
@@ -301,16 +342,7 @@ pub(crate) fn shape_of(
         capacity_types: CapacityMask::MAX,
         custom: Arc::new(own),
     };
-    let mut shape = anything.and(&others, universe, interner)?;
-    let considered = u32::try_from(shape.types.count()).unwrap_or(u32::MAX);
-    universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
-    if shape.types.is_empty() {
-        let lacking = vec![Lacking { what: NOT_OFFERED.to_owned(), instance_types: considered }];
-        return Err(Box::new(Why::InstanceTypes { considered, lacking }));
-    }
-    // Where nothing is for sale there is no domain either.
-    (shape.zones, shape.capacity_types) = universe.offered_to(&shape);
-    Ok(shape)
+    anything.and(&others, universe, interner)
 }
 
 /// What DaemonSets take on the types of a template.

@@ -186,13 +186,13 @@ impl Rule {
         self.levels.first_key_value().map_or(0, |(pods, _)| *pods)
     }
 
-    /// Names the domains over which a spread is judged.
-    pub(crate) fn set_domains(&mut self, domains: Arc<BTreeSet<Sym>>) {
+    /// Names the domains over which a spread is judged. The answer is those of before.
+    pub(crate) fn set_domains(&mut self, domains: Arc<BTreeSet<Sym>>) -> Arc<BTreeSet<Sym>> {
         self.levels.clear();
         for value in &*domains {
             *self.levels.entry(self.matching.at(Domain::Label(*value))).or_default() += 1;
         }
-        self.domains = domains;
+        std::mem::replace(&mut self.domains, domains)
     }
 
     /// Counts pods that the rule means.

@@ -1,6 +1,8 @@
 //! Everything an EC2NodeClass can launch, laid out so that a question about instance types is a few bitwise
 //! ANDs: for each label value, each resource level and each way to buy, the set of instance types that have it.
 
+pub(crate) mod ways;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,11 +14,10 @@ use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
 use crate::provision::requirements::Values;
 use crate::provision::template::Shape;
+use crate::provision::universe::ways::{CapacityMask, Ways, all_of};
 
 /// A set of zones by position in `Universe::zones`.
 pub(crate) type ZoneMask = u64;
-/// A set of capacity types by position in `CapacityType::ALL`.
-pub(crate) type CapacityMask = u8;
 
 /// The most zones a universe can have. AWS's largest region has 6 zones, and 20-odd local ones.
 const ZONES_MAX: usize = 64;
@@ -33,6 +34,10 @@ pub(crate) enum Axis {
     ZoneId,
     /// How it is bought.
     CapacityType,
+    /// The capacity reservation it is bought from, by id.
+    ReservationId,
+    /// How that reservation was bought.
+    ReservationType,
     /// The node's own name.
     Hostname,
     /// A label of the instance type, of which a node has exactly one possible value.
@@ -57,7 +62,9 @@ pub(crate) struct Universe {
     pub(crate) capacity: Vec<Amounts>,
     levels: Vec<Levels>,
     capacity_levels: Vec<Levels>,
-    /// Price by type, zone and capacity type; `None` where it cannot be bought.
+    /// How instances can be bought in a zone.
+    pub(crate) ways: Ways,
+    /// Price by type, zone and way; `None` where it cannot be bought.
     prices: Vec<Option<Price>>,
     offered: Vec<Bits>,
     /// For each way to buy the types that can be bought so, cheapest first.
@@ -75,6 +82,8 @@ pub(crate) struct WellKnown {
     pub(crate) zone: Sym,
     pub(crate) zone_id: Sym,
     pub(crate) capacity_type: Sym,
+    pub(crate) reservation_id: Sym,
+    pub(crate) reservation_type: Sym,
     pub(crate) hostname: Sym,
     pub(crate) capacity_types: [Sym; 3],
 }
@@ -85,6 +94,8 @@ impl WellKnown {
             zone: interner.intern(labels::ZONE),
             zone_id: interner.intern(labels::ZONE_ID),
             capacity_type: interner.intern(labels::CAPACITY_TYPE),
+            reservation_id: interner.intern(labels::RESERVATION_ID),
+            reservation_type: interner.intern(labels::RESERVATION_TYPE),
             hostname: interner.intern(labels::HOSTNAME),
             capacity_types: CapacityType::ALL.map(|capacity_type| interner.intern(capacity_type.label())),
         }
@@ -124,15 +135,17 @@ impl Universe {
     pub(crate) fn new(types: Arc<[InstanceType]>, axes: &mut Axes, interner: &mut Interner) -> Self {
         let known = WellKnown::new(interner);
         let (zones, zone_ids) = zones_of(&types, interner);
+        let ways = Ways::new(&types, interner);
         let capacity: Vec<_> = types.iter().map(|it| axes.row(&it.capacity)).collect();
         let allocatable: Vec<_> = types.iter().map(|it| axes.row(&it.allocatable())).collect();
         let mut universe = Self {
             keys: keys_of(&types, interner),
             levels: levels_of(&allocatable),
             capacity_levels: levels_of(&capacity),
-            prices: vec![None; types.len() * zones.len() * CapacityType::ALL.len()],
-            offered: vec![Bits::none(types.len()); zones.len() * CapacityType::ALL.len()],
+            prices: vec![None; types.len() * zones.len() * ways.len()],
+            offered: vec![Bits::none(types.len()); zones.len() * ways.len()],
             by_price: Vec::new(),
+            ways,
             exotic: those(&types, is_exotic),
             burstable: those(&types, is_burstable),
             types,
@@ -152,7 +165,9 @@ impl Universe {
             for offering in instance_type.offerings.iter().filter(|offering| offering.available) {
                 let zone = interner.find(&offering.zone);
                 let Some(zone) = self.zones.iter().position(|known| Some(*known) == zone) else { continue };
-                let way = self.way(zone, offering.capacity_type as usize);
+                let reservation = offering.reservation.as_ref().and_then(|one| interner.find(&one.id));
+                let Some(way) = self.ways.of(offering.capacity_type, reservation) else { continue };
+                let way = self.way(zone, way);
                 self.offered[way].insert(at);
                 let price = &mut self.prices[at * self.offered.len() + way];
                 *price = Some(price.map_or(offering.price, |known| known.min(offering.price)));
@@ -173,14 +188,28 @@ impl Universe {
 
     /// Takes an offering away that EC2 is thought not to have now.
     pub(crate) fn withdraw(&mut self, instance_type: usize, zone: usize, capacity_type: CapacityType) {
-        let way = self.way(zone, capacity_type as usize);
-        self.offered[way].remove(instance_type);
-        self.prices[instance_type * self.offered.len() + way] = None;
-        self.by_price[way].retain(|(_, at)| *at as usize != instance_type);
+        let ways: Vec<_> = self.ways(1 << zone, all_of(capacity_type)).collect();
+        for way in ways {
+            self.offered[way].remove(instance_type);
+            self.prices[instance_type * self.offered.len() + way] = None;
+            self.by_price[way].retain(|(_, at)| *at as usize != instance_type);
+        }
     }
 
-    const fn way(&self, zone: usize, capacity_type: usize) -> usize {
-        zone * CapacityType::ALL.len() + capacity_type
+    /// Takes the ways to buy away whose reservation has nothing left.
+    pub(crate) fn withdraw_ways(&mut self, gone: CapacityMask) {
+        let ways: Vec<_> = self.ways(self.all_zones(), gone).collect();
+        for way in ways {
+            self.by_price[way].clear();
+            let types = std::mem::replace(&mut self.offered[way], Bits::none(self.types.len()));
+            for at in types.iter() {
+                self.prices[at * self.offered.len() + way] = None;
+            }
+        }
+    }
+
+    fn way(&self, zone: usize, way: usize) -> usize {
+        zone * self.ways.len() + way
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -197,6 +226,8 @@ impl Universe {
             _ if key == known.zone => Axis::Zone,
             _ if key == known.zone_id => Axis::ZoneId,
             _ if key == known.capacity_type => Axis::CapacityType,
+            _ if key == known.reservation_id => Axis::ReservationId,
+            _ if key == known.reservation_type => Axis::ReservationType,
             _ if key == known.hostname => Axis::Hostname,
             _ => match self.keys.get(&key) {
                 Some(index) if index.several => Axis::Several,
@@ -215,7 +246,9 @@ impl Universe {
     }
 
     pub(crate) fn capacity_mask(&self, values: &Values, interner: &Interner) -> CapacityMask {
-        u8::try_from(mask_of(&self.known.capacity_types, values, interner)).unwrap_or(0)
+        let admitted = CapacityType::ALL.into_iter().zip(self.known.capacity_types);
+        let admitted = admitted.filter(|(_, label)| values.admits(*label, interner));
+        admitted.fold(0, |mask, (capacity_type, _)| mask | all_of(capacity_type))
     }
 
     /// The types that can have one of `values` for the label.
@@ -242,13 +275,6 @@ impl Universe {
         let index = self.keys.get(&key);
         let values = index.into_iter().flat_map(|index| index.values.iter());
         values.filter(|(_, having)| having.intersects(types)).map(|(value, _)| *value).collect()
-    }
-
-    /// The types that have at least so much of everything left for pods.
-    pub(crate) fn fitting(&self, wanted: &[u64]) -> Bits {
-        let mut fitting = Bits::all(self.len());
-        self.keep_fitting(&mut fitting, &[wanted]);
-        fitting
     }
 
     /// Drops the types that have less of something than all of these rows together.
@@ -285,8 +311,8 @@ impl Universe {
         let ways = self.ways(shape.zones, shape.capacity_types);
         let offered = ways.filter(|way| self.offered[*way].intersects(&shape.types));
         offered.fold((0, 0), |(zones, capacity_types), way| {
-            let (zone, capacity_type) = (way / CapacityType::ALL.len(), way % CapacityType::ALL.len());
-            (zones | 1 << zone, capacity_types | 1 << capacity_type)
+            let (zone, way) = (way / self.ways.len(), way % self.ways.len());
+            (zones | 1 << zone, capacity_types | 1 << way)
         })
     }
 
@@ -297,22 +323,27 @@ impl Universe {
     ) -> impl Iterator<Item = usize> + Clone + '_ {
         let zones = (0..self.zones.len()).filter(move |zone| zones & (1 << zone) != 0);
         zones.flat_map(move |zone| {
-            let ways = 0..CapacityType::ALL.len();
+            let ways = 0..self.ways.len();
             ways.filter(move |way| capacity_types & (1 << way) != 0).map(move |way| self.way(zone, way))
         })
     }
 
-    /// Every way to buy a type in these zones in these ways: zone, capacity type and price.
+    /// The ways to buy any type of a shape from a capacity reservation.
+    pub(crate) fn reserved_for(&self, shape: &Shape) -> CapacityMask {
+        let reserved = self.ways.reservations(shape.capacity_types).map(|(way, _)| 1 << way);
+        reserved.filter(|way| self.is_offered(&shape.types, shape.zones, *way)).fold(0, |all, way| all | way)
+    }
+
+    /// Every way to buy a type in these zones in these ways: zone, way and price.
     pub(crate) fn offerings(
         &self,
         instance_type: usize,
         zones: ZoneMask,
         capacity_types: CapacityMask,
-    ) -> impl Iterator<Item = (usize, CapacityType, Price)> + '_ {
+    ) -> impl Iterator<Item = (usize, usize, Price)> + '_ {
         self.ways(zones, capacity_types).filter_map(move |way| {
             let price = self.prices[instance_type * self.offered.len() + way]?;
-            let capacity_type = CapacityType::ALL[way % CapacityType::ALL.len()];
-            Some((way / CapacityType::ALL.len(), capacity_type, price))
+            Some((way / self.ways.len(), way % self.ways.len(), price))
         })
     }
 
@@ -368,17 +399,8 @@ impl Universe {
     }
 
     pub(crate) fn capacity_types_in(&self, mask: CapacityMask) -> Vec<Sym> {
-        named(&self.known.capacity_types, mask.into())
-    }
-
-    /// How many of `types` lack enough of each resource.
-    pub(crate) fn lacking(&self, types: &Bits, wanted: &[u64]) -> Vec<(usize, usize)> {
-        let axes = (0..wanted.len()).filter(|axis| wanted[*axis] > 0);
-        let counted = axes.map(|axis| {
-            let lacks = |at: &usize| amounts::at(&self.allocatable[*at], axis) < wanted[axis];
-            (axis, types.iter().filter(lacks).count())
-        });
-        counted.filter(|(_, count)| *count > 0).collect()
+        let labels = CapacityType::ALL.into_iter().zip(self.known.capacity_types);
+        labels.filter(|(one, _)| mask & all_of(*one) != 0).map(|(_, label)| label).collect()
     }
 }
 

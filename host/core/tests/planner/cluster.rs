@@ -16,7 +16,7 @@ use whittle_core::lifecycle::{Due, lifecycle};
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Launch, Plan};
 use whittle_core::provision::problem::Cache;
-use whittle_core::provision::provision;
+use whittle_core::provision::{provision, provision_in_karpenter_order};
 use whittle_core::settings::Settings;
 use whittle_core::state::ClusterState;
 
@@ -79,6 +79,14 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn provision(&mut self, now: Timestamp) -> Plan {
         let plan = provision(self.state.snapshot(), &mut self.cache, now, 7);
+        assert_eq!(check(self.state.snapshot(), &plan, now), [], "the plan breaks no rule");
+        plan
+    }
+
+    /// The plan in Karpenter's order; it breaks no rule either.
+    #[track_caller]
+    pub(crate) fn provision_in_karpenter_order(&mut self, now: Timestamp) -> Plan {
+        let plan = provision_in_karpenter_order(self.state.snapshot(), &mut self.cache, now, 7);
         assert_eq!(check(self.state.snapshot(), &plan, now), [], "the plan breaks no rule");
         plan
     }

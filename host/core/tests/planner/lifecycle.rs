@@ -102,6 +102,7 @@ fn a_claim_for_which_ec2_has_no_capacity_is_let_go_at_once() {
         instance_type: "c.large".into(),
         zone: "a".into(),
         capacity_type: CapacityType::Spot,
+        reservation: None,
         price: Price::ZERO,
     };
     let refused = Outcome::InsufficientCapacity { claim: "a".into(), offerings: vec![offering], at: START };

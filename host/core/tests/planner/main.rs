@@ -11,3 +11,4 @@ mod knowledge;
 mod lifecycle;
 mod properties;
 mod provisioning;
+mod reference;

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use whittle_api::convert::node_class::{NodeClassSettings as Read, Threshold};
+use whittle_api::convert::node_class::{
+    NodeClassSettings as Read, Reservation as ReadReservation, Threshold,
+};
 use whittle_api::node_class::AmiFamily as ReadFamily;
 use whittle_catalog::settings::{
     AmiFamily, EvictionThreshold, Feature, NetworkInterface, NetworkInterfaceKind, NodeClassSettings,
+    ReservedInstances,
 };
+use whittle_core::model::instance_type::Reservation;
 use whittle_core::model::node_pool::NodeClass;
 
 use super::Place;
@@ -47,10 +51,18 @@ fn settings(read: &Read, place: &Place) -> NodeClassSettings {
         instance_store_raid0: read.instance_store_raid0,
         zones,
         zone_ids,
+        reservations: read.reservations.iter().map(|one| reserved(one, place)).collect(),
         network_interfaces: read.network_interfaces.iter().map(interface).collect(),
         required_features,
         ..NodeClassSettings::default()
     }
+}
+
+/// A reservation with its number of instances, which only the scenario says: none where it does not.
+fn reserved(read: &ReadReservation, place: &Place) -> ReservedInstances {
+    let instances = place.reserved.get(&read.id).copied().unwrap_or(0);
+    let reservation = Reservation { id: read.id.clone(), kind: read.kind, instances };
+    ReservedInstances { instance_type: read.instance_type.clone(), zone: read.zone.clone(), reservation }
 }
 
 fn family(family: ReadFamily) -> AmiFamily {

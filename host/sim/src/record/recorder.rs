@@ -9,6 +9,7 @@ use whittle_core::model::node::Instance;
 use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, DeleteReason, Launch, NodeRef, Outcome, Plan};
+use whittle_core::why::change::Remedy;
 use whittle_core::why::{MoveBlocked, Unplaced};
 
 use super::nodes::node_list;
@@ -88,6 +89,10 @@ impl Recorder {
         let key = (workload, why);
         if let Some(known) = self.unplaced.get_mut(&key) {
             known.uids.insert(unplaced.pod.clone());
+            // For whom too many others had no place either the change that would do is found later.
+            if known.example.remedy == Remedy::NotTried {
+                known.example.remedy = unplaced.remedy.clone();
+            }
             return;
         }
         world.journal.note(world.now, EntryKind::Unplaced, None, &key.0, text);

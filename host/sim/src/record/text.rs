@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 
 use whittle_core::model::price::Price;
 use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::why::Unplaced;
+use whittle_core::why::change::Remedy;
 
 use super::text::table::{Align, table};
 use super::{PoolSummary, Record, UnplacedSummary, Waits};
@@ -155,8 +157,17 @@ fn unplaced(unplaced: &[UnplacedSummary]) -> String {
         for why in &example.node_pools {
             let _ = writeln!(text, "    {}: {}", why.node_pool, why.why);
         }
+        text.push_str(&remedy(example));
     }
     text
+}
+
+/// A line with what would give a pod a place; none where that was not looked for.
+pub(crate) fn remedy(unplaced: &Unplaced) -> String {
+    match &unplaced.remedy {
+        Remedy::Change(_) | Remedy::NoSingleChange => format!("    {}\n", unplaced.remedy),
+        Remedy::NotTried => String::new(),
+    }
 }
 
 /// How many violations are listed; a plan that is made again and again breaks the same rule each time.

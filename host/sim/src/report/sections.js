@@ -108,7 +108,8 @@ function reasonBox(one, i) {
     el('p', { class: 'muted' }, `${several(one.pods, 'pod')}, first at ${when(one.first)}; `,
       one.waitingAtEnd ? `${count(one.waitingAtEnd)} still ${one.waitingAtEnd === 1 ? 'waits' : 'wait'} at the end` : 'none waits at the end',
       one.example.name !== one.workload ? ` · for example ${one.example.name}` : ''),
-    el('ul', {}, reasons.map(({ nodePool, why }) => el('li', {}, nodePool && el('b', {}, `${nodePool}: `), why))));
+    el('ul', {}, reasons.map(({ nodePool, why }) => el('li', {}, nodePool && el('b', {}, `${nodePool}: `), why))),
+    words.remedies[i] && el('p', { class: 'remedy' }, words.remedies[i]));
 }
 
 function showUnschedulable() {

@@ -8,6 +8,7 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::price::Price;
 use whittle_core::model::resources::Resources;
 use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::why::change::{Change, Remedy};
 use whittle_core::why::{Blocker, MoveBlocked, NodePoolWhy, Unplaced, Why};
 
 use super::html;
@@ -97,9 +98,13 @@ fn summary(number: u64, waits: Waits) -> PoolSummary {
 }
 
 fn unplaced(workload: &str) -> UnplacedSummary {
-    let why = Why::Limit { resource: "cpu".to_owned(), limit: 8_000, used: 7_500, needed: 2_000 };
+    let (resource, instance_types, too_large) = ("cpu".to_owned(), 9, 7);
+    let (limit, used, needed) = (8_000, 7_500, 2_000);
+    let why = Why::Limit { resource: resource.clone(), limit, used, needed, instance_types, too_large };
     let node_pools = vec![NodePoolWhy { node_pool: pool(0), why }];
-    let example = Unplaced { pod: "1".to_owned(), name: workload.to_owned(), node_pools, itself: None };
+    let raised = Change::RaiseLimit { node_pool: pool(0), resource, from: limit, to: 10_000 };
+    let (pod, name, remedy) = ("1".to_owned(), workload.to_owned(), Remedy::Change(raised));
+    let example = Unplaced { pod, name, node_pools, itself: None, remedy };
     UnplacedSummary { workload: workload.to_owned(), pods: 4, waiting_at_end: 3, first: at(1), example }
 }
 
@@ -189,8 +194,10 @@ fn what_only_rust_can_say_travels_beside_the_record() {
         "unplaced": [[{
             "nodePool": "pool-0",
             "why": "the NodePool's limit of 8 cpu has no room for one more node \
-                    (7500m in use or planned, the smallest that would do adds 2)",
+                    (7500m in use or planned, the smallest that would do adds 2; \
+                    too large for what is left: 7 of 9 types)",
         }]],
+        "remedies": ["smallest change: raise spec.limits.cpu of NodePool pool-0 from 8 to 10"],
         "blocked": ["the node asks to be left alone (karpenter.sh/do-not-disrupt)"],
         "violations": [violation("general-1").violation.to_string()],
         "leftOut": [],

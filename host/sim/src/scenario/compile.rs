@@ -14,7 +14,9 @@ use whittle_core::model::pod::TopologySpread;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::clock::{Clock, parse_timestamp};
-use super::{API_VERSION, DefaultSpreadSpec, KIND, Scenario, ScenarioSpec, TimingsSpec, schema, shape};
+use super::{
+    API_VERSION, DefaultSpreadSpec, KIND, Scenario, ScenarioSpec, TimingsSpec, reservations, schema, shape,
+};
 use crate::input::{START_DEFAULT, Timings};
 use crate::load::Place;
 use crate::problems::{Finder, one_of, path};
@@ -195,6 +197,7 @@ pub(crate) fn course(
     let usual = Duration::from_millis(length.unwrap_or(SETTLE_MAX).millis() / SAMPLES).max(SAMPLE_EVERY_MIN);
     let timings = timings(spec.timings.as_ref(), find);
     let default_spread = spread(&spec.default_spread, find);
+    let reserved = reservations::counts(&spec.capacity_reservations, find);
     let counts_siblings = !default_spread.is_empty();
     let catalog = catalog(&spec, prices, find);
     let said = region.or(spec.region.as_deref());
@@ -229,6 +232,7 @@ pub(crate) fn course(
             catalog,
             region,
             zones: spec.zones.clone(),
+            reserved,
             job_run: timings.job_run,
             start,
             counts_siblings,

@@ -6,7 +6,7 @@
 //! as shallow by its published rate of reclaims: the price is raised by that share, and the cheapest is taken.
 
 use whittle_core::event::{Event, Notice, NoticeKind};
-use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
+use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering, Reservation};
 use whittle_core::model::labels;
 use whittle_core::model::node::{Instance, Node, NodeClaim};
 use whittle_core::model::price::Price;
@@ -103,16 +103,22 @@ impl World {
         }
         let to_be_had = choices.into_iter().filter(|(kind, offering)| {
             let is_short = |shortage: &Shortage| {
-                shortage.filter.suits(&kind.name, &offering.zone, offering.capacity_type)
+                let filter = &shortage.filter;
+                // What is reserved is there when all else has run out.
+                let is_meant = offering.reservation.is_none() || filter.capacity_type.is_some();
+                is_meant && filter.suits(&kind.name, &offering.zone, offering.capacity_type)
             };
-            offering.available && !self.shortages.iter().any(is_short)
+            let is_left = offering.reservation.as_ref().is_none_or(|one| self.is_left_of(one));
+            offering.available && is_left && !self.shortages.iter().any(is_short)
         });
         let chosen = to_be_had.min_by_key(|(kind, offering)| {
             let weighed = match offering.capacity_type {
                 CapacityType::Spot => {
                     offering.price.scaled(1_000_000 + self.reclaims_ppm(&kind.name, &offering.zone))
                 }
-                CapacityType::Reserved | CapacityType::OnDemand => offering.price,
+                // What it would cost on demand, because what is reserved costs next to nothing.
+                CapacityType::Reserved => on_demand_price(kind, offering),
+                CapacityType::OnDemand => offering.price,
             };
             (offering.capacity_type, weighed, kind.name.clone(), offering.zone.clone())
         });
@@ -120,6 +126,14 @@ impl World {
         let instance = self.new_instance(kind, offering);
         self.start_machine(claim, instance.clone(), offering.estimated);
         Launched::Instance(Box::new(instance))
+    }
+
+    /// Whether a capacity reservation has an instance that does not run.
+    fn is_left_of(&self, reservation: &Reservation) -> bool {
+        let here = |machine: &&Machine| {
+            machine.phase != Phase::Gone && machine.instance.reservation.as_ref() == Some(&reservation.id)
+        };
+        self.machines.values().filter(here).count() < reservation.instances as usize
     }
 
     fn new_instance(&mut self, kind: &InstanceType, offering: &Offering) -> Instance {
@@ -130,6 +144,7 @@ impl World {
             instance_type: kind.name.clone(),
             zone: offering.zone.clone(),
             capacity_type: offering.capacity_type,
+            reservation: offering.reservation.as_ref().map(|one| one.id.clone()),
             price: offering.price,
             capacity: kind.capacity.clone(),
             allocatable: kind.allocatable(),
@@ -386,6 +401,7 @@ impl World {
             instance_type: instance.instance_type.clone(),
             zone: instance.zone.clone(),
             capacity_type: instance.capacity_type,
+            reservation: instance.reservation.clone(),
             price: instance.price,
         };
         self.is_offering_estimated(class, &listed)
@@ -452,9 +468,18 @@ fn find_offering<'a>(
     listed: &LaunchOffering,
 ) -> Option<(&'a InstanceType, &'a Offering)> {
     let kind = types.iter().find(|kind| kind.name == listed.instance_type)?;
-    let is_it =
-        |offering: &&Offering| offering.zone == listed.zone && offering.capacity_type == listed.capacity_type;
+    let is_it = |offering: &&Offering| {
+        let reservation = offering.reservation.as_ref().map(|one| &one.id);
+        offering.zone == listed.zone
+            && offering.capacity_type == listed.capacity_type
+            && reservation == listed.reservation.as_ref()
+    };
     Some((kind, kind.offerings.iter().find(is_it)?))
+}
+
+fn on_demand_price(kind: &InstanceType, reserved: &Offering) -> Price {
+    let is_it = |one: &&Offering| one.zone == reserved.zone && one.capacity_type == CapacityType::OnDemand;
+    kind.offerings.iter().find(is_it).map_or(Price::MAX, |offering| offering.price)
 }
 
 /// The Node as its kubelet makes it: with everything that the claim says, not registered, not ready.

@@ -240,6 +240,14 @@ fn labels_of(kind: Option<&InstanceType>, instance: &Instance, region: &str) -> 
         .find(|offering| offering.zone == instance.zone)
         .map(|offering| offering.zone_id.clone());
     found.extend(zone_id.filter(|id| !id.is_empty()).map(|id| (labels::ZONE_ID.to_owned(), id)));
+    let reservations = kind.into_iter().flat_map(|kind| &kind.offerings);
+    let reservation = reservations
+        .filter_map(|offering| offering.reservation.as_ref())
+        .find(|one| Some(&one.id) == instance.reservation.as_ref());
+    if let Some(one) = reservation {
+        found.push((labels::RESERVATION_ID.to_owned(), one.id.clone()));
+        found.push((labels::RESERVATION_TYPE.to_owned(), one.kind.label().to_owned()));
+    }
     let own = [
         (labels::INSTANCE_TYPE, instance.instance_type.as_str()),
         (labels::ZONE, instance.zone.as_str()),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use whittle_catalog::catalog::Catalog;
 use whittle_core::cron::Schedule;
 use whittle_core::event::{Event, NoticeKind};
-use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
+use whittle_core::model::instance_type::{
+    CapacityType, InstanceType, Offering, Reservation, ReservationKind,
+};
 use whittle_core::model::labels::{NODE_POOL, ZONE};
 use whittle_core::model::node::NodeClaim;
 use whittle_core::model::node_pool::{NodeClass, VolumeBinding};
@@ -17,7 +19,7 @@ use whittle_core::model::resources::Resources;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::LaunchOffering;
 
-use super::machines::{Launched, RECLAIM_NOTICE};
+use super::machines::{Launched, RECLAIM_NOTICE, Shortage};
 use super::{Setup, World};
 use crate::input::{
     Amount, BudgetRule, BudgetSpec, ClaimTemplate, Objects, START_DEFAULT, StorageClass, Timings,
@@ -33,7 +35,7 @@ const GIB: u64 = 1 << 30;
 fn offering(zone: &str, capacity_type: CapacityType, micros: u64) -> Offering {
     let price = Price::from_micros(micros);
     let (zone, zone_id) = (zone.to_owned(), String::new());
-    Offering { zone, zone_id, capacity_type, price, estimated: false, available: true }
+    Offering { zone, zone_id, capacity_type, price, estimated: false, available: true, reservation: None }
 }
 
 fn class() -> NodeClass {
@@ -59,6 +61,7 @@ fn offerings() -> Vec<LaunchOffering> {
         instance_type: "t1.large".into(),
         zone: offering.zone.clone(),
         capacity_type: offering.capacity_type,
+        reservation: None,
         price: offering.price,
     });
     listed.collect()
@@ -71,6 +74,7 @@ fn claim(name: &str) -> NodeClaim {
         node_class: "class".into(),
         labels: BTreeMap::from([(NODE_POOL.to_owned(), "pool".to_owned())]),
         requirements: Vec::new(),
+        min_values_relaxed: false,
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requests: Resources::default(),
@@ -141,6 +145,39 @@ fn grow(world: &mut World, name: &str) -> String {
     world.settle();
     world.advance(world.now + Duration::from_secs(5));
     node
+}
+
+#[test]
+fn a_capacity_reservation_has_as_many_instances_as_it_says() {
+    let mut class = class();
+    let mut kind = class.instance_types[0].clone();
+    let (id, kind_of) = ("cr-1".to_owned(), ReservationKind::Default);
+    let reservation = Some(Reservation { id: id.clone(), kind: kind_of, instances: 1 });
+    kind.offerings.push(Offering { reservation, ..offering("z1", CapacityType::Reserved, 1) });
+    class.instance_types = vec![kind].into();
+    let mut world = world([]);
+    world.put_class(class);
+    let listed = [LaunchOffering {
+        instance_type: "t1.large".into(),
+        zone: "z1".into(),
+        capacity_type: CapacityType::Reserved,
+        reservation: Some(id.clone()),
+        price: Price::from_micros(1),
+    }];
+    let shortage = |capacity_type| Shortage {
+        filter: InstanceFilter { capacity_type, ..InstanceFilter::default() },
+        until: seconds(60),
+    };
+    world.shortages.push(shortage(None));
+    let Launched::Instance(instance) = world.launch(&claim("first"), &listed) else {
+        panic!("what is reserved is there when all else has run out")
+    };
+    assert_eq!((instance.capacity_type, instance.reservation.clone()), (CapacityType::Reserved, Some(id)));
+    assert!(matches!(world.launch(&claim("second"), &listed), Launched::NoCapacity), "it has one");
+    world.terminate(&instance.provider_id);
+    assert!(matches!(world.launch(&claim("second"), &listed), Launched::NoCapacity), "it shuts down");
+    world.advance(seconds(30));
+    assert!(matches!(world.launch(&claim("second"), &listed), Launched::Instance(_)), "it is free again");
 }
 
 fn names(world: &World) -> Vec<String> {

@@ -25,6 +25,7 @@ use crate::model::time::{Duration, Timestamp};
 use crate::plan::{
     Action, Cordon, Delete, DeleteReason, Eviction, Launch, LaunchOffering, Nomination, Outcome, Plan,
 };
+use crate::settings::Settings;
 use crate::state::ClusterState;
 
 pub(super) const NOW: Timestamp = Timestamp::from_millis(36_000_000);
@@ -33,6 +34,7 @@ pub(super) const GIB: u64 = 1 << 30;
 /// A cluster and a plan for it.
 #[derive(Clone, Default)]
 pub(super) struct Scene {
+    pub(super) settings: Settings,
     pub(super) pool: Option<NodePool>,
     pub(super) class: Option<NodeClass>,
     pub(super) nodes: Vec<(Option<NodeClaim>, Option<Node>)>,
@@ -48,7 +50,7 @@ pub(super) struct Scene {
 impl Scene {
     /// The violations of the plan, as they print.
     pub(super) fn judge(self) -> Vec<String> {
-        let mut state = ClusterState::default();
+        let mut state = ClusterState::new(self.settings);
         let (claims, nodes): (Vec<_>, Vec<_>) = self.nodes.into_iter().unzip();
         let mut events: Vec<Event> = Vec::new();
         events.extend(self.pool.map(|pool| Event::NodePool(Box::new(pool))));
@@ -160,6 +162,7 @@ pub(super) fn class() -> NodeClass {
             price: Price::from_micros(micros),
             estimated: false,
             available: true,
+            reservation: None,
         });
         InstanceType {
             name: name.into(),
@@ -207,6 +210,7 @@ pub(super) fn node(name: &str, zone: &str) -> (Option<NodeClaim>, Option<Node>) 
         instance_type: "small".into(),
         zone: zone.into(),
         capacity_type: CapacityType::OnDemand,
+        reservation: None,
         price: Price::from_micros(100),
         capacity: amount(2_000, 8),
         allocatable: amount(2_000, 8),
@@ -218,6 +222,7 @@ pub(super) fn node(name: &str, zone: &str) -> (Option<NodeClaim>, Option<Node>) 
         node_class: "al2023".into(),
         labels: BTreeMap::from([("team".into(), "shop".into()), (NODE_POOL.into(), "default".into())]),
         requirements: Vec::new(),
+        min_values_relaxed: false,
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requests: Resources::default(),
@@ -304,6 +309,7 @@ pub(super) fn offering(instance_type: &str, zone: &str) -> LaunchOffering {
         instance_type: instance_type.into(),
         zone: zone.into(),
         capacity_type: CapacityType::OnDemand,
+        reservation: None,
         price: Price::from_micros(if instance_type == "small" { 100 } else { 400 }),
     }
 }
@@ -319,6 +325,7 @@ pub(super) fn launch(claim: &str, zones: &[&str], pods: &[&str]) -> Action {
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requirements: vec![Requirement::equals(INSTANCE_TYPE, "small")].into(),
+        min_values_relaxed: false,
         offerings: zones.iter().map(|zone| offering("small", zone)).collect::<Vec<_>>().into(),
         requests: Resources { pods: 1, ..amount(500, 1) }.times(pods.len() as u64),
         pods: pods.iter().map(|pod| (*pod).to_owned()).collect(),

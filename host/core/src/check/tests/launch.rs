@@ -13,6 +13,7 @@ use crate::model::price::Price;
 use crate::model::requirement::{Operator, Requirement};
 use crate::model::resources::Resources;
 use crate::plan::{Action, Launch};
+use crate::settings::MinValuesPolicy;
 
 /// One pod, one launch for it.
 fn one_launch() -> Scene {
@@ -314,6 +315,51 @@ fn a_launch_keeps_as_many_values_as_its_node_pool_asks_for() {
             |scene| drop(Arc::make_mut(&mut scene.launch().offerings).pop()),
             &["minValues: new: found 1 values of node.kubernetes.io/instance-type, expected at least 2"],
         )],
+    );
+}
+
+/// The launch states this minimum of instance types, and whether it says that it was lowered.
+fn states(scene: &mut Scene, least: u32, min_values_relaxed: bool) {
+    let launch = scene.launch();
+    launch.min_values_relaxed = min_values_relaxed;
+    Arc::make_mut(&mut launch.requirements)[0].min_values = Some(least);
+}
+
+#[test]
+fn a_minimum_is_lowered_only_where_that_is_set_and_said() {
+    each(
+        || {
+            let mut scene = one_launch();
+            scene.settings.min_values = MinValuesPolicy::BestEffort;
+            let types = Requirement::new(INSTANCE_TYPE, Operator::Exists, Vec::<String>::new());
+            scene.pool().requirements.push(Requirement { min_values: Some(3), ..types });
+            states(&mut scene, 1, true);
+            scene
+        },
+        &[
+            (
+                |scene| scene.settings.min_values = MinValuesPolicy::Strict,
+                &["minValues: new: found a minimum of 1 values of node.kubernetes.io/instance-type, \
+                   expected the NodePool's 3"],
+            ),
+            (
+                |scene| states(scene, 1, false),
+                &["minValues: new: found a minimum of 1 values of node.kubernetes.io/instance-type, \
+                   expected the NodePool's 3"],
+            ),
+            (
+                |scene| states(scene, 2, true),
+                &["minValues: new: found 1 values of node.kubernetes.io/instance-type, expected at least 2"],
+            ),
+            (
+                |scene| {
+                    scene.pool().requirements.clear();
+                    states(scene, 1, true);
+                },
+                &["minValues: new: found minimum values that are said to be lowered and are not, \
+                   expected the truth"],
+            ),
+        ],
     );
 }
 

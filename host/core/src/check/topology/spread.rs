@@ -4,7 +4,9 @@
 //! domain that it could use (Kubernetes: PodTopologySpread). A domain is one of a node that stays, or one that a
 //! NodePool could make a node in (Karpenter: domain universe).
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::check::labels::{Condition, Fixed, Shape};
@@ -33,7 +35,58 @@ struct Spread {
 /// What all NodePools together could launch.
 struct Universe<'a> {
     shapes: Vec<(&'a NodePool, Shape<'a>)>,
+    /// By label and by its value, which of them can have it.
+    by_domain: RefCell<BTreeMap<String, Rc<ByDomain>>>,
 }
+
+/// By value of a label the positions of the shapes that can have it, in lists that values may share.
+type ByDomain = BTreeMap<String, Vec<Rc<[usize]>>>;
+
+impl Universe<'_> {
+    fn by_domain(&self, key: &str) -> Rc<ByDomain> {
+        if let Some(known) = self.by_domain.borrow().get(key) {
+            return Rc::clone(known);
+        }
+        let mut stated: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        // What a NodePool leaves open is the same for thousands of offerings, and may be a thousand values long.
+        let mut open: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, (pool, shape)) in self.shapes.iter().enumerate() {
+            if shape.is_open(key) {
+                open.entry(&pool.name).or_default().push(at);
+                continue;
+            }
+            for domain in shape.values(key).all().iter().filter(|domain| !domain.is_empty()) {
+                stated.entry(domain).or_default().push(at);
+            }
+        }
+        let mut by_domain = ByDomain::new();
+        for (domain, shapes) in stated {
+            by_domain.entry(domain.to_owned()).or_default().push(shapes.into());
+        }
+        for shapes in open.into_values() {
+            let shapes: Rc<[usize]> = shapes.into();
+            let values = shapes.first().map(|at| self.shapes[*at].1.values(key).all().to_vec());
+            for domain in values.unwrap_or_default().iter().filter(|domain| !domain.is_empty()) {
+                by_domain.entry((*domain).to_owned()).or_default().push(Rc::clone(&shapes));
+            }
+        }
+        let by_domain = Rc::new(by_domain);
+        self.by_domain.borrow_mut().insert(key.to_owned(), Rc::clone(&by_domain));
+        by_domain
+    }
+}
+
+/// The nodes that a rule looks at. Many rules look at the same.
+struct Scope<'a> {
+    counted: BTreeSet<&'a str>,
+    /// The domains of those of them that stay.
+    domains: BTreeSet<String>,
+}
+
+/// What makes two rules look at the same nodes: the label, and what is asked of nodes.
+type ScopeKey = (String, Option<Vec<Vec<Requirement>>>, Option<Vec<Toleration>>);
+
+type Scopes<'a> = BTreeMap<ScopeKey, Scope<'a>>;
 
 pub(super) fn check(crowd: &Crowd<'_, '_>) -> Vec<Violation> {
     let mut rules: BTreeMap<Spread, BTreeSet<GroupId>> = BTreeMap::new();
@@ -48,7 +101,30 @@ pub(super) fn check(crowd: &Crowd<'_, '_>) -> Vec<Violation> {
         return Vec::new();
     }
     let universe = universe(crowd);
-    rules.iter().flat_map(|(rule, carriers)| judge(crowd, &universe, rule, carriers)).collect()
+    let mut scopes = Scopes::new();
+    let mut violations = Vec::new();
+    for (rule, carriers) in &rules {
+        let affinity = rule.affinity.clone().filter(|affinity| !affinity.is_empty());
+        let key = (rule.key.clone(), affinity, rule.tolerations.clone());
+        let scope = scopes.entry(key).or_insert_with(|| scope(crowd, rule));
+        violations.extend(judge(crowd, (&universe, scope), rule, carriers));
+    }
+    violations
+}
+
+fn scope<'a>(crowd: &Crowd<'_, 'a>, rule: &Spread) -> Scope<'a> {
+    let places = crowd.world.places.iter();
+    let counted: BTreeSet<&str> =
+        places.filter(|(_, place)| counts(rule, place)).map(|(name, _)| *name).collect();
+    let of_label = crowd.domains(&rule.key);
+    let mut domains = BTreeSet::new();
+    for name in &counted {
+        let stays = crowd.world.places.get(name).is_some_and(|place| place.leaving.is_none());
+        if let Some(possible) = of_label.get(name).filter(|possible| stays && possible.len() == 1) {
+            domains.extend(possible.iter().cloned());
+        }
+    }
+    Scope { counted, domains }
 }
 
 fn meant(spec: &PodSpec, spread: &TopologySpread) -> Spread {
@@ -68,13 +144,13 @@ fn meant(spec: &PodSpec, spread: &TopologySpread) -> Spread {
 /// Judges one rule, for all pods that carry it.
 fn judge(
     crowd: &Crowd<'_, '_>,
-    universe: &Universe<'_>,
+    (universe, scope): (&Universe<'_>, &Scope<'_>),
     rule: &Spread,
     carriers: &BTreeSet<GroupId>,
 ) -> Vec<Violation> {
-    let tally = tally(crowd, rule, carriers);
+    let tally = tally(crowd, scope, rule, carriers);
     let domains = crowd.domains(&rule.key);
-    let least = least(crowd, universe, (rule, carriers), &tally);
+    let least = least((crowd, scope), universe, (rule, carriers), &tally);
     let mut violations = Vec::new();
     let mut told = BTreeSet::new();
     for (_, place, count) in crowd.counts(carriers) {
@@ -109,21 +185,12 @@ struct Tally {
     /// For the emptiest: all whose domain is certain, those on places that go included. One that roams counts
     /// wherever it may be.
     certain: BTreeMap<String, u64>,
-    /// The domains of nodes that stay and count.
-    domains: BTreeSet<String>,
 }
 
-fn tally(crowd: &Crowd<'_, '_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> Tally {
+fn tally(crowd: &Crowd<'_, '_>, scope: &Scope<'_>, rule: &Spread, carriers: &BTreeSet<GroupId>) -> Tally {
     let domains = crowd.domains(&rule.key);
-    let counted: BTreeSet<&str> =
-        crowd.world.places.iter().filter(|(_, place)| counts(rule, place)).map(|(name, _)| *name).collect();
+    let counted = &scope.counted;
     let mut tally = Tally::default();
-    for name in &counted {
-        let stays = crowd.world.places.get(name).is_some_and(|place| place.leaving.is_none());
-        if let Some(possible) = domains.get(name).filter(|possible| stays && possible.len() == 1) {
-            tally.domains.extend(possible.iter().cloned());
-        }
-    }
     for (group, place, count) in crowd.counts(&crowd.selected(&rule.selection)) {
         let Some(possible) = domains.get(place).filter(|_| counted.contains(place)) else { continue };
         let carried = if carriers.contains(&group) { count.added } else { 0 };
@@ -156,7 +223,7 @@ fn counts(rule: &Spread, place: &Place<'_>) -> bool {
 
 /// How many pods are in the emptiest domain that the carriers could use.
 fn least(
-    crowd: &Crowd<'_, '_>,
+    (crowd, scope): (&Crowd<'_, '_>, &Scope<'_>),
     universe: &Universe<'_>,
     (rule, carriers): (&Spread, &BTreeSet<GroupId>),
     tally: &Tally,
@@ -167,34 +234,27 @@ fn least(
     }
     let Some(carrier) = carriers.first().map(|group| crowd.spec(*group)) else { return 0 };
     let asked = rule.affinity.clone().unwrap_or_default();
-    let mut usable = tally.domains.clone();
+    let mut usable = scope.domains.clone();
     let mut known = usable.clone();
-    // What a NodePool leaves open is the same for thousands of offerings, and may be a thousand values long: those that
-    // one form can open are not asked about again.
-    let mut left: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (pool, shape) in &universe.shapes {
-        let opens_at_all = untolerated(&pool.taints, &carrier.tolerations).is_none()
-            && carrier.requests.fits_in(&shape.allocatable());
-        let mut opens = |domain: &str| {
+    for (domain, shapes) in universe.by_domain(&rule.key).iter() {
+        if usable.contains(domain) {
+            continue;
+        }
+        for (pool, shape) in shapes.iter().flat_map(|shapes| shapes.iter()).map(|at| &universe.shapes[*at]) {
             // A node has one value of the label: another that the pods may have too does not make this one theirs.
-            let may_fulfil = |alternatives| shape.may_fulfil_one_of_with(alternatives, (&rule.key, domain));
-            if domain.is_empty() || usable.contains(domain) || !may_fulfil(&asked) {
-                return usable.contains(domain);
+            let may_fulfil =
+                |alternatives| shape.may_fulfil_one_of_with(alternatives, (&rule.key, domain.as_str()));
+            if !may_fulfil(&asked) {
+                continue;
             }
-            known.insert(domain.to_owned());
+            known.insert(domain.clone());
             // A domain counts as empty only when the pod could be the one to open it.
-            let opens = opens_at_all && may_fulfil(&carrier.node_affinity);
+            let opens = untolerated(&pool.taints, &carrier.tolerations).is_none()
+                && may_fulfil(&carrier.node_affinity)
+                && carrier.requests.fits_in(&shape.allocatable());
             if opens {
-                usable.insert(domain.to_owned());
-            }
-            opens
-        };
-        if shape.is_open(&rule.key) {
-            let left = left.entry(&pool.name).or_insert_with(|| shape.values(&rule.key).all().to_vec());
-            left.retain(|domain| !opens(domain));
-        } else {
-            for domain in shape.values(&rule.key).all() {
-                opens(domain);
+                usable.insert(domain.clone());
+                break;
             }
         }
     }
@@ -225,5 +285,5 @@ fn universe<'a>(crowd: &Crowd<'_, 'a>) -> Universe<'a> {
             }
         }
     }
-    Universe { shapes }
+    Universe { shapes, by_domain: RefCell::default() }
 }

@@ -3,7 +3,7 @@
 //! Nothing here knows labels or rules beyond what units say of themselves: which types they may be on, in which zone, and
 //! how many of them may share a node. Whether a proposal is legal is decided when it is carried out.
 
-use crate::provision::cheap::duals::{AXES, Row, dot};
+use crate::provision::cheap::duals::{Row, dot};
 
 /// Pods that are alike to the packer: of one group, bound to one zone or to none.
 #[derive(Clone, Debug)]
@@ -76,8 +76,8 @@ pub(crate) fn fill(
             open.retain(|other| *other != item);
             continue;
         }
-        for axis in 0..AXES {
-            room[axis] -= items[item].size[axis] * f64::from(count);
+        for (room, size) in room.iter_mut().zip(&items[item].size) {
+            *room -= size * f64::from(count);
         }
         match known {
             Some(at) => fill.items[at].1 += count,

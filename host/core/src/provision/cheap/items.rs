@@ -8,7 +8,8 @@ use crate::provision::intern::Sym;
 use crate::provision::schedule::Schedule;
 use crate::provision::template::Shape;
 use crate::provision::topology::{Count, Place};
-use crate::provision::universe::{CapacityMask, Universe};
+use crate::provision::universe::Universe;
+use crate::provision::universe::ways::{CapacityMask, all_of};
 use crate::why::TopologyRule;
 
 /// The items of a round.
@@ -103,11 +104,9 @@ fn bought(shape: &Shape, universe: &Universe, is_free: bool) -> Option<(Bits, Ca
     if is_free {
         types.subtract_unless_all(&universe.exotic);
     }
-    let ways = CapacityType::ALL.map(|way| 1 << way as u8);
-    let usable = |way: &&CapacityMask| {
-        shape.capacity_types & **way != 0 && universe.is_offered(&types, shape.zones, **way)
-    };
-    let way = ways.iter().find(usable).copied()?;
+    let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
+    let usable = |way: &CapacityMask| universe.is_offered(&types, shape.zones, *way);
+    let way = ways.into_iter().find(usable)?;
     universe.keep_offered(&mut types, shape.zones, way);
     // They look cheap and are not what the pods' requests mean. A launch may list them, but no node is opened for them
     // as long as there are others.

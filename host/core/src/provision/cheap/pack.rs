@@ -11,7 +11,8 @@ use crate::provision::cheap::fill::{Fill, fill};
 use crate::provision::cheap::items::Items;
 use crate::provision::schedule::Schedule;
 use crate::provision::topology::Place;
-use crate::provision::universe::{CapacityMask, ZoneMask};
+use crate::provision::universe::ZoneMask;
+use crate::provision::universe::ways::CapacityMask;
 
 /// What a node costs besides its price, in micro-dollars per hour: a root volume of 20 GiB and a public address are
 /// $0.0022 and $0.005 in us-east-1 (EBS gp3 and VPC price lists, 2026), and agents are licensed by host. It keeps the
@@ -181,7 +182,7 @@ impl<'s, 'a, 'b> Packer<'s, 'a, 'b> {
         let mut near = Vec::new();
         let mut opened = 0_u32;
         while *steps > 0 {
-            if self.retain_members(&mut component) || opened % REFRESH_EVERY == 0 {
+            if self.retain_members(&mut component) || opened.is_multiple_of(REFRESH_EVERY) {
                 self.keep_useful(&mut component);
                 component.demand = self.demand(&component.members);
                 offers = self::offers(&component.bins, NODE_COST);
@@ -225,7 +226,12 @@ impl<'s, 'a, 'b> Packer<'s, 'a, 'b> {
         steps: &mut u64,
     ) -> Option<Proposal> {
         let candidates = candidates(&component.members);
-        let zones: BTreeSet<Option<usize>> = candidates.iter().map(|at| self.items.items[*at].zone).collect();
+        let mut zones: BTreeSet<Option<usize>> =
+            candidates.iter().map(|at| self.items.items[*at].zone).collect();
+        // A node in a zone can hold what is bound to none as well, so that one in none is not better.
+        if zones.len() > 1 {
+            zones.remove(&None);
+        }
         let mut rated: Vec<Rated> = Vec::with_capacity(near.len() * zones.len());
         for at in near.iter().copied() {
             let bin = &component.bins[at];

@@ -4,7 +4,8 @@
 use crate::provision::bits::Bits;
 use crate::provision::intern::Interner;
 use crate::provision::requirements::{self, ByKey};
-use crate::provision::universe::{Axis, CapacityMask, Universe, ZoneMask};
+use crate::provision::universe::ways::CapacityMask;
+use crate::provision::universe::{Axis, Universe, ZoneMask};
 
 /// What requirements leave of a universe.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub(crate) fn mask(universe: &Universe, wanted: &ByKey, interner: &Interner) -> 
             Axis::Zone => mask.zones &= universe.zone_mask(values, interner),
             Axis::ZoneId => mask.zones &= universe.zone_id_mask(values, interner),
             Axis::CapacityType => mask.capacity_types &= universe.capacity_mask(values, interner),
+            Axis::ReservationId => mask.capacity_types &= universe.ways.with_id(values, interner),
+            Axis::ReservationType => mask.capacity_types &= universe.ways.with_kind(values, interner),
             Axis::Hostname if values.admits_absence() => {}
             // A node that does not exist yet has no name that a pod could have asked for.
             Axis::Hostname => mask.zones = 0,

@@ -96,11 +96,11 @@ impl Problem<'_> {
             if looks_at_all {
                 of_all.insert(label, Arc::clone(&domains));
             }
-            self.rules[at].set_domains(domains);
+            drop(self.rules[at].set_domains(domains));
         }
     }
 
-    fn domains_of(&mut self, rule: usize, label: Sym) -> BTreeSet<Sym> {
+    pub(crate) fn domains_of(&mut self, rule: usize, label: Sym) -> BTreeSet<Sym> {
         let what = &self.rules[rule].what;
         let alternatives: Vec<_> =
             what.affinity.iter().map(|term| requirements::collect(term, self.interner)).collect();
@@ -183,6 +183,11 @@ impl Problem<'_> {
                     value.and_then(|(_, value)| value.map(Domain::Label))
                 }
             };
+            // As the node will be when others come to it: taints that pass are gone by then.
+            let (labels, taints) = match place.map(|place| &self.existing[place]) {
+                Some(existing) => (&*existing.labels, &*existing.taints),
+                None => (&node.labels, node.taints.as_slice()),
+            };
             for (group, pods) in snapshot.groups_on(&node.name) {
                 let concern = concerns.entry(group).or_insert_with(|| {
                     let spec = &snapshot.group(group).spec;
@@ -190,7 +195,7 @@ impl Problem<'_> {
                 });
                 for rule in &concern.meant {
                     let rule = &mut self.rules[*rule];
-                    if is_counted(&node.labels, &node.taints, &rule.what)
+                    if is_counted(labels, taints, &rule.what)
                         && let Some(domain) = domain(rule)
                     {
                         rule.count_residents(domain, pods, Whom::Meant);
@@ -220,7 +225,7 @@ impl Problem<'_> {
 }
 
 /// Whether a node's pods are looked for another place already, and so do not count where they are.
-fn is_leaving(snapshot: &Snapshot, node: &Node) -> bool {
+pub(crate) fn is_leaving(snapshot: &Snapshot, node: &Node) -> bool {
     snapshot.claim_of_node(node).is_some_and(|claim| snapshot.is_leaving(claim))
 }
 
@@ -233,7 +238,7 @@ pub(crate) fn is_counted(labels: &BTreeMap<String, String>, taints: &[Taint], wh
 }
 
 /// The kinds of pods on nodes that keep others away.
-fn residents_with_rules(snapshot: &Snapshot) -> Vec<Arc<PodSpec>> {
+pub(crate) fn residents_with_rules(snapshot: &Snapshot) -> Vec<Arc<PodSpec>> {
     let groups: BTreeSet<_> =
         snapshot.nodes.keys().flat_map(|node| snapshot.groups_on(node).map(|(group, _)| group)).collect();
     let specs = groups.into_iter().map(|group| Arc::clone(&snapshot.group(group).spec));

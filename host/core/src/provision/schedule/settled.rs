@@ -145,11 +145,13 @@ impl Schedule<'_, '_> {
             requests: &draft.requests,
             host_ports: &draft.host_ports,
             place,
+            held: draft.held,
             pods,
             settle: Settle::Before,
         };
         let shape = self.problem.join(&onto, &self.problem.demands[demand])?;
         self.drafts[at].shape = shape;
+        self.problem.release_unusable(&mut self.drafts[at]);
         self.note_last(place, demand);
         self.take_settled(place, demand, pods);
         Ok(())
@@ -159,7 +161,9 @@ impl Schedule<'_, '_> {
     pub(crate) fn take_back_last(&mut self) {
         let (Some(draft), Some(_)) = (self.drafts.pop(), self.rooms.pop()) else { return };
         self.by_template[draft.template].remove(self.rooms.len());
-        self.problem.templates[draft.template].room.take_back(&draft.charged);
+        let template = &mut self.problem.templates[draft.template];
+        template.room.take_back(&draft.charged);
+        self.problem.reservations.release(&self.problem.universes[template.universe], draft.held);
     }
 
     fn take_settled(&mut self, place: Place, demand: usize, pods: u32) {
@@ -167,9 +171,12 @@ impl Schedule<'_, '_> {
         self.load(place, demand, pods);
     }
 
-    /// How many more new nodes like one its NodePool's limits allow.
+    /// How many more new nodes like one its NodePool's limits allow. None like one that holds capacity reservations.
     pub(crate) fn copies_within_limits(&self, place: Place) -> u32 {
         let draft = &self.drafts[place - self.problem.existing.len()];
+        if draft.held != 0 {
+            return 0;
+        }
         self.problem.templates[draft.template].room.times(&draft.charged)
     }
 

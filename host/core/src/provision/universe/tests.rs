@@ -27,6 +27,7 @@ fn universe(axes: &mut Axes, interner: &mut Interner) -> Universe {
             price: Price::from_micros(10_000 * cpus * times),
             estimated: false,
             available: true,
+            reservation: None,
         });
         let (overhead, offerings) = (Resources::default(), offerings.to_vec());
         InstanceType { name: name.into(), labels, capacity, overhead, offerings }
@@ -72,18 +73,18 @@ fn types_are_found_by_what_they_have_at_least() {
     ] {
         let mut wanted = Resources { cpu_millis, ..Resources::default() };
         wanted.set("gpu", gpus);
-        assert_eq!(ids(&universe.fitting(&axes.row(&wanted))), expected, "{wanted:?}");
+        assert_eq!(ids(&fitting(&universe, &axes.row(&wanted))), expected, "{wanted:?}");
     }
     let mut unheard_of = Resources::default();
     unheard_of.set("unheard-of", 1);
-    assert_eq!(ids(&universe.fitting(&axes.row(&unheard_of))), [0; 0]);
+    assert_eq!(ids(&fitting(&universe, &axes.row(&unheard_of))), [0; 0]);
 }
 
 #[test]
 fn an_offering_that_is_withdrawn_is_neither_offered_nor_priced() {
     let (axes, interner) = (&mut Axes::default(), &mut Interner::default());
     let mut universe = universe(axes, interner);
-    let (all, every) = (universe.all_zones(), u8::MAX);
+    let (all, every) = (universe.all_zones(), u64::MAX);
     assert_eq!(universe.cheapest(0, all, every), Some(Price::from_micros(10_000)));
     universe.withdraw(0, 0, CapacityType::Spot);
     assert_eq!(universe.cheapest(0, all, every), Some(Price::from_micros(20_000)));
@@ -92,4 +93,10 @@ fn an_offering_that_is_withdrawn_is_neither_offered_nor_priced() {
     let mut types = Bits::all(universe.len());
     universe.keep_offered(&mut types, all, every);
     assert_eq!(ids(&types), [1, 2]);
+}
+
+fn fitting(universe: &Universe, wanted: &[u64]) -> Bits {
+    let mut fitting = Bits::all(universe.len());
+    universe.keep_fitting(&mut fitting, &[wanted]);
+    fitting
 }

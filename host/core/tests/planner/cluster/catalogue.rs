@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use whittle_core::event::Event;
-use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
+use whittle_core::model::instance_type::{
+    CapacityType, InstanceType, Offering, Reservation, ReservationKind,
+};
 use whittle_core::model::labels;
 use whittle_core::model::node_pool::NodeClass;
 use whittle_core::model::price::Price;
@@ -100,9 +102,31 @@ fn instance_type(
                 price,
                 estimated: false,
                 available: true,
+                reservation: None,
             },
         )
     });
     let offerings = offerings.collect();
     InstanceType { name: name.to_owned(), labels: type_labels, capacity, overhead, offerings }
+}
+
+/// The whole catalogue with capacity reservations: instance type, zone, id and number of instances. They cost what
+/// Karpenter says: a ten-millionth of the price on demand.
+pub(crate) fn reserving(reservations: &[(&str, &str, &str, u32)]) -> NodeClass {
+    let all = all();
+    let types = all.iter().cloned().map(|mut one| {
+        for (_, zone, id, instances) in reservations.iter().filter(|(name, ..)| *name == one.name) {
+            let on_demand =
+                one.offerings.iter().find(|offering| offering.zone == *zone).expect("a zone").clone();
+            let kind = ReservationKind::Default;
+            one.offerings.push(Offering {
+                capacity_type: CapacityType::Reserved,
+                price: Price::from_micros(1),
+                reservation: Some(Reservation { id: (*id).to_owned(), kind, instances: *instances }),
+                ..on_demand
+            });
+        }
+        one
+    });
+    NodeClass { instance_types: types.collect(), ..class() }
 }

@@ -61,6 +61,12 @@ impl Pods {
         self
     }
 
+    /// The same pods under names of their own: `<name>-0`, `<name>-1`, ….
+    pub(crate) fn renamed(mut self, name: &str) -> Self {
+        self.names = (0..self.names.len()).map(|at| format!("{name}-{at}")).collect();
+        self
+    }
+
     pub(crate) fn cpu(mut self, millis: u64) -> Self {
         self.spec.requests.cpu_millis = millis;
         self

@@ -1,11 +1,12 @@
 //! Limits of NodePools, and minimum numbers of distinct values.
 
-use whittle_core::model::labels::INSTANCE_TYPE;
+use whittle_core::model::labels::{ARCH, INSTANCE_TYPE};
+use whittle_core::model::requirement::Operator;
 
 use crate::cluster::catalogue::{CATEGORY, GPU};
 use crate::cluster::nodes::{claimed, node, values_of};
 use crate::cluster::pods::{pod, pods};
-use crate::cluster::pools::{PoolWords, pool};
+use crate::cluster::pools::{PoolWords, daemon_set, pool};
 use crate::cluster::{Cluster, GIB, START, at, text};
 
 #[test]
@@ -30,7 +31,7 @@ fn a_pod_that_would_break_a_limit_is_told_what_is_in_use() {
     assert_eq!(
         cluster.provisioned(),
         [
-            "shop/web: general: the NodePool's limit of 5 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 4)"
+            "shop/web: general: the NodePool's limit of 5 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 4; too large for what is left: 8 of 8 types)"
         ]
     );
 }
@@ -45,7 +46,7 @@ fn a_limit_lets_some_pods_through_and_not_the_others() {
         [
             "general c.large/a/spot: web-0",
             "general c.large/a/spot: web-1",
-            "shop/web-2: general: the NodePool's limit of 4 cpu has no room for one more node (4 in use or planned, the smallest that would do adds 2)",
+            "shop/web-2: general: the NodePool's limit of 4 cpu has no room for one more node (4 in use or planned, the smallest that would do adds 2; too large for what is left: 1 of 1 types)",
         ]
     );
 }
@@ -86,7 +87,7 @@ fn devices_can_be_limited() {
         [
             "general c.xlarge/a/spot: web",
             "general g.xlarge/a/spot: ai-0",
-            "shop/ai-1: general: the NodePool's limit of 1 nvidia.com/gpu has no room for one more node (1 in use or planned, the smallest that would do adds 1)",
+            "shop/ai-1: general: the NodePool's limit of 1 nvidia.com/gpu has no room for one more node (1 in use or planned, the smallest that would do adds 1; too large for what is left: 1 of 1 types)",
         ]
     );
 }
@@ -102,7 +103,7 @@ fn a_node_that_is_asked_for_and_not_launched_counts_under_the_limit() {
     assert_eq!(
         text::plan(&cluster.provision(at(1))),
         [
-            "shop/second: general: the NodePool's limit of 2 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 2)"
+            "shop/second: general: the NodePool's limit of 2 cpu has no room for one more node (2 in use or planned, the smallest that would do adds 2; too large for what is left: 12 of 12 types)"
         ]
     );
 }
@@ -141,4 +142,15 @@ fn a_minimum_that_one_more_pod_would_break_opens_another_node() {
     let broad = pool("general").min_values(CATEGORY, 3);
     let mut cluster = Cluster::new().with(broad).with(pods("web", 2).cpu(3_500));
     assert_eq!(cluster.provisioned(), ["general c.xlarge/a/spot: web-0", "general c.xlarge/a/spot: web-1"]);
+}
+
+#[test]
+fn a_minimum_that_one_domain_cannot_keep_may_be_kept_in_another() {
+    // Besides the daemon no c.large has room, so the cheapest is arm64, of which there is one category only.
+    let mut cluster = Cluster::new()
+        .with(pool("many").weight(1).min_values(CATEGORY, 2))
+        .with(pool("general"))
+        .with(daemon_set(pods("agent", 0).cpu(100).memory(0).needs(CATEGORY, Operator::In, &["c"])))
+        .with(pods("web", 2).cpu(1_900).spread(ARCH, 1, |_| {}));
+    assert_eq!(cluster.provisioned(), ["general a.large/a/spot: web-0", "many m.large/a/spot: web-1"]);
 }

@@ -82,7 +82,9 @@ fn a_pod_larger_than_every_type_says_what_they_lack() {
     let mut cluster = Cluster::new().with(pool("general")).with(huge);
     assert_eq!(
         cluster.provisioned(),
-        ["shop/huge: general: none of 12 instance types will do: 12 lack cpu, 11 lack memory"]
+        [
+            "shop/huge: general: none of 12 instance types will do: 12 have less cpu than the 100 asked for (the largest 63900m), 11 have less memory than the 100Gi asked for (the largest 255.5Gi) (a type may lack several)"
+        ]
     );
 }
 
@@ -109,7 +111,7 @@ fn a_device_that_no_type_has_is_named() {
     let mut cluster = Cluster::new().with(pool("general")).with(pod("ai").asking("example.com/fpga", 1));
     assert_eq!(
         cluster.provisioned(),
-        ["shop/ai: general: none of 12 instance types will do: 12 lack example.com/fpga"]
+        ["shop/ai: general: none of 12 instance types will do: 12 have no example.com/fpga"]
     );
 }
 
@@ -119,7 +121,9 @@ fn devices_that_no_one_type_has_together_are_not_had() {
     let mut cluster = Cluster::new().with(pool("general")).with(greedy);
     assert_eq!(
         cluster.provisioned(),
-        ["shop/ai: general: none of 2 instance types will do: 2 lack nvidia.com/gpu"]
+        [
+            "shop/ai: general: none of 12 instance types will do: 10 are not kubernetes.io/arch In [arm64], 2 have no nvidia.com/gpu"
+        ]
     );
 }
 
@@ -176,6 +180,7 @@ fn refused(claim: &str, ways: &[(&str, CapacityType)]) -> Event {
             instance_type: (*kind).to_owned(),
             zone: zone.to_owned(),
             capacity_type: *capacity_type,
+            reservation: None,
             price,
         })
     });
@@ -206,10 +211,18 @@ fn when_ec2_has_no_spot_capacity_on_demand_has_its_turn() {
 
 #[test]
 fn when_ec2_has_nothing_left_the_reason_is_the_offerings() {
-    let only = pool("general").only(INSTANCE_TYPE, &["c.large", "m.large"]);
     let ways = [("c.large", CapacityType::Spot), ("c.large", CapacityType::OnDemand)];
-    let mut cluster = Cluster::new().with(only).with(refused("gone", &ways)).with(pod("web").cpu(3_000));
-    assert_eq!(cluster.provisioned(), ["shop/web: general: none of 1 instance types will do: 1 lack cpu"]);
+    let asking = || pod("web").select(ARCH, "amd64").cpu(1_900);
+    let cases = [
+        (&["c.large"][..], "1 instance types will do: 1 is"),
+        (&["a.large", "c.large"], "2 instance types will do: 1 is not kubernetes.io/arch In [amd64], 1 is"),
+    ];
+    for (only, counted) in cases {
+        let only = pool("general").only(INSTANCE_TYPE, only);
+        let mut cluster = Cluster::new().with(only).with(refused("gone", &ways)).with(asking());
+        let because = "left alone because EC2 had none, until 00:03:00 UTC";
+        assert_eq!(cluster.provisioned(), [format!("shop/web: general: none of {counted} {because}")]);
+    }
 }
 
 #[test]

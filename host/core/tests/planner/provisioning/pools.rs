@@ -126,7 +126,7 @@ fn every_pool_gives_its_own_reason_in_the_order_in_which_they_are_tried() {
         cluster.provisioned(),
         ["shop/web: tainted: the pod does not tolerate the taint special:NoSchedule; \
           zoned: the pod wants topology.kubernetes.io/zone In [a], the NodePool offers c; \
-          small: none of 1 instance types will do: 1 lack cpu"]
+          small: none of 1 instance types will do: 1 has less cpu than the 3 asked for (the largest 1900m)"]
     );
 }
 

@@ -1,11 +1,11 @@
 //! Topology spread: over zones, nodes, capacity types and labels.
 
-use whittle_core::model::labels::{CAPACITY_TYPE, HOSTNAME, ZONE};
+use whittle_core::model::labels::{ARCH, CAPACITY_TYPE, HOSTNAME, ZONE};
 use whittle_core::model::pod::{InclusionPolicy, LabelSelector, PodPhase};
 
 use crate::cluster::nodes::{claimed, node};
-use crate::cluster::pods::{pod, pods};
-use crate::cluster::pools::{PoolWords, pool};
+use crate::cluster::pods::{Pods, pod, pods};
+use crate::cluster::pools::{PoolWords, daemon_set, pool};
 use crate::cluster::{Cluster, START, at, launches, text};
 
 #[test]
@@ -250,4 +250,28 @@ fn pods_on_their_way_to_a_node_that_is_not_launched_yet_are_counted() {
     let mut cluster =
         cluster.with(claimed(&launches(&plan)[0], START)).with(pods("web", 1).named("two").zone_spread(1));
     assert_eq!(text::plan(&cluster.provision(at(1))), ["general c.large/b/spot: two"]);
+}
+
+#[test]
+fn pods_on_a_node_that_is_starting_count_for_a_spread_that_honours_taints() {
+    let honouring =
+        |pods: Pods| pods.spread(HOSTNAME, 1, |spread| spread.node_taints_policy = InclusionPolicy::Honor);
+    let mut cluster = Cluster::new()
+        .with(pool("general"))
+        .with(node("starting").startup_taint("cni").uninitialized())
+        .with(honouring(pods("web", 1).named("there")).on("starting"))
+        .with(honouring(pods("web", 1)));
+    assert_eq!(cluster.provisioned(), ["general c.large/a/spot: web-0"]);
+}
+
+#[test]
+fn pods_count_in_the_domain_of_a_node_that_is_only_asked_for() {
+    // Besides the daemon, no arm64 type has room for one: that domain stays empty, and a second pod is one too many.
+    let mut cluster = Cluster::new()
+        .with(pool("general"))
+        .with(daemon_set(pods("agent", 0).cpu(100).memory(0)))
+        .with(pods("web", 2).cpu(3_900).spread(ARCH, 1, |_| {}));
+    let first = cluster.provision_and_expect(START);
+    assert_eq!(text::actions(&first.actions), ["general c.2xlarge/a/spot: web-0"]);
+    assert_eq!(text::actions(&cluster.provision(START).actions), Vec::<String>::new());
 }

@@ -6,7 +6,7 @@ use whittle_core::model::requirement::{Taint, TaintEffect};
 use whittle_core::settings::{PreferencePolicy, Settings};
 
 use crate::cluster::Cluster;
-use crate::cluster::nodes::node;
+use crate::cluster::nodes::{node, values_of};
 use crate::cluster::pods::{Pods, pod, pods};
 use crate::cluster::pools::{PoolWords, pool};
 
@@ -119,4 +119,18 @@ fn each_pod_of_a_group_has_its_wishes_anew() {
         .with(node("second").zone("a"))
         .with(wishful);
     assert_eq!(cluster.provisioned(), ["web-0 on first", "web-1 on second"]);
+}
+
+#[test]
+fn a_node_that_a_pod_took_for_want_of_a_better_one_is_no_better_to_the_next() {
+    // Being near the cache is given up before a soft taint is taken, so neither of the two holds to it there.
+    let avoided = pool("avoided").label("team", "red").change(|pool| pool.taints.push(soft("old")));
+    let mut cluster = Cluster::new()
+        .with(pool("general").weight(1))
+        .with(avoided)
+        .with(pod("cache"))
+        .with(pods("web", 2).cpu(50).select("team", "red").would_be_near("cache", ZONE));
+    let launches = cluster.launches();
+    assert_eq!(launches[1].pods, ["web-0", "web-1"]);
+    assert_eq!(values_of(&launches[1], ZONE), ["a", "b", "c"]);
 }

@@ -125,6 +125,7 @@ fn instance_launched_at(launched: Timestamp) -> Instance {
         instance_type: "t1.large".into(),
         zone: "z2".into(),
         capacity_type: CapacityType::Spot,
+        reservation: None,
         price: Price::from_micros(30_000),
         capacity: room.clone(),
         allocatable: room,

@@ -1,0 +1,92 @@
+//! Counting pods where they are, for the rules on where pods are relative to one another.
+
+use crate::model::requirement::{Requirement, untolerated};
+use crate::provision::intern::Sym;
+use crate::provision::problem::{Problem, is_counted};
+use crate::provision::requirements;
+use crate::provision::schedule::Schedule;
+use crate::provision::topology::{Count, Domain, Place, Rule};
+
+impl Schedule<'_, '_> {
+    /// Counts a pod on a place, or takes it out again, for all rules that mean it or that it states.
+    pub(super) fn count(&mut self, place: Place, demand: usize, count: Count) {
+        self.count_by(place, demand, (1, count), |_| true);
+    }
+
+    /// Counts pods on a new node for the rules that count by node.
+    pub(super) fn count_on_host(&mut self, place: Place, demand: usize, pods: u32) {
+        self.count_by(place, demand, (pods, Count::Up), |rule| rule.label.is_none());
+    }
+
+    fn count_by(
+        &mut self,
+        place: Place,
+        demand: usize,
+        (pods, count): (u32, Count),
+        for_rule: impl Fn(&Rule) -> bool,
+    ) {
+        // Taken out for a moment, because the rules that are counted are looked up while they are changed.
+        let concern = std::mem::take(&mut self.problem.demands[demand].concern);
+        for at in concern.meant.iter().copied() {
+            if !for_rule(&self.problem.rules[at]) {
+                continue;
+            }
+            // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
+            let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
+            let is_seen = (is_new && concern.own.contains(&at)) || self.is_looked_at(place, at);
+            if is_seen && let Some(domain) = self.domain_of_rule(place, at) {
+                self.problem.rules[at].count_matching(domain, pods, count);
+            }
+        }
+        for at in concern.stated.iter().copied() {
+            if !for_rule(&self.problem.rules[at]) {
+                continue;
+            }
+            if let Some(domain) = self.domain_of_rule(place, at) {
+                self.problem.rules[at].count_owners(domain, pods, count);
+            }
+        }
+        self.problem.demands[demand].concern = concern;
+    }
+
+    /// Whether a rule counts the pods on a place at all.
+    pub(crate) fn is_looked_at(&mut self, place: Place, rule: usize) -> bool {
+        let Problem { rules, existing, templates, universes, interner, .. } = &mut *self.problem;
+        let what = &rules[rule].what;
+        if what.affinity.is_empty() && what.tolerations.is_none() {
+            return true;
+        }
+        let Some(draft) = place.checked_sub(existing.len()) else {
+            let node = &existing[place];
+            return is_counted(&node.labels, &node.taints, what);
+        };
+        let draft = &self.drafts[draft];
+        let template = &templates[draft.template];
+        let tolerated =
+            what.tolerations.as_ref().is_none_or(|t| untolerated(&template.pool.taints, t).is_none());
+        let universe = &universes[template.universe];
+        let mut could_be = |term: &Vec<Requirement>| {
+            let wanted = requirements::collect(term, interner);
+            draft.shape.and(&wanted, universe, interner).is_ok()
+        };
+        tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
+    }
+
+    pub(crate) fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {
+        let rule = &self.problem.rules[rule];
+        self.domain(place, rule.label)
+    }
+
+    /// The domain that a place is in. A new node that could be in several is in none yet.
+    pub(super) fn domain(&self, place: Place, label: Option<Sym>) -> Option<Domain> {
+        let Some(label) = label else { return Some(Domain::Host(place)) };
+        match place.checked_sub(self.problem.existing.len()) {
+            None => self.problem.places.value_at(place, label).map(Domain::Label),
+            Some(draft) => {
+                let draft = &self.drafts[draft];
+                let universe = &self.problem.universes[self.problem.templates[draft.template].universe];
+                draft.shape.only(label, universe).map(Domain::Label)
+            }
+        }
+    }
+}
