@@ -433,6 +433,7 @@ fn instance_type(name: &str, (cpus, gib, gpus): (u64, u64, u64)) -> InstanceType
     let bought = [(CapacityType::OnDemand, price), (CapacityType::Spot, price.scaled(400_000))];
     let offerings = ["a", "b", "c"].into_iter().flat_map(|zone| {
         bought.map(|(capacity_type, price)| Offering {
+            reservation: None,
             zone: zone.to_owned(),
             zone_id: format!("id-{zone}"),
             capacity_type,
