@@ -195,8 +195,7 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
 }
 
 /// A cluster in which no spread looks at nodes by a label that new nodes are not bound to by then: whether it counts the
-/// pods on such a node is known only once the node is bought. Nor has EC2 refused anything where NodePools want minimum
-/// values: they are kept over all ways to buy, and a launch lists one.
+/// pods on such a node is known only once the node is bought.
 pub(crate) fn judgeable_worlds() -> impl Strategy<Value = World> {
     worlds().prop_map(|mut world| {
         for Kind { wants, rules, selected, .. } in &mut world.kinds {
@@ -207,9 +206,6 @@ pub(crate) fn judgeable_worlds() -> impl Strategy<Value = World> {
                     *ignore_affinity |= wants.iter().flatten().any(|want| want.key != rule.key);
                 }
             }
-        }
-        if world.pools.iter().any(|pool| pool.min_values.is_some()) {
-            world.refused.clear();
         }
         world
     })
