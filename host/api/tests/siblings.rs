@@ -79,7 +79,8 @@ fn default_spreads_are_read_as_kube_scheduler_reads_them() {
         found,
         [
             "[0].labelSelector: found a selector, expected nothing: the selector is deduced from Services and the workload",
-            "[0].topologyKey: found \"\", expected the key of a node label",
+            "[0].topologyKey: found \"\", expected a key such as app or example.com/team: letters, digits, '-', '_' and '.', at \
+             most 63 of them, perhaps after a domain and a slash",
             "[0].maxSkew: found 0, expected at least 1",
             "[0].whenUnsatisfiable: found \"Never\", expected DoNotSchedule or ScheduleAnyway",
         ]

@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) daemons: Vec<Daemon>,
     /// What EC2 has refused of late: instance type, zone, whether spot.
     pub(crate) refused: Vec<(&'static str, &'static str, bool)>,
+    /// Capacity reservations: instance type, zone, how many instances. `reserved_worlds` alone have some.
+    pub(crate) reserved: Vec<(&'static str, &'static str, u32)>,
 }
 
 /// A condition on a node label.
@@ -190,6 +192,7 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
             nodes,
             daemons,
             refused,
+            reserved: Vec::new(),
         },
     )
 }
@@ -209,6 +212,11 @@ pub(crate) fn judgeable_worlds() -> impl Strategy<Value = World> {
         }
         world
     })
+}
+
+/// A cluster with capacity reservations in which no node leaves, so that it can be judged after a decision too.
+pub(crate) fn reserved_worlds() -> impl Strategy<Value = World> {
+    (staying_worlds(), vec(parts::reserved(), 1..4)).prop_map(|(world, reserved)| World { reserved, ..world })
 }
 
 /// A cluster in which no node leaves. Pods of leaving nodes are expected nowhere in particular, so they may take

@@ -2,6 +2,7 @@
 
 mod parity;
 mod prices;
+mod reserved;
 
 use std::collections::{BTreeMap, BTreeSet};
 
