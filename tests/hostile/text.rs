@@ -9,6 +9,11 @@ use whittle_sim::run::Options;
 
 use crate::directory::{Outcome, deployment, file, planned, pool, with_class};
 
+/// At so many places is a file cut: `cargo test --release`, where a plan takes a tenth of the time, cuts everywhere.
+const CUTS: usize = if cfg!(debug_assertions) { 15 } else { usize::MAX };
+/// Of so many lines, one is left out at a time; as above.
+const LINES_PER_TRY: usize = if cfg!(debug_assertions) { 5 } else { 1 };
+
 /// A directory of the workspace with a file of each kind.
 fn example(name: &str) -> Vec<File> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name);
@@ -21,7 +26,7 @@ fn a_file_that_is_cut_off_anywhere_is_refused_or_planned() {
     let whole = example("existing-cluster");
     for position in 0..whole.len() {
         let text = &whole[position].text;
-        let step = (text.len() / 60).max(1);
+        let step = (text.len() / CUTS).max(1);
         for end in (0..text.len()).step_by(step).filter(|end| text.is_char_boundary(*end)) {
             let mut files = whole.clone();
             files[position].text.truncate(end);
@@ -34,7 +39,7 @@ fn a_file_that_is_cut_off_anywhere_is_refused_or_planned() {
 fn a_file_with_any_one_line_left_out_is_refused_or_planned() {
     let whole = example("statefulset-volumes");
     for position in 0..whole.len() {
-        for left_out in 0..whole[position].text.lines().count() {
+        for left_out in (0..whole[position].text.lines().count()).step_by(LINES_PER_TRY) {
             let mut files = whole.clone();
             let lines = whole[position].text.lines().enumerate().filter(|(line, _)| *line != left_out);
             files[position].text = lines.map(|(_, line)| format!("{line}\n")).collect();

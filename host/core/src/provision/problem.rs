@@ -26,7 +26,7 @@ use crate::provision::selector::Namespaces;
 use crate::provision::template::{Room, Template, overheads_of, shape_of};
 use crate::provision::topology::{Concern, Rule, RuleKey, rules_of_wishes};
 use crate::provision::universe::Universe;
-use crate::provision::universe::ways::CapacityMask;
+use crate::provision::universe::ways::{CapacityMask, all_of};
 use crate::provision::wishes::{Rung, SoftTaints, rungs};
 use crate::settings::{MinValuesPolicy, Settings};
 use crate::state::Snapshot;
@@ -160,7 +160,7 @@ impl<'a> Problem<'a> {
             let at = universe.types.iter().position(|known| known.name == instance_type);
             let zone = universe.zones.iter().position(|known| Some(*known) == zone);
             if let (Some(at), Some(zone)) = (at, zone) {
-                if universe.cheapest(at, 1 << zone, 1 << capacity_type as u8).is_none() {
+                if universe.cheapest(at, 1 << zone, all_of(capacity_type)).is_none() {
                     continue;
                 }
                 Arc::make_mut(universe).withdraw(at, zone, capacity_type);

@@ -95,37 +95,34 @@ fn ids_of_claim(claim: &NodeClaim) -> Vec<&str> {
 }
 
 impl Problem<'_> {
-    /// The ways to buy a node of this shape from a reservation, whatever is left of them. Where the NodePool's minimum
-    /// of distinct values has to be kept, there are none unless they keep it: a launch lists nothing beside them.
-    fn reserved_for(&self, template: &Template, shape: &Shape) -> CapacityMask {
+    /// Whether a node of this shape can be bought from these reservations alone: a launch lists nothing beside them, and
+    /// the NodePool's minimum of distinct values may have to be kept.
+    fn will_do(&self, template: &Template, shape: &Shape, reserved: CapacityMask) -> bool {
         let universe = &self.universes[template.universe];
-        let reserved = universe.reserved_for(shape);
-        let is_short =
-            || self.is_strict() && !keeps_min_values(template, &shape.types, shape, universe, reserved);
-        if reserved != 0 && is_short() { 0 } else { reserved }
+        reserved != 0
+            && (!self.is_strict() || keeps_min_values(template, &shape.types, shape, universe, reserved))
     }
 
     /// What a new node of this shape holds. One that no reservation is for may not become reserved later.
     pub(crate) fn held_by(&self, template: &Template, shape: &mut Shape) -> Result<CapacityMask, Refused> {
         let universe = &self.universes[template.universe];
-        let reserved = self.reserved_for(template, shape);
+        let reserved = universe.reserved_for(shape);
         if reserved == 0 {
-            let reserved = universe.reserved_for(shape);
-            if reserved != 0 {
-                shape.capacity_types &= !reserved;
-                universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
-            }
+            return Ok(0);
+        }
+        if !self.will_do(template, shape, reserved) {
+            shape.capacity_types &= !reserved;
+            universe.keep_offered(&mut shape.types, shape.zones, shape.capacity_types);
             return if shape.types.is_empty() { Err(Refused::InstanceTypes) } else { Ok(0) };
         }
-        match self.reservations.free(universe, reserved) {
-            0 => Err(Refused::Reserved),
-            free => Ok(free),
-        }
+        let free = self.reservations.free(universe, reserved);
+        if self.will_do(template, shape, free) { Ok(free) } else { Err(Refused::Reserved) }
     }
 
-    /// Whether a new node that holds reservations would have none left as this shape.
+    /// Whether a new node that holds reservations could not be bought from them any more as this shape.
     pub(crate) fn loses_its_reservations(&self, onto: &Candidate<'_>, shape: &Shape) -> bool {
-        onto.held != 0 && self.reserved_for(onto.template, shape) & onto.held == 0
+        let universe = &self.universes[onto.template.universe];
+        onto.held != 0 && !self.will_do(onto.template, shape, onto.held & universe.reserved_for(shape))
     }
 
     /// Lets a new node that has been narrowed go of what it cannot use any more.
@@ -133,9 +130,9 @@ impl Problem<'_> {
         if draft.held == 0 {
             return;
         }
-        let template = &self.templates[draft.template];
-        let kept = draft.held & self.reserved_for(template, &draft.shape);
-        self.reservations.release(&self.universes[template.universe], draft.held & !kept);
+        let universe = &self.universes[self.templates[draft.template].universe];
+        let kept = draft.held & universe.reserved_for(&draft.shape);
+        self.reservations.release(universe, draft.held & !kept);
         draft.held = kept;
     }
 

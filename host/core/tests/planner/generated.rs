@@ -8,7 +8,7 @@ mod parts;
 
 use proptest::collection::vec;
 use proptest::prelude::Strategy;
-use whittle_core::model::labels::{CAPACITY_TYPE, TENANCY};
+use whittle_core::model::labels::{TENANCY, ZONE};
 use whittle_core::model::requirement::Operator;
 use whittle_core::settings::{PreferencePolicy, Settings};
 
@@ -27,6 +27,8 @@ pub(crate) struct World {
     pub(crate) daemons: Vec<Daemon>,
     /// What EC2 has refused of late: instance type, zone, whether spot.
     pub(crate) refused: Vec<(&'static str, &'static str, bool)>,
+    /// Capacity reservations: instance type, zone, how many instances. `reserved_worlds` alone have some.
+    pub(crate) reserved: Vec<(&'static str, &'static str, u32)>,
 }
 
 /// A condition on a node label.
@@ -190,19 +192,21 @@ pub(crate) fn worlds() -> impl Strategy<Value = World> {
             nodes,
             daemons,
             refused,
+            reserved: Vec::new(),
         },
     )
 }
 
-/// A cluster in which no spread looks at nodes by a label that a new node may be given one value of or another when it is
-/// launched: whether it counts the pods on such a node is known only then.
+/// A cluster in which no spread looks at nodes by a label that new nodes are not bound to by then: whether it counts the
+/// pods on such a node is known only once the node is bought.
 pub(crate) fn judgeable_worlds() -> impl Strategy<Value = World> {
     worlds().prop_map(|mut world| {
-        for kind in world.kinds.iter_mut().filter(|kind| kind.asks_for_what_is_chosen_last()) {
-            kind.selected = false;
-            for rule in &mut kind.rules {
+        for Kind { wants, rules, selected, .. } in &mut world.kinds {
+            // A default spread looks at what pods want.
+            *selected &= wants.is_empty();
+            for rule in rules {
                 if let What::Spread { ignore_affinity, .. } = &mut rule.what {
-                    *ignore_affinity = true;
+                    *ignore_affinity |= wants.iter().flatten().any(|want| want.key != rule.key);
                 }
             }
         }
@@ -210,18 +214,22 @@ pub(crate) fn judgeable_worlds() -> impl Strategy<Value = World> {
     })
 }
 
-impl Kind {
-    fn asks_for_what_is_chosen_last(&self) -> bool {
-        self.wants.iter().flatten().any(|want| ["team", TENANCY, CAPACITY_TYPE].contains(&want.key))
-    }
+/// A cluster with capacity reservations in which no node leaves, so that it can be judged after a decision too.
+pub(crate) fn reserved_worlds() -> impl Strategy<Value = World> {
+    (staying_worlds(), vec(parts::reserved(), 1..4)).prop_map(|(world, reserved)| World { reserved, ..world })
 }
 
 /// A cluster in which no node leaves. Pods of leaving nodes are expected nowhere in particular, so they may take
 /// another place in the next plan, and leave theirs to others. The first node has joined: pods may ask for it by name,
 /// and before that nobody knows what it will be called. DaemonSets run or do not run on an instance type: room that is
-/// kept for the pods of one that turns out not to run in the zone that is bought is room that becomes known later.
+/// kept for the pods of one that turns out not to run in the zone that is bought is room that becomes known later. No rule
+/// is about tenancy, which the nodes of these tests have no label of unless it was asked for.
 pub(crate) fn staying_worlds() -> impl Strategy<Value = World> {
-    judgeable_worlds().prop_map(|world| {
+    judgeable_worlds().prop_map(|mut world| {
+        for rule in world.kinds.iter_mut().flat_map(|kind| &mut kind.rules).filter(|rule| rule.key == TENANCY)
+        {
+            rule.key = ZONE;
+        }
         let stays = |(at, node): (usize, NodeLike)| match node.age {
             Age::Leaving => NodeLike { age: Age::Running, ..node },
             Age::InFlight if at == 0 => NodeLike { age: Age::Starting, ..node },

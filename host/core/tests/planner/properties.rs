@@ -2,6 +2,7 @@
 
 mod parity;
 mod prices;
+mod reserved;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -138,9 +139,14 @@ fn places(plan: &Plan) -> Vec<String> {
 /// a launch is charged as the largest type that it lists, and may turn out smaller; and once it is one type there is no
 /// choice of types any more that a pod could narrow too far.
 fn nothing_more(cluster: &Cluster, before: &Plan) -> Result<(), TestCaseError> {
-    let is_excepted = |why: &Why| matches!(why, Why::Limit { .. } | Why::MinValues { .. });
-    let mut reasons = before.report.unplaced.iter().flat_map(|unplaced| &unplaced.node_pools);
-    if reasons.any(|reason| is_excepted(&reason.why)) {
+    let unplaced = &before.report.unplaced;
+    let mut reasons = unplaced.iter().flat_map(|unplaced| &unplaced.node_pools);
+    let limited = reasons.any(|reason| matches!(reason.why, Why::Limit { .. }));
+    // Of several alternatives of a pod only the first is given a reason, so this cannot be told by reasons.
+    let pools = &cluster.state.snapshot().node_pools;
+    let mut asked = pools.values().flat_map(|pool| &pool.requirements);
+    let narrowed = !unplaced.is_empty() && asked.any(|requirement| requirement.min_values.is_some());
+    if limited || narrowed {
         return Ok(());
     }
     let after = planned(cluster, &mut Cache::default());

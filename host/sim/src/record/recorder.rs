@@ -10,7 +10,8 @@ use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, DeleteReason, Heard, Launch, NodeRef, Outcome, Plan};
 use whittle_core::why::change::Remedy;
-use whittle_core::why::{MoveBlocked, Unplaced};
+use whittle_core::why::lost::LostTo;
+use whittle_core::why::{MoveBlocked, Unplaced, Why};
 
 use super::nodes::node_list;
 use super::{
@@ -101,7 +102,8 @@ impl Recorder {
 
     fn note_unplaced(&mut self, unplaced: &Unplaced, world: &mut World) {
         let text = unplaced.to_string();
-        let why = text.strip_prefix(&unplaced.name).unwrap_or(&text).to_owned();
+        let lasting = lasting(unplaced).to_string();
+        let why = lasting.strip_prefix(&unplaced.name).unwrap_or(&lasting).to_owned();
         let workload = world.workload_of(&unplaced.pod).unwrap_or_else(|| unplaced.name.clone());
         let key = (workload, why);
         if let Some(known) = self.unplaced.get_mut(&key) {
@@ -282,6 +284,21 @@ impl Recorder {
             last,
         }
     }
+}
+
+/// The reasons without the times until which EC2 is not asked again: it may be refused every few minutes for one and
+/// the same reason.
+fn lasting(unplaced: &Unplaced) -> Unplaced {
+    let mut lasting = unplaced.clone();
+    for pool in &mut lasting.node_pools {
+        let Why::InstanceTypes { lost, .. } = &mut pool.why else { continue };
+        for one in lost {
+            if let LostTo::Unavailable { until } = &mut one.to {
+                *until = Timestamp::EPOCH;
+            }
+        }
+    }
+    lasting
 }
 
 fn claim_of(outcome: &Outcome) -> &str {

@@ -232,6 +232,16 @@ fn every_offering_holds_the_pods_and_the_daemon_set_pods() {
             ),
             (
                 |scene| {
+                    // Room may be kept for pods that come in another zone only.
+                    let mut set = daemon_set();
+                    Arc::make_mut(&mut set.spec).node_affinity = vec![vec![Requirement::equals(ZONE, "z")]];
+                    scene.daemon_sets.push(set);
+                    scene.launch().requests = Resources { pods: 2, ..amount(1_500, 2) };
+                },
+                &[],
+            ),
+            (
+                |scene| {
                     // It would run on another architecture only.
                     let mut set = daemon_set();
                     let mut spec = (*set.spec).clone();

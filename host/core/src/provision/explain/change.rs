@@ -86,7 +86,9 @@ pub(super) type Refusal = (usize, Refused);
 impl Explainer<'_, '_, '_> {
     /// The smallest change that would place a pod of a group.
     pub(super) fn remedy(&mut self, demand: &Demand, refusals: &[Refusal]) -> Remedy {
-        if refusals.is_empty() || self.budget.groups == 0 {
+        // Who waits for a capacity reservation has to wait for no longer than until the next decision.
+        let waits = refusals.iter().any(|(_, refused)| *refused == Refused::Reserved);
+        if refusals.is_empty() || waits || self.budget.groups == 0 {
             return Remedy::NotTried;
         }
         self.budget.groups -= 1;

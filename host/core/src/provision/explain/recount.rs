@@ -50,10 +50,15 @@ impl Explainer<'_, '_, '_> {
                 let means = || problem.rules[at].means(&snapshot.group(group).spec, &snapshot.namespaces);
                 pods += if *meant.entry(group).or_insert_with(means) { count } else { 0 };
             }
-            if pods == 0 || !is_counted(&node.labels, &node.taints, &problem.rules[at].what) {
+            let place = places.get(node.name.as_str()).copied();
+            // As the node will be when others come to it: taints that pass are gone by then.
+            let (labels, taints) = match place.map(|place| &problem.existing[place]) {
+                Some(existing) => (&*existing.labels, &*existing.taints),
+                None => (&node.labels, node.taints.as_slice()),
+            };
+            if pods == 0 || !is_counted(labels, taints, &problem.rules[at].what) {
                 continue;
             }
-            let place = places.get(node.name.as_str()).copied();
             let domain = match (label, place) {
                 (None, place) => place.map(Domain::Host),
                 (Some(label), Some(place)) => problem.places.value_at(place, label).map(Domain::Label),

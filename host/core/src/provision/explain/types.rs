@@ -7,10 +7,10 @@ use crate::provision::amounts;
 use crate::provision::bits::Bits;
 use crate::provision::draft::collide;
 use crate::provision::intern::Sym;
-use crate::provision::problem::{Demand, Problem};
+use crate::provision::problem::{Demand, Problem, Withdrawn};
 use crate::provision::requirements::Values;
 use crate::provision::template::{Shape, Template, stated_shape, wanted_text};
-use crate::provision::universe::ways::CapacityMask;
+use crate::provision::universe::ways::{CapacityMask, all_of};
 use crate::provision::universe::{Axis, STANDARD_AXES, Universe, ZoneMask};
 use crate::why::Why;
 use crate::why::lost::{Lost, LostTo};
@@ -112,7 +112,7 @@ impl Problem<'_> {
     fn refused(&self, universe: usize, (zones, ways): (ZoneMask, CapacityMask), types: &Bits) -> Bits {
         let mut refused = Bits::none(self.universes[universe].len());
         for one in self.withdrawn.iter().filter(|one| one.universe == universe) {
-            let is_open = zones & (1 << one.zone) != 0 && ways & (1 << one.capacity_type as u8) != 0;
+            let is_open = zones & (1 << one.zone) != 0 && ways & all_of(one.capacity_type) != 0;
             if is_open && types.contains(one.instance_type) {
                 refused.insert(one.instance_type);
             }
@@ -189,13 +189,13 @@ impl Problem<'_> {
         let refused = sold.clone();
         sold.unite(&offered);
         left.keep(sold, || LostTo::NotOffered);
-        let is_open = |zone: usize, way: u8| open.0 & (1 << zone) != 0 && open.1 & (1 << way) != 0;
+        let is_open =
+            |one: &Withdrawn| open.0 & (1 << one.zone) != 0 && open.1 & all_of(one.capacity_type) != 0;
         let counted = |at: usize| refused.contains(at) && !offered.contains(at);
-        let until = self.withdrawn.iter().filter(|one| {
-            one.universe == universe
-                && counted(one.instance_type)
-                && is_open(one.zone, one.capacity_type as u8)
-        });
+        let until = self
+            .withdrawn
+            .iter()
+            .filter(|one| one.universe == universe && counted(one.instance_type) && is_open(one));
         let until = until.map(|one| one.until).min();
         left.keep(offered.clone(), || {
             until.map_or(LostTo::NotOffered, |until| LostTo::Unavailable { until })

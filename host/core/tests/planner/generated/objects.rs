@@ -63,7 +63,11 @@ impl World {
     }
 
     fn events(&self) -> Vec<Event> {
-        let mut events = catalogue::class().events();
+        let ids: Vec<_> = (0..self.reserved.len()).map(|at| format!("cr-{at}")).collect();
+        let reserved = self.reserved.iter().zip(&ids);
+        let reserved: Vec<_> =
+            reserved.map(|((name, zone, count), id)| (*name, *zone, id.as_str(), *count)).collect();
+        let mut events = catalogue::reserving(&reserved).events();
         events.push(Event::Namespace(NAMESPACES[0].to_owned(), [].into()));
         events.push(Event::Namespace(NAMESPACES[1].to_owned(), [("tier".into(), "money".into())].into()));
         events.extend(self.refusals());

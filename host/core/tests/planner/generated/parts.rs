@@ -255,6 +255,11 @@ pub(super) fn daemons() -> impl Strategy<Value = Daemon> {
         .prop_map(|(cpu, tolerant, on, port)| Daemon { cpu, tolerant, on, port })
 }
 
+pub(super) fn reserved() -> impl Strategy<Value = (&'static str, &'static str, u32)> {
+    let instance_type = select(vec!["c.large", "m.large", "a.xlarge", "m.2xlarge", "g.xlarge"]);
+    (instance_type, select(vec!["a", "b", "c"]), 0_u32..4)
+}
+
 pub(super) fn refused() -> impl Strategy<Value = Vec<(&'static str, &'static str, bool)>> {
     let instance_type = select(vec!["c.large", "m.large", "a.large", "a.xlarge", "c.xlarge", "g.xlarge"]);
     let one = (instance_type, select(vec!["a", "b", "c"]), any::<bool>());

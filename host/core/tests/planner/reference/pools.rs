@@ -258,12 +258,24 @@ impl Draft {
         self.offers.iter().map(|offer| offer.price).min().expect("a node that can be something")
     }
 
-    /// Whether as many distinct values are left as the pool wants.
+    /// Whether in some way to buy as many distinct values are left as the pool wants: a launch lists one.
     pub(super) fn has_min_values(&self, pool: &Pool<'_>) -> bool {
+        let wants = |requirement: &Requirement| requirement.min_values.is_some();
+        !pool.pool.requirements.iter().any(wants)
+            || CapacityType::ALL.into_iter().any(|way| self.bought(way).keeps_min_values(pool))
+    }
+
+    fn keeps_min_values(&self, pool: &Pool<'_>) -> bool {
         pool.pool.requirements.iter().all(|requirement| {
             let least = requirement.min_values.unwrap_or(0) as usize;
             least == 0 || self.values(pool, &requirement.key).is_some_and(|values| values.len() >= least)
         })
+    }
+
+    /// The node, should it be bought in this way.
+    fn bought(&self, way: CapacityType) -> Self {
+        let offers = self.offers.iter().filter(|offer| offer.way == way);
+        Self { offers: offers.cloned().collect(), ..self.clone() }
     }
 
     /// Charges a new node to its pool's limits, as the largest that it may become.
@@ -296,7 +308,7 @@ impl Draft {
     /// What its launch lists: one way to buy, and of that the cheapest.
     pub(super) fn listed(&self, pool: &Pool<'_>) -> Vec<LaunchOffering> {
         let types = self.types_listed(pool);
-        let way = self.way(&types);
+        let way = self.way(pool, &types);
         let listed =
             self.offers.iter().filter(|offer| types.contains(&offer.instance_type) && offer.way == way);
         let mut listed: Vec<_> = listed
@@ -314,11 +326,16 @@ impl Draft {
         listed
     }
 
-    /// The first of reserved, spot and on-demand in which any of these types can be had.
-    fn way(&self, types: &BTreeSet<usize>) -> CapacityType {
-        let ways =
-            self.offers.iter().filter(|offer| types.contains(&offer.instance_type)).map(|offer| offer.way);
-        ways.min().expect("a node that can be something")
+    /// The first of reserved, spot and on-demand in which any of these types can be had, and with as many distinct
+    /// values as the pool wants if there is such a one.
+    fn way(&self, pool: &Pool<'_>, types: &BTreeSet<usize>) -> CapacityType {
+        let all = self.only(types);
+        let usable: Vec<_> = CapacityType::ALL
+            .into_iter()
+            .filter(|way| all.offers.iter().any(|offer| offer.way == *way))
+            .collect();
+        let keeping = usable.iter().find(|way| all.bought(**way).keeps_min_values(pool));
+        *keeping.or(usable.first()).expect("a node that can be something")
     }
 
     fn types_listed(&self, pool: &Pool<'_>) -> BTreeSet<usize> {
@@ -326,7 +343,7 @@ impl Draft {
         let wants_many = pool.pool.requirements.iter().any(|requirement| requirement.min_values.is_some());
         let plain: BTreeSet<_> = all.iter().copied().filter(|it| is_plain(&pool.types[*it])).collect();
         let types = if wants_many || plain.is_empty() { all } else { plain };
-        let way = self.way(&types);
+        let way = self.way(pool, &types);
         let mut by_price: BTreeMap<usize, Price> = BTreeMap::new();
         for offer in self.offers.iter().filter(|o| types.contains(&o.instance_type) && o.way == way) {
             let price = by_price.entry(offer.instance_type).or_insert(offer.price);
