@@ -69,6 +69,9 @@ pub(crate) enum PolicyCommand {
     Check {
         /// A module or a directory.
         path: PathBuf,
+        /// Settings to try a module with, as YAML or JSON.
+        #[arg(long)]
+        settings: Option<String>,
     },
     /// Run cases: settings, a question, the answer that is expected.
     Test(TestArgs),
@@ -76,17 +79,17 @@ pub(crate) enum PolicyCommand {
     Bench {
         /// The module.
         file: PathBuf,
-        /// Its settings, as JSON.
-        #[arg(long, default_value = "{}")]
-        settings: String,
+        /// Its settings, as YAML or JSON.
+        #[arg(long)]
+        settings: Option<String>,
     },
-    /// Print everything that a module says about itself, and what it would be shown.
+    /// Print everything that a module says about itself, what it would be shown, and what it answers.
     Inspect {
         /// The module.
         file: PathBuf,
-        /// Its settings, as JSON.
-        #[arg(long, default_value = "{}")]
-        settings: String,
+        /// Its settings, as YAML or JSON.
+        #[arg(long)]
+        settings: Option<String>,
     },
     /// Print where the policies of a running process stand.
     Status(StatusArgs),
@@ -99,7 +102,7 @@ pub(crate) struct NewArgs {
     /// The hook that it answers.
     #[arg(long)]
     pub(crate) hook: HookArg,
-    /// Where the SDK is. Without it, the one of the checkout that this folder lies in.
+    /// Where the SDK is. Without it, that of the checkout in which this folder lies, or else this program.
     #[arg(long, value_name = "PATH")]
     pub(crate) sdk: Option<PathBuf>,
 }

@@ -8,3 +8,4 @@ pub mod cases;
 pub mod check;
 pub mod create;
 pub mod inspect;
+pub mod settings;

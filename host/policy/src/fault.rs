@@ -82,7 +82,7 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let frames = backtrace.frames().iter();
     let names = frames.map(|frame| match frame.func_name() {
-        Some(name) => rustc_demangled(name),
+        Some(name) => readable(name),
         None => format!("function {}", frame.func_index()),
     });
     // How a panic is reported says nothing about where it came from.
@@ -90,18 +90,14 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
 }
 
 fn is_noise(name: &str) -> bool {
-    let noise = ["core::panicking::", "std::panicking::", "std::sys::", "__rustc", "rust_panic", "_RNv"];
+    let noise =
+        ["core::panicking::", "std::panicking::", "std::sys::", "__rustc", "rust_panic", "rust_begin_unwind"];
     noise.iter().any(|part| name.contains(part)) || name == "abort"
 }
 
-/// Names of Rust functions end in a hash that says nothing to a reader.
-fn rustc_demangled(name: &str) -> String {
-    match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            path.to_owned()
-        }
-        _ => name.to_owned(),
-    }
+/// A name as its author wrote it; names of Rust functions are encoded, and end in a hash that says nothing to a reader.
+fn readable(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 impl fmt::Display for Fault {

@@ -156,28 +156,35 @@ impl Loader<'_> {
                 .collect::<Vec<_>>()
         })?;
         let attached = Attached { attachment, module, hooks, reads };
-        self.try_out(&attached).map_err(|refusal| vec![problem("", &refusal)])?;
+        try_out(self.engine, &attached, self.recorded).map_err(|refusal| vec![problem("", &refusal)])?;
         Ok(attached)
     }
+}
 
-    /// Asks what every policy is asked, and what was asked lately.
-    fn try_out(&self, attached: &Attached) -> Result<(), Refusal> {
-        let limits = attached.attachment.limits.patient();
-        let canned = attached.hooks.iter().flat_map(|hook| canned::questions(*hook));
-        let canned = canned.map(|question| (question, canned::NOW, "a question for trying out"));
-        let recorded = self.recorded.iter().filter(|(question, _)| attached.hooks.contains(&question.hook()));
-        let recorded = recorded.map(|(question, now)| (question.clone(), *now, "the last question asked"));
-        for (question, now, which) in canned.chain(recorded) {
-            let settings = attached.attachment.settings.as_str();
-            let question = (&question, &attached.reads, now);
-            let consultation = attached.module.consult(self.engine, (settings, limits), question);
-            if let Err(fault) = consultation.answer {
-                let found = format!("{}: {which}: it {fault}", question.0.kind());
-                return Err(Refusal::new(found, "an answer that keeps the rules"));
-            }
+/// Asks a policy what every policy is asked, and what was asked lately.
+///
+/// # Errors
+/// With the first question that came to nothing.
+pub(crate) fn try_out(
+    engine: &Engine,
+    attached: &Attached,
+    recorded: &[(Question, Timestamp)],
+) -> Result<(), Refusal> {
+    let limits = attached.attachment.limits.patient();
+    let canned = attached.hooks.iter().flat_map(|hook| canned::questions(*hook));
+    let canned = canned.map(|question| (question, canned::NOW, "a question for trying out"));
+    let recorded = recorded.iter().filter(|(question, _)| attached.hooks.contains(&question.hook()));
+    let recorded = recorded.map(|(question, now)| (question.clone(), *now, "the last question asked"));
+    for (question, now, which) in canned.chain(recorded) {
+        let settings = attached.attachment.settings.as_str();
+        let question = (&question, &attached.reads, now);
+        let consultation = attached.module.consult(engine, (settings, limits), question);
+        if let Err(fault) = consultation.answer {
+            let found = format!("{}: {which}: it {fault}", question.0.kind());
+            return Err(Refusal::new(found, "an answer that keeps the rules"));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn of_module(name: &str, refusal: &Refusal) -> Problem {

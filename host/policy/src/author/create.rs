@@ -10,8 +10,13 @@ use whittle_core::advice::Hook;
 #[derive(Debug, thiserror::Error)]
 pub enum NotCreated {
     /// The name will not do.
-    #[error("found the name {0:?}, expected lower-case letters, digits and -, a letter first")]
+    #[error(
+        "found the name {0:?}, expected at most 63 lower-case letters, digits and -, a letter first and no - last"
+    )]
     Name(String),
+    /// The name means something to Rust.
+    #[error("found the name {0:?}, which Rust keeps for itself, expected another, such as {0}-policy")]
+    Reserved(String),
     /// There is something already.
     #[error("{0} is there already")]
     Exists(String),
@@ -25,6 +30,17 @@ pub enum NotCreated {
     },
 }
 
+/// Crates of the language, and its keywords: no crate can be called so, and cargo says it in other words.
+const RESERVED: [&str; 42] = [
+    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core",
+    "crate", "do", "dyn", "else", "enum", "extern", "final", "fn", "for", "gen", "if", "impl", "in", "let",
+    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self",
+    "static", "std", "struct", "test", "type",
+];
+
+/// Types of the SDK with names of two words; those of one word are told from ours by another rule.
+const TAKEN: [&str; 5] = ["CapacityType", "InstanceType", "MoveVerdict", "OfferingVerdict", "PodGroup"];
+
 /// Makes the crate `name` below `parent`, for a hook. `sdk` is where the SDK is, as the manifest should name it.
 ///
 /// # Errors
@@ -32,8 +48,12 @@ pub enum NotCreated {
 pub fn create(parent: &Path, name: &str, hook: Hook, sdk: &Path) -> Result<PathBuf, NotCreated> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let starts_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-    if !starts_well || name.len() > 63 || !name.bytes().all(is_inner) {
+    let ends_well = !name.ends_with('-') && !name.contains("--");
+    if !starts_well || !ends_well || name.len() > 63 || !name.bytes().all(is_inner) {
         return Err(NotCreated::Name(name.to_owned()));
+    }
+    if RESERVED.contains(&name) {
+        return Err(NotCreated::Reserved(name.to_owned()));
     }
     let folder = parent.join(name);
     if folder.exists() {
@@ -48,18 +68,13 @@ pub fn create(parent: &Path, name: &str, hook: Hook, sdk: &Path) -> Result<PathB
             .replace("{hook}", hook.name())
             .replace("{sdk}", &sdk)
     };
-    let source = match hook {
-        Hook::Capacity => include_str!("templates/capacity.rs.txt"),
-        Hook::Taints => include_str!("templates/taints.rs.txt"),
-        Hook::Offerings => include_str!("templates/offerings.rs.txt"),
-        Hook::Consolidation => include_str!("templates/consolidation.rs.txt"),
-        Hook::Interruption => include_str!("templates/interruption.rs.txt"),
-    };
+    let (source, cases) = templates(hook);
     let files = [
         ("Cargo.toml", filled(include_str!("templates/Cargo.toml.txt"))),
         ("README.md", filled(include_str!("templates/README.md.txt"))),
         (".gitignore", "/target\n".to_owned()),
         ("src/lib.rs", filled(source)),
+        ("cases.yaml", filled(cases)),
     ];
     for (name, text) in files {
         let path = folder.join(name);
@@ -72,13 +87,39 @@ pub fn create(parent: &Path, name: &str, hook: Hook, sdk: &Path) -> Result<PathB
     Ok(folder)
 }
 
-/// `web-ratio` as a type: `WebRatio`.
+/// The source and the cases for a hook.
+const fn templates(hook: Hook) -> (&'static str, &'static str) {
+    match hook {
+        Hook::Capacity => {
+            (include_str!("templates/capacity.rs.txt"), include_str!("templates/capacity.cases.yaml.txt"))
+        }
+        Hook::Taints => {
+            (include_str!("templates/taints.rs.txt"), include_str!("templates/taints.cases.yaml.txt"))
+        }
+        Hook::Offerings => {
+            (include_str!("templates/offerings.rs.txt"), include_str!("templates/offerings.cases.yaml.txt"))
+        }
+        Hook::Consolidation => (
+            include_str!("templates/consolidation.rs.txt"),
+            include_str!("templates/consolidation.cases.yaml.txt"),
+        ),
+        Hook::Interruption => (
+            include_str!("templates/interruption.rs.txt"),
+            include_str!("templates/interruption.cases.yaml.txt"),
+        ),
+    }
+}
+
+/// `web-ratio` as a type: `WebRatio`. What could be a type of the SDK, such as `capacity`, becomes `CapacityPolicy`.
 fn type_name(name: &str) -> String {
     let mut text = String::new();
     for part in name.split('-') {
         let mut letters = part.chars();
         text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
         text.push_str(letters.as_str());
+    }
+    if !name.contains('-') || TAKEN.contains(&text.as_str()) {
+        text.push_str("Policy");
     }
     text
 }
@@ -90,12 +131,21 @@ mod tests {
     #[test]
     fn a_name_that_is_no_crate_is_refused() {
         let place = tempfile::tempdir().unwrap();
-        for name in ["", "A", "-a", "a b", "../a", "7up"] {
+        for name in ["", "A", "-a", "a-", "a--b", "a b", "../a", "7up"] {
             assert!(matches!(
                 create(place.path(), name, Hook::Capacity, Path::new("x")),
                 Err(NotCreated::Name(_))
             ));
         }
+    }
+
+    #[test]
+    fn a_name_of_the_language_is_refused_and_one_of_the_sdk_is_told_apart() {
+        let place = tempfile::tempdir().unwrap();
+        let refused = create(place.path(), "type", Hook::Capacity, Path::new("x")).unwrap_err().to_string();
+        assert!(refused.ends_with("expected another, such as type-policy"), "{refused}");
+        let names = ["capacity", "pod-group", "web-ratio"].map(type_name);
+        assert_eq!(names, ["CapacityPolicy", "PodGroupPolicy", "WebRatio"]);
     }
 
     #[test]
