@@ -63,12 +63,12 @@ const BUILD: &str =
 /// # Errors
 /// With what was found and what was expected.
 pub fn pass(bytes: &[u8]) -> Result<Passed, Refusal> {
-    if !bytes.starts_with(b"\0asm") {
-        return Err(Refusal::new(nature(bytes), BUILD));
-    }
     if bytes.len() > MODULE_BYTES_MAX {
         let expected = format!("at most {} MiB", MODULE_BYTES_MAX >> 20);
         return Err(Refusal::new(format!("{} bytes", bytes.len()), expected));
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err(Refusal::new(nature(bytes), BUILD));
     }
     let was_module = Parser::is_core_wasm(bytes);
     if !was_module && !Parser::is_component(bytes) {
