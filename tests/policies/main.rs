@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test whose surroundings cannot be made has failed")]
 
+mod author;
 mod build;
 mod equal;
 mod frozen;

@@ -43,8 +43,17 @@ struct ForBenches {
 /// Whether decisions are quick and cheap is seen on the types and prices that EC2 has, and those are in the catalogue,
 /// which is built on the core. Cargo takes such a circle for tests and benchmarks. Tests of the core keep to small
 /// catalogues of their own, so the benchmarks are all that may use it.
-const FOR_BENCHES: &[ForBenches] =
-    &[ForBenches { from: "host/core", to: "host/catalog", folder: "host/core/benches/" }];
+const FOR_BENCHES: &[ForBenches] = &[
+    ForBenches { from: "host/core", to: "host/catalog", folder: "host/core/benches/" },
+    // What policies cost is told beside what the same ones cost natively.
+    ForBenches { from: "host/policy", to: "guest-sdk", folder: "host/policy/benches/" },
+    ForBenches { from: "host/policy", to: "policies/load-test-isolation", folder: "host/policy/benches/" },
+    ForBenches { from: "host/policy", to: "policies/no-job-eviction", folder: "host/policy/benches/" },
+    ForBenches { from: "host/policy", to: "policies/payback", folder: "host/policy/benches/" },
+    ForBenches { from: "host/policy", to: "policies/prefer-generation", folder: "host/policy/benches/" },
+    ForBenches { from: "host/policy", to: "policies/spot-ratio", folder: "host/policy/benches/" },
+    ForBenches { from: "host/policy", to: "tests/policies/guests/hostile", folder: "host/policy/benches/" },
+];
 
 /// Crates that no other may depend on.
 const SEEN_BY_NOBODY: [&str; 2] = ["tests", "xtask"];
