@@ -76,9 +76,9 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     pub(crate) fn make_room_for_waiting(&mut self, mut work: Work<'_>) {
         let overdue = keep_nominated(&mut self.schedule, &work);
         work.add_overdue(overdue);
-        for waiting in in_order(self.snapshot, &self.schedule, &mut work) {
-            for uid in waiting.pods {
-                let Some(group) = self.snapshot.group_of(uid) else { continue };
+        for waiting in in_order(&self.schedule, &mut work) {
+            for pod in waiting.pods {
+                let Some(group) = self.snapshot.group_of(&pod.uid) else { continue };
                 let Some(place) = self.put(waiting.demand, Takes::Waiting) else { break };
                 let pod = Moved { demand: waiting.demand, group, from: None };
                 self.arrived.entry(place).or_default().push(pod);
@@ -193,8 +193,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         let running = node.into_iter().flat_map(|node| self.snapshot.pods_on(node));
         let found = running.into_iter().find(|found| of_group(&found.uid)).or_else(|| {
             let mut waiting = self.snapshot.waiting().filter(|(group, _)| *group == pod.group);
-            let uid = waiting.find_map(|(_, mut uids)| uids.next())?;
-            self.snapshot.pods.get(uid)
+            waiting.find_map(|(_, mut pods)| pods.next())
         });
         let spec = &self.snapshot.group(pod.group).spec;
         found.map_or_else(|| spec.namespace.clone(), crate::model::pod::Pod::full_name)
