@@ -208,7 +208,7 @@ fn restore_launch(launch: &mut Launch, snapshot: &Snapshot, judged: &Judged) {
     {
         offerings.retain(|other| scale(other) <= scale(&best) || other.price >= best.price);
     }
-    offerings.sort_by(|left, right| left.price.cmp(&right.price));
+    offerings.sort_by_key(|offering| offering.price);
     launch.offerings = Arc::new(offerings);
 }
 
