@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use whittle_catalog::listing::Sort;
+use whittle_core::advice::Hook;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::settings::{MinValuesPolicy, PreferencePolicy};
 
@@ -25,9 +26,11 @@ pub(crate) enum Command {
     Catalog(CatalogArgs),
     /// Print the CustomResourceDefinitions as YAML.
     Crds,
+    /// Write, check, test and measure policies, and see where those of a running process stand.
+    Policy(PolicyArgs),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct WorldArgs {
     /// The directory with manifests and at most one scenario.
     pub(crate) dir: PathBuf,
@@ -44,9 +47,101 @@ pub(crate) struct WorldArgs {
     /// Whether what pods prefer is held to like a requirement while it can be had.
     #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
     pub(crate) preference_policy: PreferenceArg,
+    /// Decide with the policies of this directory: `policies.yaml` and the modules beside it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
     /// How the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: OutputArg,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(crate) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Make a crate to start from, with tests that pass as they stand.
+    New(NewArgs),
+    /// Say what the host would say of a module, or of a directory with policies.yaml.
+    Check {
+        /// A module or a directory.
+        path: PathBuf,
+    },
+    /// Run cases: settings, a question, the answer that is expected.
+    Test(TestArgs),
+    /// Measure answers by the size of the question, in time and in fuel.
+    Bench {
+        /// The module.
+        file: PathBuf,
+        /// Its settings, as JSON.
+        #[arg(long, default_value = "{}")]
+        settings: String,
+    },
+    /// Print everything that a module says about itself, and what it would be shown.
+    Inspect {
+        /// The module.
+        file: PathBuf,
+        /// Its settings, as JSON.
+        #[arg(long, default_value = "{}")]
+        settings: String,
+    },
+    /// Print where the policies of a running process stand.
+    Status(StatusArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewArgs {
+    /// The name of the crate.
+    pub(crate) name: String,
+    /// The hook that it answers.
+    #[arg(long)]
+    pub(crate) hook: HookArg,
+    /// Where the SDK is. Without it, the one of the checkout that this folder lies in.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) sdk: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestArgs {
+    /// A file of cases.
+    pub(crate) cases: PathBuf,
+    /// The module, in place of the one that the file names.
+    #[arg(long)]
+    pub(crate) module: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// The folder where the process keeps the last good set of policies and their status.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// How it is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: OutputArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum HookArg {
+    Capacity,
+    Taints,
+    Offerings,
+    Consolidation,
+    Interruption,
+}
+
+impl From<HookArg> for Hook {
+    fn from(hook: HookArg) -> Self {
+        match hook {
+            HookArg::Capacity => Self::Capacity,
+            HookArg::Taints => Self::Taints,
+            HookArg::Offerings => Self::Offerings,
+            HookArg::Consolidation => Self::Consolidation,
+            HookArg::Interruption => Self::Interruption,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +154,16 @@ pub(crate) struct SimulateArgs {
     /// Print every entry of the timeline instead of taking like ones together.
     #[arg(long)]
     pub(crate) verbose: bool,
+    /// Simulate twice, with the policies of two directories, and print what differs. `none` is no policies.
+    #[arg(long, num_args = 2, value_names = ["DIR", "DIR"], conflicts_with_all = ["policies", "pace", "report"])]
+    pub(crate) compare: Vec<PathBuf>,
+    /// Let no more than so many seconds pass in one, and watch the directory of policies: what is put there comes
+    /// into force meanwhile.
+    #[arg(long, value_name = "SECONDS", requires = "policies", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) pace: Option<u64>,
+    /// With --pace, where the last good set of policies and their status are kept.
+    #[arg(long, value_name = "DIR", requires = "pace")]
+    pub(crate) policy_state: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,8 @@ mod args;
 mod catalog;
 mod crds;
 mod output;
+mod policies;
+mod policy;
 mod simulate;
 
 use std::process::ExitCode;
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => simulate::plan(&args),
         Command::Catalog(args) => catalog::run(args),
         Command::Crds => crds::run(),
+        Command::Policy(args) => policy::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

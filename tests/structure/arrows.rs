@@ -29,7 +29,7 @@ const PLAN: &[(&str, Sight)] = &[
     ("xtask", Sight::Only(&[])),
 ];
 
-/// What any crate directly below `policies/` may see.
+/// What any crate directly below `policies/` may see, and any guest that the tests of policies are made with.
 const A_POLICY: Sight = Sight::Only(&["guest-sdk"]);
 
 /// An arrow that is there for benchmarks alone: what a crate is built from stays as the plan wants it.
@@ -97,7 +97,9 @@ fn sight_of(folder: &str) -> Option<&'static Sight> {
 }
 
 fn is_policy(folder: &str) -> bool {
-    folder.strip_prefix("policies/").is_some_and(|name| !name.contains('/'))
+    ["policies/", "tests/policies/guests/"]
+        .iter()
+        .any(|above| folder.strip_prefix(above).is_some_and(|name| !name.contains('/')))
 }
 
 fn sees(sight: &Sight, folder: &str) -> bool {

@@ -4,8 +4,10 @@
 //! run through cargo, like a user would, so that this crate compiles in seconds even while they do not.
 
 mod demo;
+mod policies;
 mod step;
 mod test;
+mod wasm_toolchain;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -34,8 +36,14 @@ const COMMANDS: &[Command] = &[
         run: demo::run,
     },
     Command {
+        name: "policies",
+        arguments: "[FOLDER]",
+        summary: "build every policy as WebAssembly, and put the stock ones into FOLDER",
+        run: policies::run,
+    },
+    Command {
         name: "test",
-        arguments: "[--only fmt|clippy|doc|test|deny]…",
+        arguments: "[--only fmt|clippy|doc|policies|test|deny]…",
         summary: "run every check, the same ones that guard a merge",
         run: test::run,
     },

@@ -1,7 +1,7 @@
 //! One program run as one step: announced, timed, its output passed through as it is.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fmt};
@@ -58,6 +58,11 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
 /// The cargo that runs us, so that a step uses the same toolchain.
 fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// The folder that cargo builds into.
+pub(crate) fn target_folder(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
 /// A duration for people.

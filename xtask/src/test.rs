@@ -19,6 +19,8 @@ const STEPS: &[Step] = &[
         arguments: &["doc", "--workspace", "--no-deps"],
         environment: &[("RUSTDOCFLAGS", "-D warnings")],
     },
+    // What the tests of policies load. They would build it themselves; here a failure has a name.
+    Step { name: "policies", arguments: &["xtask", "policies"], environment: &[] },
     // Every failing test is worth seeing, not only those of the first package that has one.
     Step { name: "test", arguments: &["test", "--workspace", "--no-fail-fast"], environment: &[] },
     DENY,
@@ -36,13 +38,13 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<()> {
         // The one check whose program does not come with the toolchain, and takes minutes to install.
         if *step == DENY && !step::has_subcommand("deny") {
             if arguments.is_empty() {
-                lines.push("deny    not run: cargo-deny is not installed".to_owned());
+                lines.push("deny     not run: cargo-deny is not installed".to_owned());
                 continue;
             }
             bail!("cargo-deny is not installed: `cargo install cargo-deny --locked`");
         }
         let took = step::run(step, root)?;
-        lines.push(format!("{:<7} ok in {}", step.name, step::seconds(took)));
+        lines.push(format!("{:<8} ok in {}", step.name, step::seconds(took)));
     }
     println!("\n{}", lines.join("\n"));
     Ok(())
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn without_arguments_every_step_runs() {
-        assert_eq!(names(&[]), Ok(vec!["fmt", "clippy", "doc", "test", "deny"]));
+        assert_eq!(names(&[]), Ok(vec!["fmt", "clippy", "doc", "policies", "test", "deny"]));
     }
 
     #[test]
@@ -91,7 +93,7 @@ mod tests {
     fn what_cannot_be_understood_is_refused_with_what_could() {
         let cases = [
             (&["--only"][..], "`--only` wants the name of a step"),
-            (&["--only", "lint"], "there is no step `lint`, only fmt, clippy, doc, test, deny"),
+            (&["--only", "lint"], "there is no step `lint`, only fmt, clippy, doc, policies, test, deny"),
             (&["fmt"], "`test` knows `--only <step>`, found `fmt`"),
         ];
         for (arguments, expected) in cases {

@@ -3,18 +3,21 @@
 //! A state machine without IO. Whoever drives it hands in events and the time, asks when it wants to be woken,
 //! and carries out the plans it gives.
 
-use whittle_core::disrupt::{Move, disrupt};
+use std::sync::Arc;
+
+use whittle_core::disrupt::Move;
 use whittle_core::event::Event;
 use whittle_core::interruption::interruption;
 use whittle_core::lifecycle::lifecycle;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Delete, DeleteReason, Outcome, Plan};
 use whittle_core::provision::problem::Cache;
-use whittle_core::provision::provision;
 use whittle_core::state::{ClusterState, Snapshot};
 use whittle_core::why::{MoveBlocked, Unplaced};
 
+use crate::advised::Advised;
 use crate::batch::BatchWindow;
+use crate::ports::policies::Policies;
 
 /// How the loop behaves. The defaults are Karpenter's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,7 @@ impl Default for Settings {
 pub struct Controller {
     settings: Settings,
     state: ClusterState,
+    advised: Advised,
     cache: Cache,
     batch: BatchWindow,
     /// Whether instances that EC2 takes back are to be looked after at once.
@@ -99,6 +103,7 @@ impl Controller {
             settings,
             batch,
             state,
+            advised: Advised::default(),
             cache: Cache::default(),
             urgent: false,
             retry: None,
@@ -109,6 +114,12 @@ impl Controller {
             unplaced: Vec::new(),
             blocked: Vec::new(),
         }
+    }
+
+    /// The same loop, asking these policies.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<dyn Policies>) -> Self {
+        Self { advised: Advised::new(policies), ..self }
     }
 
     /// What is known now.
@@ -141,6 +152,7 @@ impl Controller {
         if let Event::PodGone(uid) | Event::NodeClaimGone(uid) = &event {
             self.batch.forget(uid);
         }
+        let event = self.advised.hear(event, self.state.snapshot(), now);
         self.state.apply(event, now);
         // What is due next may have come closer.
         self.next_step = Some(self.next_step.map_or(now, |at| at.min(now)));
@@ -181,6 +193,7 @@ impl Controller {
         self.next_step = due.next;
         self.disrupt(now, &mut plan);
         plan.report.unplaced.clone_from(&self.unplaced);
+        plan.report.heard = self.advised.take_heard();
         plan
     }
 
@@ -188,20 +201,20 @@ impl Controller {
         let closed = self.batch.closes_at().is_some_and(|at| at <= now);
         let version = self.snapshot().version;
         let retry = self.retry.is_some_and(|retry| retry.at <= now && retry.version != version);
-        self.urgent || closed || retry
+        self.urgent || closed || retry || self.advised.is_due(now)
     }
 
     fn provision(&mut self, now: Timestamp) -> Plan {
         self.urgent = false;
         self.batch.close();
+        let plan = self.advised.provision(&self.state, &mut self.cache, (now, self.settings.seed));
         let snapshot = self.state.snapshot();
-        let plan = provision(snapshot, &mut self.cache, now, self.settings.seed);
         self.unplaced.clone_from(&plan.report.unplaced);
         let waiting = snapshot.is_anything_waiting() || !self.unplaced.is_empty();
         self.retry = waiting.then(|| Retry {
             at: now + self.settings.retry_interval,
             version: snapshot.version,
-            expiry: snapshot.next_expiry(now),
+            expiry: [snapshot.next_expiry(now), self.advised.next_due(now)].into_iter().flatten().min(),
         });
         plan
     }
@@ -209,8 +222,7 @@ impl Controller {
     /// A disruption round, or the second look at the moves of the last one.
     fn disrupt(&mut self, now: Timestamp, plan: &mut Plan) {
         if let Some(pending) = self.pending.take_if(|pending| pending.at <= now) {
-            let snapshot = self.state.snapshot();
-            let round = disrupt(snapshot, &mut self.cache, now, Some(&pending.moves));
+            let round = self.advised.disrupt(&self.state, &mut self.cache, now, Some(&pending.moves));
             let still = round.moves.into_iter().filter(|found| pending.moves.contains(found));
             // Whatever was found to hold is carried out; the rest has its next chance in the next round.
             self.seen = None;
@@ -221,7 +233,7 @@ impl Controller {
             return;
         }
         self.next_round = now + self.settings.disruption_interval;
-        let round = disrupt(self.state.snapshot(), &mut self.cache, now, None);
+        let round = self.advised.disrupt(&self.state, &mut self.cache, now, None);
         plan.report.blocked.clone_from(&round.blocked);
         self.blocked = round.blocked;
         if round.moves.is_empty() {

@@ -7,6 +7,7 @@
 //! Nothing here knows Kubernetes, AWS or a clock: they come in through `ports` and as arguments, so a simulator
 //! runs the very same code.
 
+mod advised;
 pub mod batch;
 pub mod controller;
 pub mod execute;

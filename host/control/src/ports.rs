@@ -2,6 +2,8 @@
 //!
 //! Errors are named by the reaction they ask for. Reading is not here: what happens outside arrives as events.
 
+pub mod policies;
+
 use std::future::Future;
 
 use whittle_core::model::node::{Instance, NodeClaim};

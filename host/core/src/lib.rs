@@ -3,6 +3,7 @@
 //! Nothing here awaits, reads a clock, a file, the environment or a random source, or logs. Time, seeds and ids
 //! come in as arguments, so the same input always gives the same bytes.
 
+pub mod advice;
 pub mod check;
 pub mod cron;
 pub mod disrupt;

@@ -34,6 +34,25 @@ pub struct Report {
     pub unplaced: Vec<Unplaced>,
     /// Nodes that could have moved, and what kept them.
     pub blocked: Vec<MoveBlocked>,
+    /// What policies said that is not what is done anyway.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<Heard>,
+}
+
+/// What a policy said, or that it failed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heard {
+    /// The policy's name, as it is attached.
+    pub policy: String,
+    /// What about, in words: a workload, a node, a NodePool.
+    pub about: String,
+    /// What it said, in words; or what went wrong, and what was done in its place.
+    pub words: String,
+    /// Whether it was obeyed; a policy in shadow mode is not.
+    pub obeyed: bool,
+    /// Whether it failed.
+    pub failed: bool,
 }
 
 /// One thing to do.

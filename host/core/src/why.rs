@@ -126,6 +126,11 @@ pub enum Why {
     },
     /// The pod's host ports are taken by DaemonSets.
     HostPort,
+    /// A policy wants it to wait.
+    Policy {
+        /// What was said, and by whom.
+        message: String,
+    },
     /// The pod waits for capacity reservations that other new nodes hold until it is known which of them they need.
     Reserved,
     /// The decision looked at as many places as it may before it was done with pods like this one: whether there is a
@@ -196,6 +201,11 @@ pub enum Blocker {
         /// `namespace/name` of the first that does not.
         pod: String,
     },
+    /// A policy is against it.
+    Policy {
+        /// What was said, and by whom.
+        message: String,
+    },
 }
 
 impl fmt::Display for Why {
@@ -236,6 +246,7 @@ impl fmt::Display for Why {
             }
             Self::Volume { message } | Self::Selector { message } => f.write_str(message),
             Self::HostPort => f.write_str("a DaemonSet takes the pod's host port on every such node"),
+            Self::Policy { message } => f.write_str(message),
             Self::Reserved => f.write_str(
                 "the pod waits for a capacity reservation: other new nodes hold what is left until they are launched",
             ),
@@ -296,6 +307,7 @@ impl fmt::Display for Blocker {
                 write!(f, "the disruption budget of NodePool {node_pool} is used up")
             }
             Self::PodsFitNowhere { pod } => write!(f, "pod {pod} fits on no other node"),
+            Self::Policy { message } => f.write_str(message),
         }
     }
 }

@@ -60,6 +60,8 @@ pub enum EntryKind {
     Violation,
     /// An action failed.
     Failed,
+    /// Policies were swapped, or one said something that is not what is done anyway.
+    Policy,
 }
 
 impl EntryKind {
@@ -84,6 +86,7 @@ impl EntryKind {
             Self::Unplaced => "unplaced",
             Self::Violation => "violation",
             Self::Failed => "failed",
+            Self::Policy => "policy",
         }
     }
 }

@@ -10,11 +10,13 @@
 //! kubelet's own evictions, and anything else that makes no difference to which nodes there are.
 
 mod agenda;
+pub mod compare;
 mod input;
 pub mod journal;
 mod load;
 mod meter;
 pub mod plan;
+pub mod policies;
 pub mod problems;
 mod random;
 pub mod record;

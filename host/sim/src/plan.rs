@@ -19,7 +19,7 @@ use crate::input::WorkloadKind;
 use crate::problems::Problems;
 use crate::record::text::table::{Align, table};
 use crate::record::text::{head, remedy};
-use crate::run::{Input, Options, read, read_files, settings, setup};
+use crate::run::{Input, Options, controller, read, read_files, setup};
 use crate::scenario::compile::Course;
 use crate::words::counted;
 use crate::world::World;
@@ -100,7 +100,7 @@ fn decided(mut input: Input, options: &Options) -> PlanReport {
         }
     }
     let mut world = World::new(setup(&input.course), input.objects);
-    let mut controller = Controller::new(settings(&input.course, &options.control));
+    let mut controller = controller(&input.course, options);
     let start = input.course.start;
     for event in world.take_events() {
         controller.handle(event, start);

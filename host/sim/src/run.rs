@@ -16,7 +16,9 @@ use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Outcome, Plan};
 
 use crate::input::Objects;
+use crate::journal::EntryKind;
 use crate::load;
+use crate::policies::Source;
 use crate::problems::Problems;
 use crate::record::recorder::Recorder;
 use crate::record::{Record, RecordSettings};
@@ -36,6 +38,8 @@ pub struct Options {
     pub region: Option<String>,
     /// How the loop behaves; its seed is that of the simulation.
     pub control: Settings,
+    /// Where policies come from. Without it, there are none.
+    pub policies: Option<Source>,
 }
 
 /// How far a simulation is.
@@ -50,6 +54,9 @@ pub struct Progress {
     /// How many pods wait for a node.
     pub waiting_pods: u64,
 }
+
+/// The list of a directory of policies: no manifest, wherever it lies.
+const POLICIES: &str = "policies.yaml";
 
 /// A world is settled when nothing has happened for this long: longer than any default of consolidation.
 const SETTLED_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -72,7 +79,7 @@ pub fn simulate(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Record, Problems> {
     let input = read(dir, options)?;
-    Ok(run(input, &options.control, progress))
+    Ok(run(input, options, progress))
 }
 
 /// Simulates a directory that is nowhere on a disk: its manifests, and the scenario among them. Files with prices are
@@ -87,7 +94,7 @@ pub fn simulate_files(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Record, Problems> {
     let input = read_files(files, options)?;
-    Ok(run(input, &options.control, progress))
+    Ok(run(input, options, progress))
 }
 
 /// What a directory says, ready to run.
@@ -119,7 +126,9 @@ fn understood(
     prices: impl Fn(&str) -> std::io::Result<String>,
     options: &Options,
 ) -> Result<Input, Problems> {
-    let Gathered { files, mut problems } = gathered;
+    let Gathered { mut files, mut problems } = gathered;
+    // Beside a scenario lie the policies that it swaps in; their list is read by whoever loads them.
+    files.retain(|file| file.name.rsplit('/').next() != Some(POLICIES));
     let mut found = compile::find(files, &mut problems);
     let mut course = compile::course(found.scenario.take(), options.region.as_deref(), prices, &mut problems);
     course.seed = options.seed.unwrap_or(course.seed);
@@ -142,15 +151,15 @@ fn own_name(dir: &FilePath) -> String {
 }
 
 /// Runs a world to its end.
-pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Progress)) -> Record {
+pub(crate) fn run(input: Input, options: &Options, progress: &mut dyn FnMut(Progress)) -> Record {
     let Input { directory, course, objects, steps } = input;
     let mut world = World::new(setup(&course), objects);
     for (at, step) in steps {
         world.enter(at, step);
     }
-    let settings = settings(&course, control);
     let mut driver = Driver {
-        controller: Controller::new(settings),
+        controller: controller(&course, options),
+        policies: options.policies.clone(),
         recorder: Recorder::new(course.sample_every),
         world,
         held_until: Timestamp::EPOCH,
@@ -166,8 +175,17 @@ pub(crate) fn run(input: Input, control: &Settings, progress: &mut dyn FnMut(Pro
     driver.finish(&course, directory)
 }
 
+/// The loop on this course.
+pub(crate) fn controller(course: &Course, options: &Options) -> Controller {
+    let controller = Controller::new(settings(course, &options.control));
+    match &options.policies {
+        Some(source) => controller.with_policies(source.0.policies()),
+        None => controller,
+    }
+}
+
 /// How the loop behaves on this course.
-pub(crate) fn settings(course: &Course, control: &Settings) -> Settings {
+fn settings(course: &Course, control: &Settings) -> Settings {
     let mut settings = Settings { seed: course.seed, ..control.clone() };
     if !course.default_spread.is_empty() {
         settings.decisions.default_spread.clone_from(&course.default_spread);
@@ -191,6 +209,7 @@ pub(crate) fn setup(course: &Course) -> Setup {
 
 struct Driver {
     controller: Controller,
+    policies: Option<Source>,
     recorder: Recorder,
     world: World,
     /// The controller is not asked again before, because it turned on the spot.
@@ -214,6 +233,7 @@ impl Driver {
 
     fn step(&mut self, now: Timestamp) {
         self.world.advance(now);
+        self.swap_policies();
         self.hear(now);
         for _ in 0..DECISIONS_AT_ONCE_MAX {
             let wake = self.controller.next_wake().filter(|at| *at <= now);
@@ -231,6 +251,24 @@ impl Driver {
             self.held_until = now + HOLD_BACK;
         }
         self.recorder.sample(&self.world);
+    }
+
+    /// Puts the policies in force that the scenario wants.
+    fn swap_policies(&mut self) {
+        for directory in self.world.take_policies() {
+            let text = match &self.policies {
+                None => {
+                    format!("policies of {directory} are not loaded: nobody brought a source of policies")
+                }
+                Some(source) => match source.0.swap(&directory) {
+                    Ok(set) => format!("policies of {directory} are in force: {set}"),
+                    Err(problems) => {
+                        format!("policies of {directory} are refused, the old ones stay: {problems}")
+                    }
+                },
+            };
+            self.world.note(EntryKind::Policy, None, "", text);
+        }
     }
 
     /// Carries a plan out, if it is legal, and tells whether anything came of it.

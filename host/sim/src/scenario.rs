@@ -151,8 +151,18 @@ pub struct EventSpec {
     pub capacity: Option<CapacitySpec>,
     /// Changes prices.
     pub price: Option<PriceSpec>,
+    /// Puts the policies of a directory in force.
+    pub policies: Option<PoliciesSpec>,
     /// Deletes nodes by hand.
     pub delete_node: Option<DeleteNodeSpec>,
+}
+
+/// Policies, in place of those in force.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PoliciesSpec {
+    /// The directory with `policies.yaml` and the modules, seen from the scenario's.
+    pub directory: String,
 }
 
 /// Changes how many pods a workload has.

@@ -24,6 +24,8 @@ pub(crate) enum Step {
     Shortage { filter: InstanceFilter, span: Duration },
     /// Changes prices, in parts per million of what they were.
     Price { filter: InstanceFilter, parts_per_million: u64 },
+    /// Puts the policies of a directory in force.
+    Policies(String),
     /// Deletes nodes by hand.
     DeleteNodes { filter: InstanceFilter, many: Many },
 }

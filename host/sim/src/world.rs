@@ -132,6 +132,8 @@ pub(crate) struct World {
     scheduler: Scheduler,
     agenda: Agenda<Happening>,
     outbox: Vec<Event>,
+    /// Directories of policies that are to be in force.
+    policies: Vec<String>,
     chances: Chances,
     pods_made: u64,
     machines_made: u64,
@@ -183,6 +185,7 @@ impl World {
             scheduler,
             agenda: Agenda::default(),
             outbox: Vec::new(),
+            policies: Vec::new(),
             chances,
             pods_made: 0,
             machines_made: 0,
@@ -283,6 +286,11 @@ impl World {
                 Decision::Unschedulable(pod) => self.mark_unschedulable(pod),
             }
         }
+    }
+
+    /// The directories of policies that are to be in force, in order, since this was asked last.
+    pub(crate) fn take_policies(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.policies)
     }
 
     /// The changes since the last call, for whoever watches.

@@ -8,7 +8,7 @@ use whittle_core::model::labels::DISRUPTED_TAINT;
 use whittle_core::model::node::Instance;
 use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, DeleteReason, Launch, NodeRef, Outcome, Plan};
+use whittle_core::plan::{Action, DeleteReason, Heard, Launch, NodeRef, Outcome, Plan};
 use whittle_core::why::change::Remedy;
 use whittle_core::why::lost::LostTo;
 use whittle_core::why::{MoveBlocked, Unplaced, Why};
@@ -35,6 +35,8 @@ pub(crate) struct Recorder {
     reported: BTreeMap<String, Unplaced>,
     violations: Vec<PlanViolation>,
     decisions: u64,
+    /// What each policy said last about each thing.
+    heard: BTreeMap<(String, String), String>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,12 +76,27 @@ impl Recorder {
     /// A decision has been made.
     pub(crate) fn decided(&mut self, plan: &Plan, world: &mut World) {
         self.decisions += 1;
+        self.note_policies(plan, world);
         for unplaced in &plan.report.unplaced {
             // The report is that of the last look at waiting pods: most of it is known, some pods may have gone since.
             if self.reported.get(&unplaced.pod) != Some(unplaced) && world.is_waiting(&unplaced.pod) {
                 self.reported.insert(unplaced.pod.clone(), unplaced.clone());
                 self.note_unplaced(unplaced, world);
             }
+        }
+    }
+
+    /// A policy says the same in every round; the first time is worth a line.
+    fn note_policies(&mut self, plan: &Plan, world: &mut World) {
+        for Heard { policy, about, words, obeyed, failed } in &plan.report.heard {
+            let key = (policy.clone(), about.clone());
+            if self.heard.get(&key) == Some(words) {
+                continue;
+            }
+            self.heard.insert(key, words.clone());
+            let how = if *failed || *obeyed { "" } else { " (shadow)" };
+            let text = format!("{policy}{how}, {about}: {words}");
+            world.journal.note(world.now, EntryKind::Policy, None, about, text);
         }
     }
 

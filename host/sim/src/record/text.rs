@@ -240,7 +240,8 @@ fn stands_alone(kind: EntryKind) -> bool {
         | EntryKind::JobDone
         | EntryKind::Unplaced
         | EntryKind::Violation
-        | EntryKind::Failed => true,
+        | EntryKind::Failed
+        | EntryKind::Policy => true,
         EntryKind::Launch
         | EntryKind::InsufficientCapacity
         | EntryKind::Ready

@@ -10,6 +10,7 @@ fn driver(dir: &str) -> (Driver, Timestamp) {
     let Input { course, objects, .. } = read(&dir, &Options::default()).unwrap();
     let driver = Driver {
         controller: Controller::new(Settings::default()),
+        policies: None,
         recorder: Recorder::new(course.sample_every),
         world: World::new(setup(&course), objects),
         held_until: Timestamp::EPOCH,

@@ -145,6 +145,9 @@ impl Compiler<'_> {
         if let Some(price) = &event.price {
             found.push(("price", self.price(price, &here("price"))));
         }
+        if let Some(policies) = &event.policies {
+            found.push(("policies", Some(Step::Policies(policies.directory.clone()))));
+        }
         if let Some(delete) = &event.delete_node {
             found.push(("deleteNode", Some(self.delete_node(delete, &here("deleteNode")))));
         }

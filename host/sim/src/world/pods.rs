@@ -374,7 +374,7 @@ impl World {
     }
 
     /// A line of the timeline.
-    pub(super) fn note(&mut self, kind: EntryKind, pool: Option<&str>, object: &str, text: String) {
+    pub(crate) fn note(&mut self, kind: EntryKind, pool: Option<&str>, object: &str, text: String) {
         self.journal.note(self.now, kind, pool, object, text);
     }
 }

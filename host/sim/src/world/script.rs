@@ -33,6 +33,7 @@ impl World {
                 self.say("", format!("prices of {filter} are now {percent} % of what they were"));
                 self.change_prices(PriceFactor { filter, parts_per_million });
             }
+            Step::Policies(directory) => self.policies.push(directory),
             Step::DeleteNodes { filter, many } => {
                 for id in self.draw_machines(&filter, many) {
                     self.delete_node(&id);

@@ -46,6 +46,7 @@ fn reason(why: &Blocker) -> &'static str {
         Blocker::PodDisruptionBudget { .. } => "a PodDisruptionBudget allows no eviction",
         Blocker::NodePoolBudget { .. } => "the NodePool's disruption budget is used up",
         Blocker::PodsFitNowhere { .. } => "a pod fits on no other node",
+        Blocker::Policy { .. } => "a policy is against it",
     }
 }
 

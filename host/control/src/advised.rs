@@ -1,0 +1,495 @@
+//! Decisions with advice: policies are asked, what they say is laid over a copy of the state, and the core decides on
+//! that copy as on any other.
+//!
+//! Without a policy that answers, nothing is asked, nothing is copied, and the core is called as if this were not here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use whittle_core::advice::apply::{choose, dress, hide, judge, rest, restore};
+use whittle_core::advice::ask::supplies::{Catalogue, catalogue, market};
+use whittle_core::advice::ask::{Group, nodes, waiting};
+use whittle_core::advice::capacity::{self, Choice, Supply};
+use whittle_core::advice::consolidation::{Quiet, RestQuestion, Verdict};
+use whittle_core::advice::history::History;
+use whittle_core::advice::interruption::{self, Reaction};
+use whittle_core::advice::limits::TAINTS_WAIT;
+use whittle_core::advice::offerings::Judgement;
+use whittle_core::advice::taints::{DressQuestion, Outfit};
+use whittle_core::advice::{Advice, Answer, Hook, Question};
+use whittle_core::disrupt::{Round, disrupt};
+use whittle_core::event::{Event, Notice, NoticeKind};
+use whittle_core::model::instance_type::InstanceType;
+use whittle_core::model::node_pool::NodePool;
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Heard, Plan};
+use whittle_core::provision::problem::Cache;
+use whittle_core::provision::provision;
+use whittle_core::state::{ClusterState, Snapshot};
+use whittle_core::why::change::Remedy;
+use whittle_core::why::{Blocker, MoveBlocked, Unplaced, Why};
+
+use crate::ports::policies::{Counsel, NoPolicies, Policies};
+
+/// So many kinds of nodes are launched for one decision at most: each kind that policies ask for is decided about
+/// anew. Pods beyond them wait for the next.
+const OUTFITS_MAX: usize = 16;
+
+/// Offerings are judged anew at the latest after so long, for policies to whom time matters.
+const JUDGED_FOR: Duration = Duration::from_secs(60);
+
+/// EC2 gives so much time after it has said that it takes an instance back. A drain for another reason gets as much.
+const DRAIN_TIME: Duration = Duration::from_secs(120);
+
+/// What asking policies needs from one decision to the next. All of it may be lost.
+#[derive(Debug)]
+pub(crate) struct Advised {
+    policies: Arc<dyn Policies>,
+    history: History,
+    /// Pods that are to wait, until when, and why.
+    held: BTreeMap<String, (Timestamp, String)>,
+    /// What was said about the offerings of a NodePool, and for what it was said.
+    judged: BTreeMap<String, JudgedPool>,
+    /// Moves that are put off, by NodeClaim, and until when.
+    postponed: BTreeMap<String, Timestamp>,
+    heard: Vec<Heard>,
+}
+
+/// Judgements on the offerings of a NodePool, and what they were asked for.
+#[derive(Debug)]
+struct JudgedPool {
+    generation: String,
+    at: Timestamp,
+    pool: NodePool,
+    types: Arc<[InstanceType]>,
+    unavailable: Vec<whittle_core::state::OfferingKey>,
+    history: History,
+    catalogue: Catalogue,
+    judgements: Vec<Judgement>,
+}
+
+impl Default for Advised {
+    fn default() -> Self {
+        Self::new(Arc::new(NoPolicies))
+    }
+}
+
+impl Advised {
+    pub(crate) fn new(policies: Arc<dyn Policies>) -> Self {
+        Self {
+            policies,
+            history: History::default(),
+            held: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            postponed: BTreeMap::new(),
+            heard: Vec::new(),
+        }
+    }
+
+    /// What policies have said since this was asked last.
+    pub(crate) fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// When a pod that is to wait has waited, or a move that was put off is due.
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let held = self.held.values().map(|(until, _)| *until);
+        held.chain(self.postponed.values().copied()).filter(|until| *until > now).min()
+    }
+
+    /// Whether a pod has waited for as long as it was to.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.held.values().any(|(until, _)| *until <= now)
+    }
+
+    /// Takes an event in before the state does: what it says about EC2 is remembered, and a notice becomes what
+    /// policies make of it.
+    pub(crate) fn hear(&mut self, event: Event, snapshot: &Snapshot, now: Timestamp) -> Event {
+        self.history.note(&event, snapshot, now);
+        match event {
+            Event::PodGone(uid) => {
+                self.held.remove(&uid);
+                Event::PodGone(uid)
+            }
+            Event::Notice(notice) => Event::Notice(self.react(notice, snapshot, now)),
+            other => other,
+        }
+    }
+
+    fn react(&mut self, notice: Notice, snapshot: &Snapshot, now: Timestamp) -> Notice {
+        let policies = Arc::clone(&self.policies);
+        let mut counsel = policies.counsel(&snapshot.node_pools);
+        if !counsel.answers(Hook::Interruption) {
+            return notice;
+        }
+        let Some(asked) = nodes::notice(snapshot, &notice, counsel.reads()) else { return notice };
+        let claim = asked.node.claim.clone();
+        let question = Question::React(interruption::Question { notices: vec![asked] });
+        let advice = counsel.ask(&question, now);
+        self.note(&advice, |_| format!("node {claim}"));
+        let Answer::React(reactions) = advice.answer else { return notice };
+        let reaction = reactions.first().copied().unwrap_or(Reaction::Default);
+        match (notice.kind, reaction) {
+            // EC2 has announced when it takes the instance; that its pods leave in time is not up for advice.
+            (NoticeKind::Reclaim, Reaction::DrainNow) => Notice { deadline: notice.received, ..notice },
+            (NoticeKind::Reclaim, _) => notice,
+            (NoticeKind::Rebalance, Reaction::ReplaceThenDrain) => {
+                let deadline = notice.received + DRAIN_TIME;
+                Notice { kind: NoticeKind::Reclaim, deadline, ..notice }
+            }
+            (NoticeKind::Rebalance, Reaction::DrainNow) => {
+                Notice { kind: NoticeKind::Reclaim, deadline: notice.received, ..notice }
+            }
+            (NoticeKind::Rebalance, Reaction::Default | Reaction::Ignore | Reaction::Cordon) => notice,
+        }
+    }
+
+    /// Decides about the pods that need a place.
+    pub(crate) fn provision(
+        &mut self,
+        state: &ClusterState,
+        cache: &mut Cache,
+        (now, seed): (Timestamp, u64),
+    ) -> Plan {
+        let policies = Arc::clone(&self.policies);
+        let snapshot = state.snapshot();
+        let mut counsel = policies.counsel(&snapshot.node_pools);
+        let hooks = [Hook::Capacity, Hook::Taints, Hook::Offerings];
+        if !hooks.into_iter().any(|hook| counsel.answers(hook)) {
+            self.held.clear();
+            return provision(snapshot, cache, now, seed);
+        }
+        self.held.retain(|_, (until, _)| *until > now);
+        let held: BTreeSet<String> = self.held.keys().cloned().collect();
+        let groups = waiting(snapshot, now, counsel.reads(), &held);
+        let market = market(snapshot, &self.history, now);
+        let choices = self.ask_choices(counsel.as_mut(), (&groups, &market), now);
+        let outfits = self.ask_outfits(counsel.as_mut(), &groups, now);
+        let judgements = self.ask_offerings(counsel.as_mut(), snapshot, now);
+        self.hold(&groups, &choices, &outfits, now);
+
+        let mut copy = state.clone();
+        choose(&mut copy, (&groups, &choices), &market, now);
+        let judged = judge(&mut copy, &judgements, now);
+        hide(&mut copy, self.held.keys(), now);
+        let mut plan = self.by_outfit((state, copy), (&groups, &outfits), cache, (now, seed));
+        restore(&mut plan, snapshot, &judged);
+        self.report_held(snapshot, &mut plan);
+        plan
+    }
+
+    /// Decides once for the pods to whose nodes nothing is added, and once for each outfit.
+    fn by_outfit(
+        &self,
+        (state, copy): (&ClusterState, ClusterState),
+        (groups, outfits): (&[Group], &[Outfit]),
+        cache: &mut Cache,
+        (now, seed): (Timestamp, u64),
+    ) -> Plan {
+        let mut by_outfit: BTreeMap<Marks, Vec<&Group>> = BTreeMap::new();
+        for (group, outfit) in groups.iter().zip(outfits) {
+            let marks = Marks::of(outfit);
+            if !marks.is_none() {
+                by_outfit.entry(marks).or_default().push(group);
+            }
+        }
+        if by_outfit.is_empty() {
+            return provision(copy.snapshot(), cache, now, seed);
+        }
+        let dressed = |groups: &[&Group]| -> Vec<String> {
+            groups.iter().flat_map(|group| group.pods.iter().cloned()).collect()
+        };
+        let all: Vec<String> = by_outfit.values().flat_map(|groups| dressed(groups)).collect();
+        let mut plain = copy.clone();
+        hide(&mut plain, &all, now);
+        let mut plan = provision(plain.snapshot(), cache, now, seed);
+        for (round, (marks, own)) in by_outfit.iter().take(OUTFITS_MAX).enumerate() {
+            let mut dressed_up = copy.clone();
+            dressed_up.expect(&plan, now);
+            let own: BTreeSet<String> = dressed(own).into_iter().collect();
+            let others = waiting(state.snapshot(), now, &whittle_core::advice::words::Reads::default(), &own);
+            hide(&mut dressed_up, others.iter().flat_map(|group| &group.pods), now);
+            dress(&mut dressed_up, &marks.outfit(), now);
+            // Names of NodeClaims come from the seed: each decision has its own.
+            let seed = seed.wrapping_add(1 + u64::try_from(round).unwrap_or(u64::MAX));
+            let mut more = provision(dressed_up.snapshot(), &mut Cache::default(), now, seed);
+            more.report.unplaced.retain(|unplaced| own.contains(&unplaced.pod));
+            plan.actions.append(&mut more.actions);
+            plan.report.unplaced.append(&mut more.report.unplaced);
+        }
+        plan
+    }
+
+    fn ask_choices(
+        &mut self,
+        counsel: &mut dyn Counsel,
+        (groups, market): (&[Group], &[Supply]),
+        now: Timestamp,
+    ) -> Vec<Choice> {
+        let asked = groups.iter().map(|group| group.words.clone()).collect();
+        let question = Question::Choose(capacity::Question { market: market.to_vec(), groups: asked });
+        if !counsel.answers(Hook::Capacity) {
+            return vec![Choice::Default; groups.len()];
+        }
+        let advice = counsel.ask(&question, now);
+        self.note(&advice, |place| about(groups, place));
+        match advice.answer {
+            Answer::Choose(choices) => choices,
+            _ => vec![Choice::Default; groups.len()],
+        }
+    }
+
+    fn ask_outfits(&mut self, counsel: &mut dyn Counsel, groups: &[Group], now: Timestamp) -> Vec<Outfit> {
+        if !counsel.answers(Hook::Taints) {
+            return vec![Outfit::default(); groups.len()];
+        }
+        let asked = groups.iter().map(|group| group.words.clone()).collect();
+        let advice = counsel.ask(&Question::Dress(DressQuestion { groups: asked }), now);
+        self.note(&advice, |place| about(groups, place));
+        match advice.answer {
+            Answer::Dress(outfits) => outfits,
+            _ => vec![Outfit::default(); groups.len()],
+        }
+    }
+
+    /// What was said about the offerings of each NodePool, asked anew where something has changed.
+    fn ask_offerings(
+        &mut self,
+        counsel: &mut dyn Counsel,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> BTreeMap<String, (Catalogue, Vec<Judgement>)> {
+        self.judged.retain(|pool, _| snapshot.node_pools.contains_key(pool));
+        if !counsel.answers(Hook::Offerings) {
+            self.judged.clear();
+            return BTreeMap::new();
+        }
+        for pool in snapshot.node_pools.values() {
+            let Some(class) = snapshot.node_classes.get(&pool.node_class) else { continue };
+            let unavailable: Vec<_> = snapshot
+                .unavailable
+                .iter()
+                .filter(|(_, until)| **until > now)
+                .map(|(key, _)| key.clone())
+                .collect();
+            let is_current = self.judged.get(&pool.name).is_some_and(|known| {
+                known.generation == counsel.generation()
+                    && known.pool == *pool
+                    && Arc::ptr_eq(&known.types, &class.instance_types)
+                    && known.unavailable == unavailable
+                    && known.history == self.history
+                    && now.since(known.at) < JUDGED_FOR
+            });
+            if is_current {
+                continue;
+            }
+            let reads = counsel.reads().clone();
+            let Some(catalogue) = catalogue(snapshot, pool, (&self.history, now), &reads) else {
+                self.judged.remove(&pool.name);
+                continue;
+            };
+            let question = Question::JudgeOfferings(catalogue.question.clone());
+            let advice = counsel.ask(&question, now);
+            self.note_offerings(&advice, &pool.name);
+            let Answer::JudgeOfferings(judgements) = advice.answer else { continue };
+            let known = JudgedPool {
+                generation: counsel.generation().to_owned(),
+                at: now,
+                pool: pool.clone(),
+                types: Arc::clone(&class.instance_types),
+                unavailable,
+                history: self.history.clone(),
+                catalogue,
+                judgements,
+            };
+            self.judged.insert(pool.name.clone(), known);
+        }
+        let judged = self.judged.iter();
+        judged
+            .map(|(pool, known)| (pool.clone(), (known.catalogue.clone(), known.judgements.clone())))
+            .collect()
+    }
+
+    /// Remembers which pods are to wait, because a policy says so or because one fails to say what their node needs.
+    fn hold(&mut self, groups: &[Group], choices: &[Choice], outfits: &[Outfit], now: Timestamp) {
+        for ((group, choice), outfit) in groups.iter().zip(choices).zip(outfits) {
+            let until = match choice {
+                Choice::Hold(hold) => Some((now + hold.span, format!("a policy holds it: {}", hold.reason))),
+                Choice::Default | Choice::Split(_) if outfit.wait => {
+                    let left = TAINTS_WAIT.saturating_sub(group.words.waiting);
+                    Some((now + left, format!("it waits for its node's taints: {}", outfit.reason)))
+                }
+                Choice::Default | Choice::Split(_) => None,
+            };
+            if let Some(until) = until {
+                self.held.extend(group.pods.iter().map(|uid| (uid.clone(), until.clone())));
+            }
+        }
+    }
+
+    /// Pods that are to wait have no place, and a reason.
+    fn report_held(&self, snapshot: &Snapshot, plan: &mut Plan) {
+        for (uid, (_, words)) in &self.held {
+            let Some(pod) = snapshot.pods.get(uid).filter(|pod| pod.is_provisionable()) else { continue };
+            let itself = Some(Why::Policy { message: words.clone() });
+            let (pod, name) = (uid.clone(), pod.full_name());
+            plan.report.unplaced.push(Unplaced {
+                pod,
+                name,
+                node_pools: Vec::new(),
+                itself,
+                remedy: Remedy::NotTried,
+            });
+        }
+    }
+
+    /// Looks for nodes that need not be, and asks which of them may go.
+    pub(crate) fn disrupt(
+        &mut self,
+        state: &ClusterState,
+        cache: &mut Cache,
+        now: Timestamp,
+        only: Option<&[whittle_core::disrupt::Move]>,
+    ) -> Round {
+        let policies = Arc::clone(&self.policies);
+        let snapshot = state.snapshot();
+        let mut counsel = policies.counsel(&snapshot.node_pools);
+        self.postponed.clear();
+        if !counsel.answers(Hook::Consolidation) {
+            return disrupt(snapshot, cache, now, only);
+        }
+        let nodes = nodes::living_nodes(snapshot, counsel.reads());
+        let advice = counsel.ask(&Question::Rest(RestQuestion { nodes: nodes.clone() }), now);
+        let names: Vec<&str> = nodes.iter().map(|node| node.claim.as_str()).collect();
+        self.note(&advice, |place| format!("node {}", names.get(place).copied().unwrap_or_default()));
+        let mut copy = state.clone();
+        let quiet = match &advice.answer {
+            Answer::Rest(quiet) => quiet.as_slice(),
+            _ => &[],
+        };
+        rest(&mut copy, &nodes, quiet, now);
+        let mut round = disrupt(copy.snapshot(), cache, now, only);
+        for (node, quiet) in nodes.iter().zip(quiet) {
+            if let Quiet::Never(reason) = quiet {
+                let message = format!("a policy keeps it: {reason}");
+                round
+                    .blocked
+                    .push(MoveBlocked { claim: node.claim.clone(), why: Blocker::Policy { message } });
+            }
+        }
+        self.judge_moves(counsel.as_mut(), snapshot, now, &mut round);
+        round
+    }
+
+    fn judge_moves(
+        &mut self,
+        counsel: &mut dyn Counsel,
+        snapshot: &Snapshot,
+        now: Timestamp,
+        round: &mut Round,
+    ) {
+        if round.moves.is_empty() {
+            return;
+        }
+        let question = nodes::moves(snapshot, &round.moves, counsel.reads());
+        let advice = counsel.ask(&Question::JudgeMoves(question), now);
+        let claims: Vec<String> = round.moves.iter().map(|found| found.claim.clone()).collect();
+        self.note(&advice, |place| format!("node {}", claims.get(place).cloned().unwrap_or_default()));
+        let Answer::JudgeMoves(verdicts) = advice.answer else { return };
+        let mut verdicts = verdicts.into_iter();
+        let Round { moves, blocked, next } = round;
+        // A move that stays where it is makes no other impossible: its node has more room than was counted on.
+        moves.retain(|found| {
+            let message = match verdicts.next() {
+                None | Some(Verdict::Allow) => return true,
+                Some(Verdict::Deny(reason)) => format!("a policy denies the move: {reason}"),
+                Some(Verdict::NotBefore(postponement)) => {
+                    let until = postponement.until;
+                    self.postponed.insert(found.claim.clone(), until);
+                    *next = Some(next.map_or(until, |next| next.min(until)));
+                    format!("a policy puts the move off: {}", postponement.reason)
+                }
+            };
+            blocked.push(MoveBlocked { claim: found.claim.clone(), why: Blocker::Policy { message } });
+            false
+        });
+    }
+
+    /// Writes down who said what, and who failed.
+    fn note(&mut self, advice: &Advice, about: impl Fn(usize) -> String) {
+        for said in &advice.said {
+            self.heard.push(Heard {
+                policy: said.policy.clone(),
+                about: about(said.subject),
+                words: said.words.clone(),
+                obeyed: said.obeyed,
+                failed: false,
+            });
+        }
+        self.note_faults(advice);
+    }
+
+    fn note_faults(&mut self, advice: &Advice) {
+        for fault in &advice.faults {
+            self.heard.push(Heard {
+                policy: fault.policy.clone(),
+                about: fault.hook.name().to_owned(),
+                words: format!("it {}; {}", fault.message, fault.instead),
+                obeyed: false,
+                failed: true,
+            });
+        }
+    }
+
+    /// Of offerings there are thousands, so what is said about them is counted.
+    fn note_offerings(&mut self, advice: &Advice, pool: &str) {
+        let mut counts: BTreeMap<(&str, bool), [usize; 2]> = BTreeMap::new();
+        for said in &advice.said {
+            let forbids = usize::from(said.words.starts_with("forbid"));
+            let counts = counts.entry((said.policy.as_str(), said.obeyed)).or_default();
+            counts[0] += forbids;
+            counts[1] += 1 - forbids;
+        }
+        for ((policy, obeyed), [forbidden, scaled]) in counts {
+            self.heard.push(Heard {
+                policy: policy.to_owned(),
+                about: format!("NodePool {pool}"),
+                words: format!("{forbidden} offerings forbidden, {scaled} at another price"),
+                obeyed,
+                failed: false,
+            });
+        }
+        self.note_faults(advice);
+    }
+}
+
+/// A group in words.
+fn about(groups: &[Group], place: usize) -> String {
+    let Some(group) = groups.get(place) else { return String::new() };
+    let words = &group.words;
+    match &words.owner {
+        Some(owner) => format!("{} {}/{}", owner.kind, words.namespace, owner.name),
+        None => format!("pods in {}", words.namespace),
+    }
+}
+
+/// What tells the nodes of one outfit from those of another: what they carry, not why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Marks(Outfit);
+
+impl Marks {
+    fn of(outfit: &Outfit) -> Self {
+        let mut marks = Outfit { reason: String::new(), wait: false, ..outfit.clone() };
+        marks.taints.sort();
+        marks.startup_taints.sort();
+        Self(marks)
+    }
+
+    fn is_none(&self) -> bool {
+        self.0 == Outfit::default()
+    }
+
+    fn outfit(&self) -> Outfit {
+        self.0.clone()
+    }
+}

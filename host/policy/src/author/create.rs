@@ -1,0 +1,110 @@
+//! `new`: a crate to start from, with settings, a hook, tests that pass as they stand, and a case.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use whittle_core::advice::Hook;
+
+/// Why there is no new crate.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCreated {
+    /// The name will not do.
+    #[error("found the name {0:?}, expected lower-case letters, digits and -, a letter first")]
+    Name(String),
+    /// There is something already.
+    #[error("{0} is there already")]
+    Exists(String),
+    /// It cannot be written.
+    #[error("{path}: {error}")]
+    Io {
+        /// What.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Makes the crate `name` below `parent`, for a hook. `sdk` is where the SDK is, as the manifest should name it.
+///
+/// # Errors
+/// When the name will not do, something is there already, or it cannot be written.
+pub fn create(parent: &Path, name: &str, hook: Hook, sdk: &Path) -> Result<PathBuf, NotCreated> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let starts_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    if !starts_well || name.len() > 63 || !name.bytes().all(is_inner) {
+        return Err(NotCreated::Name(name.to_owned()));
+    }
+    let folder = parent.join(name);
+    if folder.exists() {
+        return Err(NotCreated::Exists(folder.display().to_string()));
+    }
+    let sdk = sdk.display().to_string();
+    let filled = |template: &str| {
+        template
+            .replace("{name}", name)
+            .replace("{file}", &name.replace('-', "_"))
+            .replace("{type}", &type_name(name))
+            .replace("{hook}", hook.name())
+            .replace("{sdk}", &sdk)
+    };
+    let source = match hook {
+        Hook::Capacity => include_str!("templates/capacity.rs.txt"),
+        Hook::Taints => include_str!("templates/taints.rs.txt"),
+        Hook::Offerings => include_str!("templates/offerings.rs.txt"),
+        Hook::Consolidation => include_str!("templates/consolidation.rs.txt"),
+        Hook::Interruption => include_str!("templates/interruption.rs.txt"),
+    };
+    let files = [
+        ("Cargo.toml", filled(include_str!("templates/Cargo.toml.txt"))),
+        ("README.md", filled(include_str!("templates/README.md.txt"))),
+        (".gitignore", "/target\n".to_owned()),
+        ("src/lib.rs", filled(source)),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        let failed = |error| NotCreated::Io { path: path.display().to_string(), error };
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above).map_err(failed)?;
+        }
+        fs::write(&path, text).map_err(failed)?;
+    }
+    Ok(folder)
+}
+
+/// `web-ratio` as a type: `WebRatio`.
+fn type_name(name: &str) -> String {
+    let mut text = String::new();
+    for part in name.split('-') {
+        let mut letters = part.chars();
+        text.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        text.push_str(letters.as_str());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_crate_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["", "A", "-a", "a b", "../a", "7up"] {
+            assert!(matches!(
+                create(place.path(), name, Hook::Capacity, Path::new("x")),
+                Err(NotCreated::Name(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_not_written_over() {
+        let place = tempfile::tempdir().unwrap();
+        let made = create(place.path(), "web-ratio", Hook::Capacity, Path::new("../sdk")).unwrap();
+        let source = fs::read_to_string(made.join("src/lib.rs")).unwrap();
+        assert!(source.contains("struct WebRatio") && !source.contains("{type}"), "{source}");
+        let again = create(place.path(), "web-ratio", Hook::Capacity, Path::new("../sdk"));
+        assert!(matches!(again, Err(NotCreated::Exists(_))));
+    }
+}
