@@ -16,8 +16,9 @@ use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::canned::{NOW, questions};
 use whittle_policy::reload::{DETACH_AFTER, Looked, Reloader, SETTLE};
 use whittle_policy::watch::Watch;
+use whittle_tests::modules::module;
 
-use crate::build::{ENGINE, directory, generation, module};
+use crate::build::{ENGINE, directory, generation};
 
 /// A `policies.yaml` with the spot ratio at so many per cent.
 fn ratio(percent: u32) -> String {

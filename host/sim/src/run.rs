@@ -268,6 +268,7 @@ impl Driver {
                 },
             };
             self.world.note(EntryKind::Policy, None, "", text);
+            self.controller.reconsider(self.world.now);
         }
     }
 
