@@ -92,7 +92,7 @@ fn what_is_refused_says_why_and_leaves_what_is_in_force() {
         (
             "policies.yaml",
             ratio(101).into_bytes(),
-            "policies.yaml policies[0].settings.spotPercent\n  found    found 101, expected 0 to 100\n",
+            "policies.yaml policies[0].settings.spotPercent\n  found    101\n  expected 0 to 100",
         ),
         ("policies.yaml", b"policies: [".to_vec(), "policies.yaml\n"),
     ];

@@ -22,6 +22,9 @@ use whittle_tests::modules::module;
 static ENGINE: LazyLock<Result<Arc<Engine>, String>> =
     LazyLock::new(|| Engine::new().map(Arc::new).map_err(|error| format!("{error:#}")));
 
+/// Where compiled modules are kept from one scenario, and one run, to the next.
+const COMPILED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled-policies");
+
 /// The folder beside a scenario whose policies are in force from the beginning.
 const INITIAL: &str = "policies";
 
@@ -31,8 +34,6 @@ struct Beside {
     advisor: Arc<Advisor>,
     /// The scenario's folder.
     base: PathBuf,
-    /// Compiled modules, for as long as the scenario runs.
-    state: TempDir,
 }
 
 impl PolicySource for Beside {
@@ -42,7 +43,7 @@ impl PolicySource for Beside {
 
     fn swap(&self, directory: &str) -> Result<String, String> {
         let folder = with_modules(&self.base.join(directory)).map_err(|error| format!("{error:#}"))?;
-        let cache = Cache::open(&self.state.path().join("compiled")).map_err(|error| error.to_string())?;
+        let cache = Cache::open(Path::new(COMPILED)).map_err(|error| error.to_string())?;
         bring_in(&self.advisor, Some(&cache), folder.path()).map_err(|problems| problems.to_string())?;
         let current = self.advisor.current();
         let names = current.policies.iter().map(|policy| policy.attachment.name.as_str());
@@ -59,7 +60,7 @@ pub(crate) fn source(directory: &Path) -> Result<Option<Source>> {
     }
     let engine = ENGINE.as_ref().map_err(|error| anyhow!(error.clone()))?;
     let advisor = Arc::new(Advisor::new(Arc::clone(engine), Patience::Simulation));
-    let beside = Beside { advisor, base: directory.to_owned(), state: tempfile::tempdir()? };
+    let beside = Beside { advisor, base: directory.to_owned() };
     if directory.join(INITIAL).exists() {
         beside.swap(INITIAL).map_err(|problems| anyhow!(problems))?;
     }
