@@ -143,7 +143,8 @@ impl Loader<'_> {
         let reads = module.configure(self.engine, &attachment.settings, limits).map_err(|refusals| {
             let of_settings = |refusal: &Refusal| {
                 // What the policy complains about in the words of this host reads as a complaint of the host.
-                let told = refusal.expected.strip_prefix("found ").and_then(|told| told.split_once(", expected "));
+                let told =
+                    refusal.expected.strip_prefix("found ").and_then(|told| told.split_once(", expected "));
                 let accepted = || format!("settings that {} accepts", module.about.name);
                 let (found, expected) = match told {
                     Some((found, expected)) => (found.to_owned(), expected.to_owned()),
