@@ -82,7 +82,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let frames = backtrace.frames().iter();
     let names = frames.map(|frame| match frame.func_name() {
-        Some(name) => rustc_demangled(name),
+        // Without the hash, which says nothing to a reader and is another in each build.
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
         None => format!("function {}", frame.func_index()),
     });
     // How a panic is reported says nothing about where it came from.
@@ -90,18 +91,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
 }
 
 fn is_noise(name: &str) -> bool {
-    let noise = ["core::panicking::", "std::panicking::", "std::sys::", "__rustc", "rust_panic", "_RNv"];
+    let noise = ["core::panicking::", "std::panicking::", "std::sys::", "__rustc", "rust_panic"];
     noise.iter().any(|part| name.contains(part)) || name == "abort"
-}
-
-/// Names of Rust functions end in a hash that says nothing to a reader.
-fn rustc_demangled(name: &str) -> String {
-    match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            path.to_owned()
-        }
-        _ => name.to_owned(),
-    }
 }
 
 impl fmt::Display for Fault {
