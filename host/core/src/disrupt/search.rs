@@ -28,6 +28,8 @@ pub(crate) struct Search<'a, 'b, 'c> {
     rank: Vec<usize>,
     /// The NodeClaims that go, those whose pods are being put elsewhere just now among them.
     going: BTreeSet<String>,
+    /// Whether the limits of NodePools have been counted without them.
+    is_counted_without: bool,
 }
 
 /// A pod in the search: what it asks for, and who it is as far as a reason must name it.
@@ -73,7 +75,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         let takes = takes.collect();
         let rank = ranks(&schedule);
         let (arrived, fitting, going) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { snapshot, schedule, places, takes, arrived, fitting, rank, going }
+        Self { snapshot, schedule, places, takes, arrived, fitting, rank, going, is_counted_without: false }
     }
 
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
@@ -93,6 +95,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     /// The place of a NodeClaim takes no pods any more.
     pub(crate) fn close(&mut self, claim: &str) {
         self.going.insert(claim.to_owned());
+        self.is_counted_without = false;
         if let Some(place) = self.places.get(claim) {
             self.takes[*place] = Takes::Nobody;
         }
@@ -105,6 +108,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         };
         self.takes[place] = Takes::Nobody;
         self.going.insert(candidate.claim.name.clone());
+        self.is_counted_without = false;
         let arrived = self.arrived.remove(&place).unwrap_or_default();
         let (counted, mut pods) = self.pods_of(candidate, place);
         pods.extend(arrived.iter().copied());
@@ -118,6 +122,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
                 Some(place) => emptied.moved.push((pod, place)),
                 None => {
                     self.going.remove(&candidate.claim.name);
+                    self.is_counted_without = false;
                     self.undo(emptied);
                     return Err(self.name_of(pod));
                 }
@@ -181,13 +186,20 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     /// Whether some NodePool would have a new node for a pod, once the nodes that go have given back what they have
     /// of its limits.
     fn would_launch_for(&mut self, demand: usize) -> bool {
+        if !self.is_counted_without {
+            self.count_limits_without_those_that_go();
+            self.is_counted_without = true;
+        }
+        self.schedule.would_launch_for(demand)
+    }
+
+    fn count_limits_without_those_that_go(&mut self) {
         let going = self.going.iter().map(String::as_str).collect();
         let Problem { templates, axes, .. } = &mut *self.schedule.problem;
         for template in templates.iter_mut().filter(|template| !template.room.is_unlimited()) {
             let (used, nodes) = self.snapshot.used_of_pool_besides(&template.pool.name, &going);
             template.room = Room::new(&template.pool, &used, nodes, axes);
         }
-        self.schedule.would_launch_for(demand)
     }
 
     fn put_on_rung(&mut self, demand: usize, whose: Takes) -> Option<Place> {
