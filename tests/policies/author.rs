@@ -6,8 +6,9 @@ use std::process::Command;
 
 use whittle_core::advice::Hook;
 use whittle_policy::author::{bench, cases, check, create, inspect};
+use whittle_tests::modules::module;
 
-use crate::build::{ENGINE, directory, loaded, module};
+use crate::build::{ENGINE, directory, loaded};
 
 /// A module on disk.
 fn file(folder: &Path, name: &str) -> PathBuf {
@@ -137,7 +138,7 @@ fn inspect_of_every_stock_policy_is_cases_that_pass() {
         ("interruption-fallback", r#"{"reclaims":5}"#),
         ("load-test-isolation", r#"{"workloads":{"namespaces":["x"]},"key":"example.com/loadtest"}"#),
         ("no-job-eviction", "{}"),
-        ("payback", r#"{"within":"4h"}"#),
+        ("payback", r#"{"within":"4h","perPod":"0.005"}"#),
         ("prefer-generation", r#"{"atLeast":7,"bandPercent":10}"#),
     ] {
         let module = loaded(name);
@@ -153,7 +154,8 @@ fn inspect_of_every_stock_policy_is_cases_that_pass() {
 
 #[test]
 fn bench_measures_every_size_and_tells_the_fault_of_one_that_has_no_answer() {
-    let measured = bench::measure(&ENGINE, &loaded("payback"), r#"{"within":"4h"}"#).unwrap();
+    let measured =
+        bench::measure(&ENGINE, &loaded("payback"), r#"{"within":"4h","perPod":"0.005"}"#).unwrap();
     let sizes: Vec<(&str, usize)> = measured.iter().map(|one| (one.kind, one.things)).collect();
     let judged = bench::SIZES.map(|things| ("judgeMoves", things));
     assert!(judged.iter().all(|one| sizes.contains(one)), "{sizes:?}");

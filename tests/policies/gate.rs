@@ -2,8 +2,9 @@
 
 use whittle_policy::gate::pass;
 use whittle_policy::module::Module;
+use whittle_tests::modules::module;
 
-use crate::build::{ENGINE, module};
+use crate::build::ENGINE;
 
 fn refused(bytes: &[u8]) -> String {
     match Module::load(&ENGINE, None, bytes) {

@@ -16,8 +16,9 @@ use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::canned::{NOW, questions};
 use whittle_policy::reload::{DETACH_AFTER, Looked, Reloader, SETTLE};
 use whittle_policy::watch::Watch;
+use whittle_tests::modules::module;
 
-use crate::build::{ENGINE, directory, generation, module};
+use crate::build::{ENGINE, directory, generation};
 
 /// A `policies.yaml` with the spot ratio at so many per cent.
 fn ratio(percent: u32) -> String {
@@ -91,7 +92,7 @@ fn what_is_refused_says_why_and_leaves_what_is_in_force() {
         (
             "policies.yaml",
             ratio(101).into_bytes(),
-            "policies.yaml policies[0].settings.spotPercent\n  found    found 101, expected 0 to 100\n",
+            "policies.yaml policies[0].settings.spotPercent\n  found    101\n  expected 0 to 100",
         ),
         ("policies.yaml", b"policies: [".to_vec(), "policies.yaml\n"),
     ];

@@ -9,7 +9,7 @@ use whittle_sim::record::Record;
 use whittle_sim::record::text::{self, Detail};
 use whittle_sim::run::{Options, simulate};
 
-use crate::golden;
+use crate::{golden, policies};
 
 /// Expected output of a directory that can be simulated, and what is expected of one that cannot.
 const PROBLEMS: &str = "problems.txt";
@@ -40,12 +40,14 @@ fn is_explained(directory: &Path) -> Result<()> {
 /// A directory with `plan.txt` shows one decision; one with a scenario shows what happens over time. Which of the
 /// golden files there are says which is meant; a new directory gets those that suit it.
 fn outputs(directory: &Path) -> Result<Vec<(&'static str, String)>> {
-    let options = Options::default();
+    let options = options(directory)?;
     let record = match simulate(directory, &options, &mut |_| ()) {
         Ok(record) => record,
         Err(problems) => return Ok(vec![(PROBLEMS, format!("{problems}\n"))]),
     };
     breaks_no_rule(&record)?;
+    // A policy that failed in the simulation is not known to have failed where only a plan is wanted.
+    let options = self::options(directory)?;
     let planned = match plan::plan(directory, &options) {
         Ok(planned) => planned,
         Err(problems) => bail!("can be simulated and not planned: {problems}"),
@@ -68,6 +70,11 @@ fn outputs(directory: &Path) -> Result<Vec<(&'static str, String)>> {
     // The golden files show less than there is to compare: the curves, the nodes, every pod.
     outputs.push((golden::IN_MEMORY, serde_json::to_string(&(&record, &planned))?));
     Ok(outputs)
+}
+
+/// Nobody else's policies: what a policy is known for lasts as long as those who ask it.
+fn options(directory: &Path) -> Result<Options> {
+    Ok(Options { policies: policies::source(directory)?, ..Options::default() })
 }
 
 fn breaks_no_rule(record: &Record) -> Result<()> {

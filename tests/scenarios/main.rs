@@ -6,6 +6,7 @@
 
 mod directory;
 mod golden;
+mod policies;
 mod ticket_cluster;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use whittle_core::advice::apply::{choose, dress, hide, judge, rest, restore};
+use whittle_core::advice::apply::{choose, dress, hide, judge, keep, keep_sides, rest, restore};
 use whittle_core::advice::ask::supplies::{Catalogue, catalogue, market};
 use whittle_core::advice::ask::{Group, nodes, waiting};
 use whittle_core::advice::capacity::{self, Choice, Supply};
@@ -21,6 +21,7 @@ use whittle_core::disrupt::{Round, disrupt};
 use whittle_core::event::{Event, Notice, NoticeKind};
 use whittle_core::model::instance_type::InstanceType;
 use whittle_core::model::node_pool::NodePool;
+use whittle_core::model::pod::Owner;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Heard, Plan};
 use whittle_core::provision::problem::Cache;
@@ -38,6 +39,10 @@ const OUTFITS_MAX: usize = 16;
 /// Offerings are judged anew at the latest after so long, for policies to whom time matters.
 const JUDGED_FOR: Duration = Duration::from_secs(60);
 
+/// A move that is turned down uses up budget and room that another may have, so a round is looked at anew without it.
+/// More looks than this in one round would be paid by everybody who waits for the loop; the next round goes on.
+const LOOKS_MAX: usize = 8;
+
 /// EC2 gives so much time after it has said that it takes an instance back. A drain for another reason gets as much.
 const DRAIN_TIME: Duration = Duration::from_secs(120);
 
@@ -45,7 +50,12 @@ const DRAIN_TIME: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(crate) struct Advised {
     policies: Arc<dyn Policies>,
+    /// The digest of the set that was asked last.
+    generation: String,
     history: History,
+    /// Workloads, by namespace and owner, whose pods are divided by capacity type. Lost with a restart and found again
+    /// when pods of theirs wait.
+    divided: BTreeSet<(String, Option<Owner>)>,
     /// Pods that are to wait, until when, and why.
     held: BTreeMap<String, (Timestamp, String)>,
     /// What was said about the offerings of a NodePool, and for what it was said.
@@ -76,8 +86,11 @@ impl Default for Advised {
 
 impl Advised {
     pub(crate) fn new(policies: Arc<dyn Policies>) -> Self {
+        let generation = policies.counsel(&BTreeMap::new()).generation().to_owned();
         Self {
             policies,
+            generation,
+            divided: BTreeSet::new(),
             history: History::default(),
             held: BTreeMap::new(),
             judged: BTreeMap::new(),
@@ -89,6 +102,21 @@ impl Advised {
     /// What policies have said since this was asked last.
     pub(crate) fn take_heard(&mut self) -> Vec<Heard> {
         std::mem::take(&mut self.heard)
+    }
+
+    /// Whether other policies are in force than when this was asked last. What the old ones wanted is forgotten: nobody
+    /// is left to say when a pod that they hold may go on.
+    pub(crate) fn is_swapped(&mut self) -> bool {
+        let policies = Arc::clone(&self.policies);
+        let counsel = policies.counsel(&BTreeMap::new());
+        if counsel.generation() == self.generation {
+            return false;
+        }
+        counsel.generation().clone_into(&mut self.generation);
+        self.held.clear();
+        self.divided.clear();
+        self.postponed.clear();
+        true
     }
 
     /// When a pod that is to wait has waited, or a move that was put off is due.
@@ -167,6 +195,7 @@ impl Advised {
         let outfits = self.ask_outfits(counsel.as_mut(), &groups, now);
         let judgements = self.ask_offerings(counsel.as_mut(), snapshot, now);
         self.hold(&groups, &choices, &outfits, now);
+        self.remember_sides(&groups, &choices);
 
         let mut copy = state.clone();
         choose(&mut copy, (&groups, &choices), &market, now);
@@ -327,6 +356,18 @@ impl Advised {
         }
     }
 
+    /// Remembers whose pods are divided, and whose no longer are.
+    fn remember_sides(&mut self, groups: &[Group], choices: &[Choice]) {
+        for (group, choice) in groups.iter().zip(choices) {
+            let workload = (group.words.namespace.clone(), group.words.owner.clone());
+            match choice {
+                Choice::Split(_) => self.divided.insert(workload),
+                Choice::Default => self.divided.remove(&workload),
+                Choice::Hold(_) => continue,
+            };
+        }
+    }
+
     /// Pods that are to wait have no place, and a reason.
     fn report_held(&self, snapshot: &Snapshot, plan: &mut Plan) {
         for (uid, (_, words)) in &self.held {
@@ -355,49 +396,79 @@ impl Advised {
         let snapshot = state.snapshot();
         let mut counsel = policies.counsel(&snapshot.node_pools);
         self.postponed.clear();
-        if !counsel.answers(Hook::Consolidation) {
+        let asks = counsel.answers(Hook::Consolidation);
+        if !asks && self.divided.is_empty() {
             return disrupt(snapshot, cache, now, only);
         }
+        let mut copy = state.clone();
+        keep_sides(&mut copy, &self.divided, now);
+        if !asks {
+            return disrupt(copy.snapshot(), cache, now, only);
+        }
+        let mut kept = self.rest(counsel.as_mut(), snapshot, &mut copy, now);
+        let mut turned_down = BTreeSet::new();
+        for look in 1.. {
+            let mut round = disrupt(copy.snapshot(), cache, now, only);
+            let blocked = self.judge_moves(counsel.as_mut(), snapshot, now, &mut round);
+            let is_last = blocked.is_empty() || only.is_some() || look == LOOKS_MAX;
+            turned_down.extend(blocked.iter().map(|blocked| blocked.claim.clone()));
+            kept.extend(blocked);
+            if is_last {
+                // What stands in a policy's way is not also in another's.
+                round.blocked.retain(|blocked| !turned_down.contains(&blocked.claim));
+                round.blocked.append(&mut kept);
+                return round;
+            }
+            keep(&mut copy, &turned_down, now);
+        }
+        Round::default()
+    }
+
+    /// Asks how long nodes are to be quiet, lays that over the copy, and gives the nodes that are not to move at all.
+    fn rest(
+        &mut self,
+        counsel: &mut dyn Counsel,
+        snapshot: &Snapshot,
+        copy: &mut ClusterState,
+        now: Timestamp,
+    ) -> Vec<MoveBlocked> {
         let nodes = nodes::living_nodes(snapshot, counsel.reads());
         let advice = counsel.ask(&Question::Rest(RestQuestion { nodes: nodes.clone() }), now);
         let names: Vec<&str> = nodes.iter().map(|node| node.claim.as_str()).collect();
         self.note(&advice, |place| format!("node {}", names.get(place).copied().unwrap_or_default()));
-        let mut copy = state.clone();
-        let quiet = match &advice.answer {
-            Answer::Rest(quiet) => quiet.as_slice(),
-            _ => &[],
-        };
-        rest(&mut copy, &nodes, quiet, now);
-        let mut round = disrupt(copy.snapshot(), cache, now, only);
-        for (node, quiet) in nodes.iter().zip(quiet) {
-            if let Quiet::Never(reason) = quiet {
+        let Answer::Rest(quiet) = advice.answer else { return Vec::new() };
+        rest(copy, &nodes, &quiet, now);
+        let never = nodes.iter().zip(&quiet).filter_map(|(node, quiet)| match quiet {
+            Quiet::Never(reason) => Some((&node.claim, reason)),
+            Quiet::Default | Quiet::Span(_) => None,
+        });
+        never
+            .map(|(claim, reason)| {
                 let message = format!("a policy keeps it: {reason}");
-                round
-                    .blocked
-                    .push(MoveBlocked { claim: node.claim.clone(), why: Blocker::Policy { message } });
-            }
-        }
-        self.judge_moves(counsel.as_mut(), snapshot, now, &mut round);
-        round
+                MoveBlocked { claim: claim.clone(), why: Blocker::Policy { message } }
+            })
+            .collect()
     }
 
+    /// Asks about the moves of a round, takes those out that are not allowed, and gives them with what was said.
     fn judge_moves(
         &mut self,
         counsel: &mut dyn Counsel,
         snapshot: &Snapshot,
         now: Timestamp,
         round: &mut Round,
-    ) {
+    ) -> Vec<MoveBlocked> {
         if round.moves.is_empty() {
-            return;
+            return Vec::new();
         }
         let question = nodes::moves(snapshot, &round.moves, counsel.reads());
         let advice = counsel.ask(&Question::JudgeMoves(question), now);
         let claims: Vec<String> = round.moves.iter().map(|found| found.claim.clone()).collect();
         self.note(&advice, |place| format!("node {}", claims.get(place).cloned().unwrap_or_default()));
-        let Answer::JudgeMoves(verdicts) = advice.answer else { return };
+        let Answer::JudgeMoves(verdicts) = advice.answer else { return Vec::new() };
         let mut verdicts = verdicts.into_iter();
-        let Round { moves, blocked, next } = round;
+        let mut blocked = Vec::new();
+        let Round { moves, next, .. } = round;
         // A move that stays where it is makes no other impossible: its node has more room than was counted on.
         moves.retain(|found| {
             let message = match verdicts.next() {
@@ -413,6 +484,7 @@ impl Advised {
             blocked.push(MoveBlocked { claim: found.claim.clone(), why: Blocker::Policy { message } });
             false
         });
+        blocked
     }
 
     /// Writes down who said what, and who failed.

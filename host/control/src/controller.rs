@@ -158,6 +158,11 @@ impl Controller {
         self.next_step = Some(self.next_step.map_or(now, |at| at.min(now)));
     }
 
+    /// Other policies are in force: what waits and what stays is to be looked at anew, now.
+    pub fn reconsider(&mut self, now: Timestamp) {
+        self.next_step = Some(self.next_step.map_or(now, |at| at.min(now)));
+    }
+
     /// When `decide` wants to be called next if nothing else happens; `None`: not before the next event.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {
@@ -179,6 +184,10 @@ impl Controller {
     /// Decides whatever is due at `now`.
     pub fn decide(&mut self, now: Timestamp) -> Plan {
         self.state.expire(now);
+        if self.advised.is_swapped() {
+            self.urgent = true;
+            self.seen = None;
+        }
         let mut plan = Plan::default();
         if self.is_provisioning_due(now) {
             let mut provisioned = self.provision(now);

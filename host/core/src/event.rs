@@ -1,6 +1,7 @@
 //! Everything that can change what is known: one closed list.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::node::{Node, NodeClaim, VolumeLimits};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
@@ -32,7 +33,7 @@ pub enum Event {
     /// Nothing is known any more of the volumes that a Node can attach.
     VolumeLimitsGone(String),
     /// A pod is there or has changed.
-    Pod(Pod),
+    Pod(Arc<Pod>),
     /// The pod with this uid is gone.
     PodGone(String),
     /// A DaemonSet is there or has changed.

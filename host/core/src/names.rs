@@ -24,7 +24,10 @@ impl ClaimNames {
     /// The next name for a NodeClaim of a NodePool: `<pool>-<suffix>`.
     pub(crate) fn next(&mut self, node_pool: &str) -> String {
         loop {
-            let name = format!("{node_pool}-{}", suffix(splitmix(&mut self.state)));
+            let mut name = String::with_capacity(node_pool.len() + 1 + SUFFIX_LETTERS);
+            name.push_str(node_pool);
+            name.push('-');
+            name.extend(suffix(splitmix(&mut self.state)));
             if self.taken.insert(name.clone()) {
                 return name;
             }
@@ -32,14 +35,13 @@ impl ClaimNames {
     }
 }
 
-fn suffix(mut bits: u64) -> String {
+fn suffix(mut bits: u64) -> impl Iterator<Item = char> {
     let letters = LETTERS.len() as u64;
-    let letter = |_| {
+    (0..SUFFIX_LETTERS).map(move |_| {
         let letter = LETTERS[usize::try_from(bits % letters).unwrap_or(0)];
         bits /= letters;
         char::from(letter)
-    };
-    (0..SUFFIX_LETTERS).map(letter).collect()
+    })
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).

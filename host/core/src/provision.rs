@@ -93,6 +93,7 @@ fn decide(snapshot: &Snapshot, cache: &mut Cache, (now, seed): (Timestamp, u64),
         return Plan { report: Report { unplaced, ..Report::default() }, ..Plan::default() };
     }
     let mut problem = Problem::new(snapshot, cache, now);
+    problem.demands.reserve(work.wanted.len() + work.kept.len());
     for group in work.wanted.keys().chain(work.kept.keys()) {
         problem.demand(*group, snapshot.group(*group));
     }
@@ -100,7 +101,7 @@ fn decide(snapshot: &Snapshot, cache: &mut Cache, (now, seed): (Timestamp, u64),
     let mut schedule = Schedule::new(&mut problem);
     let overdue = keep_nominated(&mut schedule, &work);
     work.add_overdue(overdue);
-    let waiting = in_order(snapshot, &schedule, &mut work);
+    let waiting = in_order(&schedule, &mut work);
     let places = match effort {
         Effort::KarpenterOrder => place_all(&mut schedule, &waiting),
         Effort::TwoPlans => place_as_cheaply(&mut schedule, &waiting),
@@ -134,21 +135,21 @@ fn place_as_cheaply(schedule: &mut Schedule<'_, '_>, waiting: &[Waiting<'_>]) ->
 #[derive(Debug, Default)]
 pub(crate) struct Work<'a> {
     /// Pods that need a place.
-    pub(crate) wanted: BTreeMap<GroupId, Vec<&'a str>>,
+    pub(crate) wanted: BTreeMap<GroupId, Vec<&'a Pod>>,
     /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
-    pub(crate) kept: BTreeMap<GroupId, Vec<(&'a str, &'a str)>>,
+    pub(crate) kept: BTreeMap<GroupId, Vec<(&'a Pod, &'a str)>>,
     /// Groups of which others were added to those that wait, so that they are not in the order of their age.
     mixed: BTreeSet<GroupId>,
     /// Pods that can be nowhere, whatever is launched.
-    impossible: Vec<&'a str>,
+    impossible: Vec<(GroupId, &'a Pod)>,
 }
 
 impl<'a> Work<'a> {
     /// Pods that were expected on a node for which there is no room any more.
-    pub(crate) fn add_overdue(&mut self, overdue: Vec<(GroupId, &'a str)>) {
-        for (group, uid) in overdue {
+    pub(crate) fn add_overdue(&mut self, overdue: Vec<(GroupId, &'a Pod)>) {
+        for (group, pod) in overdue {
             self.mixed.insert(group);
-            self.wanted.entry(group).or_default().push(uid);
+            self.wanted.entry(group).or_default().push(pod);
         }
     }
 }
@@ -156,9 +157,11 @@ impl<'a> Work<'a> {
 /// The pods that wait, and those on nodes that are on their way out.
 pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
     let mut work = Work::default();
-    for (group, uids) in snapshot.waiting() {
-        for uid in uids {
-            sort_in(snapshot, &mut work, (group, uid), now);
+    for (group, pods) in snapshot.waiting() {
+        if snapshot.group(group).impossible.is_none() && snapshot.nominations.is_empty() {
+            work.wanted.insert(group, pods.collect());
+        } else {
+            pods.for_each(|pod| sort_in(snapshot, &mut work, (group, pod), now));
         }
     }
     for claim in snapshot.claims.values().filter(|claim| snapshot.is_leaving(claim)) {
@@ -167,7 +170,7 @@ pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
         for pod in pods.filter(|pod| will_be_evicted(snapshot, pod, now)) {
             if let Some(group) = snapshot.group_of(&pod.uid) {
                 work.mixed.insert(group);
-                sort_in(snapshot, &mut work, (group, &pod.uid), now);
+                sort_in(snapshot, &mut work, (group, pod), now);
             }
         }
     }
@@ -182,18 +185,18 @@ fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
 fn sort_in<'a>(
     snapshot: &'a Snapshot,
     work: &mut Work<'a>,
-    (group, uid): (GroupId, &'a str),
+    (group, pod): (GroupId, &'a Pod),
     now: Timestamp,
 ) {
     if snapshot.group(group).impossible.is_some() {
-        work.impossible.push(uid);
+        work.impossible.push((group, pod));
         return;
     }
-    match snapshot.nominations.get(uid) {
+    match snapshot.nominations.get(&pod.uid) {
         Some((place, until)) if *until > now && snapshot.is_expected(place) => {
-            work.kept.entry(group).or_default().push((uid, place));
+            work.kept.entry(group).or_default().push((pod, place));
         }
-        Some(_) | None => work.wanted.entry(group).or_default().push(uid),
+        Some(_) | None => work.wanted.entry(group).or_default().push(pod),
     }
 }
 
@@ -201,7 +204,7 @@ fn sort_in<'a>(
 pub(crate) fn keep_nominated<'a>(
     schedule: &mut Schedule<'_, '_>,
     work: &Work<'a>,
-) -> Vec<(GroupId, &'a str)> {
+) -> Vec<(GroupId, &'a Pod)> {
     if work.kept.is_empty() {
         return Vec::new();
     }
@@ -212,11 +215,11 @@ pub(crate) fn keep_nominated<'a>(
     let mut kept: Vec<_> = work
         .kept
         .iter()
-        .flat_map(|(group, pods)| pods.iter().map(move |(uid, name)| (*uid, *name, *group)))
+        .flat_map(|(group, pods)| pods.iter().map(move |(pod, name)| (*pod, *name, *group)))
         .collect();
-    kept.sort_unstable();
+    kept.sort_unstable_by_key(|(pod, name, group)| (&pod.uid, *name, *group));
     let mut overdue = Vec::new();
-    for (uid, name, group) in kept {
+    for (pod, name, group) in kept {
         let demand = schedule.problem.required(schedule.problem.by_group[&group]);
         let Some(place) = places.get(name).copied() else { continue };
         // Of a node that is not launched yet only the domain is known: its pods count there.
@@ -224,7 +227,7 @@ pub(crate) fn keep_nominated<'a>(
         if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
             schedule.take(place, demand);
         } else {
-            overdue.push((group, uid));
+            overdue.push((group, pod));
         }
     }
     overdue
@@ -235,21 +238,17 @@ pub(crate) fn keep_nominated<'a>(
 pub(crate) struct Waiting<'a> {
     /// What they ask for, with all their wishes.
     pub(crate) demand: usize,
-    pub(crate) pods: Vec<&'a str>,
+    pub(crate) pods: Vec<&'a Pod>,
 }
 
 /// The largest first: by CPU, by memory, then the one that waits longest (Karpenter's queue).
-pub(crate) fn in_order<'a>(
-    snapshot: &Snapshot,
-    schedule: &Schedule<'_, '_>,
-    work: &mut Work<'a>,
-) -> Vec<Waiting<'a>> {
-    let age = |uid: &'a str| (snapshot.pods.get(uid).map(|pod| pod.created), uid);
+pub(crate) fn in_order<'a>(schedule: &Schedule<'_, '_>, work: &mut Work<'a>) -> Vec<Waiting<'a>> {
+    let age = |pod: &&'a Pod| (pod.created, pod.uid.as_str());
     let wanted = std::mem::take(&mut work.wanted).into_iter();
     let mut left: Vec<_> = wanted
         .map(|(group, mut pods)| {
             if work.mixed.contains(&group) {
-                pods.sort_by_cached_key(|uid| age(uid));
+                pods.sort_unstable_by_key(age);
             }
             Waiting { demand: schedule.problem.by_group[&group], pods }
         })
@@ -257,7 +256,7 @@ pub(crate) fn in_order<'a>(
     left.sort_by_cached_key(|waiting| {
         let spec = &schedule.problem.demands[waiting.demand].group.spec;
         let size = (spec.requests.cpu_millis, spec.requests.memory_bytes);
-        (Reverse(size), waiting.pods.first().map(|uid| age(uid)))
+        (Reverse(size), waiting.pods.first().map(age))
     });
     left
 }
@@ -353,15 +352,16 @@ fn finish(
 ) -> Plan {
     let Schedule { problem, drafts, .. } = &mut schedule;
     let existing = problem.existing.len();
-    let mut pods_of: Vec<Vec<String>> = vec![Vec::new(); drafts.len()];
+    let mut pods_of: Vec<Vec<String>> =
+        drafts.iter().map(|draft| Vec::with_capacity(draft.pods as usize)).collect();
     let mut nominations = Vec::new();
     for (waiting, places) in waiting.iter().zip(&placed.0) {
-        for (uid, place) in waiting.pods.iter().copied().zip(places.iter().copied()) {
+        for (pod, place) in waiting.pods.iter().zip(places.iter().copied()) {
             match place.checked_sub(existing) {
-                Some(draft) => pods_of[draft].push(uid.to_owned()),
-                None if snapshot.pods.get(uid).is_some_and(|pod| pod.node.is_none()) => {
+                Some(draft) => pods_of[draft].push(pod.uid.clone()),
+                None if pod.node.is_none() => {
                     let node = problem.existing[place].name.to_owned();
-                    nominations.push(Action::Nominate(Nomination { pod: uid.to_owned(), node }));
+                    nominations.push(Action::Nominate(Nomination { pod: pod.uid.clone(), node }));
                 }
                 // Its successor will be another pod, so there is nothing to nominate yet; its room is kept meanwhile.
                 None => {}
@@ -385,9 +385,9 @@ fn finish(
             continue;
         }
         let Reasons { node_pools, itself, remedy } = explainer.explain(waiting.demand);
-        unplaced.extend(left.iter().map(|uid| Unplaced {
-            name: name_of(snapshot, uid),
-            pod: (*uid).to_owned(),
+        unplaced.extend(left.iter().map(|pod| Unplaced {
+            name: pod.full_name(),
+            pod: pod.uid.clone(),
             node_pools: node_pools.clone(),
             itself: itself.clone(),
             remedy: remedy.clone(),
@@ -398,21 +398,15 @@ fn finish(
 }
 
 fn impossible(snapshot: &Snapshot, work: &Work<'_>) -> Vec<Unplaced> {
-    let unplaced = work.impossible.iter().filter_map(|uid| {
-        let group = snapshot.group_of(uid)?;
-        let itself = Some(snapshot.group(group).impossible.as_ref()?.why());
-        let name = name_of(snapshot, uid);
+    let unplaced = work.impossible.iter().filter_map(|(group, pod)| {
+        let itself = Some(snapshot.group(*group).impossible.as_ref()?.why());
         Some(Unplaced {
-            pod: (*uid).to_owned(),
-            name,
+            pod: pod.uid.clone(),
+            name: pod.full_name(),
             node_pools: Vec::new(),
             itself,
             remedy: Remedy::NotTried,
         })
     });
     unplaced.collect()
-}
-
-fn name_of(snapshot: &Snapshot, uid: &str) -> String {
-    snapshot.pods.get(uid).map_or_else(|| uid.to_owned(), Pod::full_name)
 }

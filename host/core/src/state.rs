@@ -7,10 +7,11 @@
 //! `apply` does all work that can be done per event (a pod joins its group, a node's load is summed), so that a
 //! decision starts from sums. Nothing here decides.
 
-pub mod by_uid;
+mod by_uid;
 mod daemons;
 pub mod groups;
 mod index;
+pub mod pods;
 pub mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,10 +28,10 @@ use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
 use crate::settings::Settings;
-use crate::state::by_uid::ByUid;
 use crate::state::daemons::Daemons;
 use crate::state::groups::{GroupId, Groups, Known, PodGroup};
 use crate::state::index::Index;
+use crate::state::pods::Pods;
 
 /// How long an offering that EC2 refused is not asked for again (Karpenter: unavailable offerings cache, 3 min).
 pub const UNAVAILABLE_FOR: Duration = Duration::from_secs(180);
@@ -58,7 +59,7 @@ pub struct Snapshot {
     /// Nodes by name.
     pub nodes: BTreeMap<String, Node>,
     /// Pods by uid.
-    pub pods: ByUid<Pod>,
+    pub pods: Pods,
     /// DaemonSets by namespace and name, each as its newest pod looks, or as its template does where it has none.
     pub daemon_sets: BTreeMap<ObjectKey, DaemonSet>,
     /// PodDisruptionBudgets by namespace and name.
@@ -130,15 +131,14 @@ impl Snapshot {
     }
 
     /// The waiting pods, group by group, those that have waited longest first.
-    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, impl Iterator<Item = &str>)> {
-        let groups = self.index.waiting().iter();
-        groups.map(|(group, pods)| (*group, pods.iter().map(|(_, uid)| uid.as_str())))
+    pub fn waiting(&self) -> impl Iterator<Item = (GroupId, impl ExactSizeIterator<Item = &Pod>)> {
+        self.index.waiting()
     }
 
     /// Whether any pod waits for a place.
     #[must_use]
     pub fn is_anything_waiting(&self) -> bool {
-        !self.index.waiting().is_empty()
+        self.index.is_anything_waiting()
     }
 
     /// What the pods of a group have in common.
@@ -150,7 +150,7 @@ impl Snapshot {
     /// The group of a pod.
     #[must_use]
     pub fn group_of(&self, pod_uid: &str) -> Option<GroupId> {
-        self.index.group_of(pod_uid)
+        self.pods.group_of(pod_uid)
     }
 
     /// The NodeClaim behind an instance.
@@ -474,7 +474,7 @@ impl Snapshot {
         self.nominations.retain(|_, (node, _)| node != name);
     }
 
-    fn put_pod(&mut self, pod: Pod, now: Timestamp) {
+    fn put_pod(&mut self, pod: Arc<Pod>, now: Timestamp) {
         let known = self.pods.get(&pod.uid);
         let bound = pod.node.is_some() && known.is_none_or(|known| known.node != pod.node);
         let ended = pod.phase.is_terminal() && known.is_some_and(|known| !known.phase.is_terminal());
@@ -488,13 +488,24 @@ impl Snapshot {
             self.touch_claim_of(pod.node.as_deref(), at);
         }
         let shared = self.index.mount(&pod);
-        let group = self.group_for(&pod);
-        let pod = Pod { spec: Arc::clone(&self.groups.get(group).spec), ..pod };
-        self.index.put_pod(&pod, group);
-        let uid = pod.uid.clone();
-        self.pods.insert(uid, pod.clone());
+        let pod = self.put_in_group(pod);
         self.put_daemon_pod(&pod);
         shared.iter().for_each(|claim| self.regroup(claim));
+    }
+
+    /// Keeps a pod with the group that it belongs to now, in place of what was known of it.
+    fn put_in_group(&mut self, mut pod: Arc<Pod>) -> Arc<Pod> {
+        let group = self.group_for(&pod);
+        if let Some((known, before)) = self.pods.remove(&pod.uid) {
+            self.index.take_out(&known, before);
+        }
+        let spec = &self.groups.get(group).spec;
+        if !Arc::ptr_eq(&pod.spec, spec) {
+            Arc::make_mut(&mut pod).spec = Arc::clone(spec);
+        }
+        self.index.put_pod(&pod, group);
+        self.pods.insert(Arc::clone(&pod), group);
+        pod
     }
 
     /// The group that a pod belongs to as things are now.
@@ -509,8 +520,9 @@ impl Snapshot {
     }
 
     fn remove_pod(&mut self, uid: &str, now: Timestamp) {
-        let Some(pod) = self.pods.remove(uid) else { return };
-        let alone = self.index.remove_pod(&pod);
+        let Some((pod, group)) = self.pods.remove(uid) else { return };
+        self.index.take_out(&pod, group);
+        let alone = self.index.unmount(&pod);
         self.remove_daemon_pod(&pod);
         alone.iter().for_each(|claim| self.regroup(claim));
         self.nominations.remove(uid);
@@ -534,9 +546,8 @@ impl Snapshot {
     /// A volume has changed, or who mounts it: the pods that mount it may belong to another group now.
     fn regroup(&mut self, claim: &ObjectKey) {
         for uid in self.index.mounting(claim) {
-            if let Some(pod) = self.pods.get(&uid).cloned() {
-                let group = self.group_for(&pod);
-                self.index.put_pod(&pod, group);
+            if let Some(pod) = self.pods.shared(&uid) {
+                self.put_in_group(pod);
             }
         }
     }

@@ -152,7 +152,7 @@ pub enum Why {
 }
 
 /// A rule on where pods are relative to one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Hash)]
 #[serde(rename_all = "camelCase")]
 pub enum TopologyRule {
     /// `topologySpreadConstraints`.

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::component::Component;
 
@@ -54,7 +55,7 @@ impl Cache {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let about = fs::symlink_metadata(folder).map_err(failed)?;
         // A file of ours shows who we are; the standard library cannot be asked.
-        let probe = folder.join(format!(".owner-{}", std::process::id()));
+        let probe = folder.join(unique("probe"));
         fs::write(&probe, b"").map_err(failed)?;
         let own = fs::metadata(&probe).map_err(failed)?.uid();
         fs::remove_file(&probe).map_err(failed)?;
@@ -79,7 +80,7 @@ impl Cache {
     pub(crate) fn keep(&self, engine: &Engine, digest: Digest, component: &Component) -> io::Result<()> {
         let code = component.serialize().map_err(io::Error::other)?;
         let path = self.file(engine, digest);
-        let partial = path.with_extension(format!("{}.partial", std::process::id()));
+        let partial = path.with_extension(unique("partial"));
         fs::write(&partial, [Digest::of(&code).bytes().as_slice(), &code].concat())?;
         fs::rename(&partial, &path)?;
         self.shrink()
@@ -102,6 +103,12 @@ impl Cache {
         let surplus = files.len().saturating_sub(FILES_MAX);
         files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
     }
+}
+
+/// A name that no other process and no other thread uses now: several may share the folder.
+fn unique(extension: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}-{}.{extension}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 #[expect(

@@ -82,7 +82,8 @@ fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let frames = backtrace.frames().iter();
     let names = frames.map(|frame| match frame.func_name() {
-        Some(name) => readable(name),
+        // Without the hash, which says nothing to a reader and is another in each build.
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
         None => format!("function {}", frame.func_index()),
     });
     // How a panic is reported says nothing about where it came from.
@@ -93,11 +94,6 @@ fn is_noise(name: &str) -> bool {
     let noise =
         ["core::panicking::", "std::panicking::", "std::sys::", "__rustc", "rust_panic", "rust_begin_unwind"];
     noise.iter().any(|part| name.contains(part)) || name == "abort"
-}
-
-/// A name as its author wrote it; names of Rust functions are encoded, and end in a hash that says nothing to a reader.
-fn readable(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 impl fmt::Display for Fault {

@@ -141,11 +141,16 @@ impl Loader<'_> {
         // Loading is not hurried: what it finds must not depend on how busy the machine is.
         let limits = attachment.limits.patient();
         let reads = module.configure(self.engine, &attachment.settings, limits).map_err(|refusals| {
-            let of_settings = |refusal: &Refusal| Problem {
-                file: FILE.to_owned(),
-                path: format!("{path}.{}", refusal.found),
-                found: refusal.expected.clone(),
-                expected: format!("settings that {} accepts", module.about.name),
+            let of_settings = |refusal: &Refusal| {
+                // What the policy complains about in the words of this host reads as a complaint of the host.
+                let told =
+                    refusal.expected.strip_prefix("found ").and_then(|told| told.split_once(", expected "));
+                let accepted = || format!("settings that {} accepts", module.about.name);
+                let (found, expected) = match told {
+                    Some((found, expected)) => (found.to_owned(), expected.to_owned()),
+                    None => (refusal.expected.clone(), accepted()),
+                };
+                Problem { file: FILE.to_owned(), path: format!("{path}.{}", refusal.found), found, expected }
             };
             refusals
                 .iter()

@@ -261,6 +261,7 @@ impl Driver {
                     format!("policies of {directory} are not loaded: nobody brought a source of policies")
                 }
                 Some(source) => match source.0.swap(&directory) {
+                    Ok(set) if set.is_empty() => format!("policies of {directory} are in force: none"),
                     Ok(set) => format!("policies of {directory} are in force: {set}"),
                     Err(problems) => {
                         format!("policies of {directory} are refused, the old ones stay: {problems}")
@@ -268,6 +269,7 @@ impl Driver {
                 },
             };
             self.world.note(EntryKind::Policy, None, "", text);
+            self.controller.reconsider(self.world.now);
         }
     }
 

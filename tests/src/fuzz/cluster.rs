@@ -125,7 +125,7 @@ impl World {
                 unschedulable: true,
                 ..pod(format!("k{at}-{ord}"), &spec, kind.claims(at))
             });
-            events.extend(waiting.map(Event::Pod));
+            events.extend(waiting.map(Arc::new).map(Event::Pod));
         }
         events
     }
@@ -145,7 +145,7 @@ impl World {
             ready: true,
             ..pod(format!("r{node}-{ord}"), &spec, Vec::new())
         };
-        Some(Event::Pod(running))
+        Some(Event::Pod(Arc::new(running)))
     }
 
     fn spec(&self, at: usize, kind: &Kind) -> PodSpec {

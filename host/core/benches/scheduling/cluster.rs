@@ -1,6 +1,7 @@
 //! A cluster that runs: nodes with their NodeClaims, and pods bound to them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use whittle_core::event::Event;
 use whittle_core::model::instance_type::{CapacityType, InstanceType};
@@ -28,7 +29,7 @@ const TYPE: u64 = 7;
 pub(crate) fn events() -> impl Iterator<Item = Event> {
     let machines = (0..NODES)
         .flat_map(|at| [Event::NodeClaim(Box::new(claim(at))), Event::Node(Box::new(node(at)))].into_iter());
-    machines.chain((0..NODES * PODS_PER_NODE).map(|at| Event::Pod(bound(at, at / PODS_PER_NODE))))
+    machines.chain((0..NODES * PODS_PER_NODE).map(|at| Event::Pod(Arc::new(bound(at, at / PODS_PER_NODE)))))
 }
 
 /// The `at`-th pod of the cluster, as it runs on a node.

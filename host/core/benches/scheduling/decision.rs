@@ -1,5 +1,6 @@
 //! One case: pods become known, and are decided about.
 
+use std::sync::Arc;
 use std::time::Duration as Elapsed;
 
 use whittle_core::check::check;
@@ -80,7 +81,7 @@ impl Decision {
         let mut state = self.state();
         let mut pods = 0;
         for (at, spec) in self.workload.specs().enumerate() {
-            state.apply(Event::Pod(waiting(at, spec)), NOW);
+            state.apply(Event::Pod(Arc::new(waiting(at, spec))), NOW);
             pods += 1;
         }
         let snapshot = state.snapshot();
@@ -128,7 +129,8 @@ impl Decision {
 
     fn run(&self) -> Run {
         let mut state = self.state();
-        let pods: Vec<_> = self.workload.specs().enumerate().map(|(at, spec)| waiting(at, spec)).collect();
+        let pods: Vec<_> =
+            self.workload.specs().enumerate().map(|(at, spec)| Arc::new(waiting(at, spec))).collect();
         let (apply, ()) = timed(|| pods.into_iter().for_each(|pod| state.apply(Event::Pod(pod), NOW)));
         let snapshot = state.snapshot();
         let mut cache = Cache::default();

@@ -1,9 +1,10 @@
 //! What it costs to know: single events in a cluster that runs, and a snapshot that is kept while they go on.
 
+use std::sync::Arc;
 use std::time::Duration as Elapsed;
 
 use whittle_core::event::Event;
-use whittle_core::model::pod::PodPhase;
+use whittle_core::model::pod::{Pod, PodPhase};
 use whittle_core::state::ClusterState;
 
 use crate::cluster::{self, NODES, PODS_PER_NODE, bound};
@@ -80,7 +81,7 @@ impl Change {
     /// What has to be known before such an event can happen.
     fn prepare(self, state: &mut ClusterState) {
         if self == Self::PodIsBound {
-            (0..EVENTS).for_each(|at| state.apply(new_pod(at), NOW));
+            (0..EVENTS).for_each(|at| state.apply(Event::Pod(Arc::new(new_pod(at))), NOW));
         }
     }
 
@@ -89,12 +90,10 @@ impl Change {
         let node = at * 7_919 % NODES;
         let pod = at * 7_919 % (NODES * PODS_PER_NODE);
         let events = match self {
-            Self::PodWaits => vec![new_pod(at)],
+            Self::PodWaits => vec![Event::Pod(Arc::new(new_pod(at)))],
             Self::PodChanges | Self::SnapshotKept | Self::Everything => vec![changed_pod(pod)],
             Self::PodIsBound => {
-                let Event::Pod(mut pod) = new_pod(at) else { return Elapsed::ZERO };
-                pod.node = Some(cluster::name(node));
-                vec![Event::Pod(pod)]
+                vec![Event::Pod(Arc::new(Pod { node: Some(cluster::name(node)), ..new_pod(at) }))]
             }
             Self::PodGoes => vec![Event::PodGone(bound(pod, 0).uid)],
             Self::NodeChanges => {
@@ -114,14 +113,14 @@ impl Change {
     }
 }
 
-fn new_pod(at: usize) -> Event {
-    Event::Pod(waiting(at, of_deployment(&format!("new-{}", at % 20), plain(250, 1 << 29))))
+fn new_pod(at: usize) -> Pod {
+    waiting(at, of_deployment(&format!("new-{}", at % 20), plain(250, 1 << 29)))
 }
 
 fn changed_pod(at: usize) -> Event {
     let mut pod = bound(at, at / PODS_PER_NODE);
     (pod.phase, pod.ready) = (PodPhase::Running, false);
-    Event::Pod(pod)
+    Event::Pod(Arc::new(pod))
 }
 
 /// One event while a snapshot is kept: the state is parted from it.

@@ -19,12 +19,15 @@ use crate::event::Event;
 use crate::model::instance_type::{CapacityType, InstanceType};
 use crate::model::labels;
 use crate::model::node_pool::{NodeClass, NodePool};
-use crate::model::pod::Pod;
+use crate::model::pod::{Owner, Pod};
 use crate::model::price::Price;
 use crate::model::requirement::{Operator, Requirement};
-use crate::model::time::Timestamp;
+use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Launch, LaunchOffering, Plan};
 use crate::state::{ClusterState, Snapshot};
+
+/// A node that is not to move is asked about again after so long, if nothing happens before.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Lays choices over the pods of `groups`: each share's pods may be on the best of its capacity types that can be had.
 pub fn choose(
@@ -73,7 +76,7 @@ fn restrict(state: &mut ClusterState, uid: &str, only: &[CapacityType], now: Tim
     }
     spec.node_affinity.iter_mut().for_each(|alternative| alternative.push(requirement.clone()));
     let pod = Pod { spec: Arc::new(spec), ..pod.clone() };
-    state.apply(Event::Pod(pod), now);
+    state.apply(Event::Pod(Arc::new(pod)), now);
 }
 
 /// Takes pods out of what is decided about.
@@ -85,7 +88,7 @@ pub fn hide<'a>(state: &mut ClusterState, uids: impl IntoIterator<Item = &'a Str
             // On a node that goes: a pod that leaves already needs no other place.
             Some(_) => Pod { deleting: Some(now), ..pod.clone() },
         };
-        state.apply(Event::Pod(hidden), now);
+        state.apply(Event::Pod(Arc::new(hidden)), now);
     }
 }
 
@@ -208,7 +211,7 @@ fn restore_launch(launch: &mut Launch, snapshot: &Snapshot, judged: &Judged) {
     {
         offerings.retain(|other| scale(other) <= scale(&best) || other.price >= best.price);
     }
-    offerings.sort_by(|left, right| left.price.cmp(&right.price));
+    offerings.sort_by_key(|offering| offering.price);
     launch.offerings = Arc::new(offerings);
 }
 
@@ -247,11 +250,38 @@ pub fn rest(state: &mut ClusterState, nodes: &[LivingNode], quiet: &[Quiet], now
             Quiet::Default => continue,
             Quiet::Span(span) if *span <= own => continue,
             Quiet::Span(span) => since + span.saturating_sub(own),
-            // As if something happened at this very moment.
-            Quiet::Never(_) => now,
+            Quiet::Never(_) => now + ASKED_AGAIN_AFTER,
         };
         let mut claim = claim.clone();
         claim.last_pod_event = Some(since);
         state.apply(Event::NodeClaim(Box::new(claim)), now);
+    }
+}
+
+/// Keeps NodeClaims where they are, as [`Quiet::Never`] does.
+pub fn keep(state: &mut ClusterState, claims: &BTreeSet<String>, now: Timestamp) {
+    for name in claims {
+        let Some(mut claim) = state.snapshot().claims.get(name).cloned() else { continue };
+        claim.last_pod_event = Some(now + ASKED_AGAIN_AFTER);
+        state.apply(Event::NodeClaim(Box::new(claim)), now);
+    }
+}
+
+/// Pods of these workloads that run stay with the capacity type that they run on: were they moved to another, the next
+/// answer would move them back.
+pub fn keep_sides(state: &mut ClusterState, workloads: &BTreeSet<(String, Option<Owner>)>, now: Timestamp) {
+    if workloads.is_empty() {
+        return;
+    }
+    let snapshot = state.snapshot();
+    let is_divided = |pod: &Pod| workloads.contains(&(pod.spec.namespace.clone(), pod.spec.owner.clone()));
+    let mut sides: Vec<(String, CapacityType)> = Vec::new();
+    for claim in snapshot.claims.values() {
+        let (Some(instance), Some(node)) = (&claim.instance, snapshot.node_of_claim(claim)) else { continue };
+        let pods = snapshot.pods_on(&node.name).filter(|pod| is_divided(pod));
+        sides.extend(pods.map(|pod| (pod.uid.clone(), instance.capacity_type)));
+    }
+    for (uid, side) in sides {
+        restrict(state, &uid, &[side], now);
     }
 }

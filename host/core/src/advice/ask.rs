@@ -36,13 +36,10 @@ pub fn waiting(snapshot: &Snapshot, now: Timestamp, reads: &Reads, besides: &BTr
     let running = running(snapshot);
     let pools = fit::Pools::new(snapshot);
     let mut groups = Vec::new();
-    for (id, uids) in &work.wanted {
+    for (id, wanted) in &work.wanted {
         let group = snapshot.group(*id);
-        let mut pods: Vec<_> = uids
-            .iter()
-            .filter(|uid| !besides.contains(**uid))
-            .filter_map(|uid| Some((snapshot.pods.get(uid)?.created, (*uid).to_owned())))
-            .collect();
+        let others = wanted.iter().filter(|pod| !besides.contains(&pod.uid));
+        let mut pods: Vec<_> = others.map(|pod| (pod.created, pod.uid.clone())).collect();
         pods.sort();
         let Some((oldest, _)) = pods.first() else { continue };
         let spec = &*group.spec;

@@ -167,7 +167,7 @@ pub fn move_words(verdict: &Verdict) -> Option<String> {
     match verdict {
         Verdict::Allow => None,
         Verdict::NotBefore(postponement) => {
-            Some(format!("not before {}: {}", postponement.until.millis(), postponement.reason))
+            Some(format!("not before {}: {}", postponement.until, postponement.reason))
         }
         Verdict::Deny(reason) => Some(format!("deny: {reason}")),
     }

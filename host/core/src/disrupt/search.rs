@@ -1,11 +1,13 @@
 //! Looking for nodes whose pods fit on others. What is tried and fails leaves no trace.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::disrupt::candidates::{Candidate, Quiet, quiet};
 use crate::model::time::Timestamp;
+use crate::provision::problem::Problem;
 use crate::provision::schedule::Schedule;
+use crate::provision::template::Room;
 use crate::provision::topology::Place;
 use crate::provision::{Work, in_order, keep_nominated};
 use crate::state::Snapshot;
@@ -24,6 +26,10 @@ pub(crate) struct Search<'a, 'b, 'c> {
     fitting: BTreeMap<usize, Vec<Place>>,
     /// The order in which demands are put somewhere: the largest first.
     rank: Vec<usize>,
+    /// The NodeClaims that go, those whose pods are being put elsewhere just now among them.
+    going: BTreeSet<String>,
+    /// Whether the limits of NodePools have been counted without them.
+    is_counted_without: bool,
 }
 
 /// A pod in the search: what it asks for, and who it is as far as a reason must name it.
@@ -68,17 +74,17 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         });
         let takes = takes.collect();
         let rank = ranks(&schedule);
-        let (arrived, fitting) = (BTreeMap::new(), BTreeMap::new());
-        Self { snapshot, schedule, places, takes, arrived, fitting, rank }
+        let (arrived, fitting, going) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { snapshot, schedule, places, takes, arrived, fitting, rank, going, is_counted_without: false }
     }
 
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
     pub(crate) fn make_room_for_waiting(&mut self, mut work: Work<'_>) {
         let overdue = keep_nominated(&mut self.schedule, &work);
         work.add_overdue(overdue);
-        for waiting in in_order(self.snapshot, &self.schedule, &mut work) {
-            for uid in waiting.pods {
-                let Some(group) = self.snapshot.group_of(uid) else { continue };
+        for waiting in in_order(&self.schedule, &mut work) {
+            for pod in waiting.pods {
+                let Some(group) = self.snapshot.group_of(&pod.uid) else { continue };
                 let Some(place) = self.put(waiting.demand, Takes::Waiting) else { break };
                 let pod = Moved { demand: waiting.demand, group, from: None };
                 self.arrived.entry(place).or_default().push(pod);
@@ -88,6 +94,8 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
 
     /// The place of a NodeClaim takes no pods any more.
     pub(crate) fn close(&mut self, claim: &str) {
+        self.going.insert(claim.to_owned());
+        self.is_counted_without = false;
         if let Some(place) = self.places.get(claim) {
             self.takes[*place] = Takes::Nobody;
         }
@@ -99,6 +107,8 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
             return Err(candidate.claim.name.clone());
         };
         self.takes[place] = Takes::Nobody;
+        self.going.insert(candidate.claim.name.clone());
+        self.is_counted_without = false;
         let arrived = self.arrived.remove(&place).unwrap_or_default();
         let (counted, mut pods) = self.pods_of(candidate, place);
         pods.extend(arrived.iter().copied());
@@ -111,6 +121,8 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
             match self.put(pod.demand, Takes::Moved) {
                 Some(place) => emptied.moved.push((pod, place)),
                 None => {
+                    self.going.remove(&candidate.claim.name);
+                    self.is_counted_without = false;
                     self.undo(emptied);
                     return Err(self.name_of(pod));
                 }
@@ -164,11 +176,30 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
                 return Some(place);
             }
             next = self.schedule.problem.demands[demand].gentler;
-            if next.is_some() && self.schedule.would_launch_for(demand) {
+            if next.is_some() && self.would_launch_for(demand) {
                 return None;
             }
         }
         None
+    }
+
+    /// Whether some NodePool would have a new node for a pod, once the nodes that go have given back what they have
+    /// of its limits.
+    fn would_launch_for(&mut self, demand: usize) -> bool {
+        if !self.is_counted_without {
+            self.count_limits_without_those_that_go();
+            self.is_counted_without = true;
+        }
+        self.schedule.would_launch_for(demand)
+    }
+
+    fn count_limits_without_those_that_go(&mut self) {
+        let going = self.going.iter().map(String::as_str).collect();
+        let Problem { templates, axes, .. } = &mut *self.schedule.problem;
+        for template in templates.iter_mut().filter(|template| !template.room.is_unlimited()) {
+            let (used, nodes) = self.snapshot.used_of_pool_besides(&template.pool.name, &going);
+            template.room = Room::new(&template.pool, &used, nodes, axes);
+        }
     }
 
     fn put_on_rung(&mut self, demand: usize, whose: Takes) -> Option<Place> {
@@ -193,8 +224,7 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
         let running = node.into_iter().flat_map(|node| self.snapshot.pods_on(node));
         let found = running.into_iter().find(|found| of_group(&found.uid)).or_else(|| {
             let mut waiting = self.snapshot.waiting().filter(|(group, _)| *group == pod.group);
-            let uid = waiting.find_map(|(_, mut uids)| uids.next())?;
-            self.snapshot.pods.get(uid)
+            waiting.find_map(|(_, mut pods)| pods.next())
         });
         let spec = &self.snapshot.group(pod.group).spec;
         found.map_or_else(|| spec.namespace.clone(), crate::model::pod::Pod::full_name)

@@ -15,11 +15,10 @@ impl Problem<'_> {
         let template = &self.templates[draft.template];
         let universe = &self.universes[template.universe];
         let listed = draft.listed(universe);
-        let listing = self.listings.of(draft.template, template, &listed, universe);
-        let shape = listing.narrowed(&listed);
         let words = (&**universe, &*self.interner);
-        let Printed { offerings, requirements } =
+        let Printed { listing, offerings, requirements } =
             self.listings.print(draft.template, template, &listed, words);
+        let shape = listing.narrowed(&listed);
         let pool = &template.pool;
         Launch {
             claim,

@@ -50,9 +50,10 @@ pub(crate) struct Listings {
 /// An instance type with the price of its cheapest offering.
 type Priced = (Price, u32);
 
-/// A listing in the words of a plan.
+/// A listing, and the same in the words of a plan.
 #[derive(Clone, Debug)]
 pub(crate) struct Printed {
+    pub(crate) listing: Arc<Listing>,
     pub(crate) offerings: Arc<Vec<LaunchOffering>>,
     pub(crate) requirements: Arc<Vec<Requirement>>,
 }
@@ -175,16 +176,17 @@ impl Listings {
         shape: &Shape,
         (universe, interner): (&Universe, &Interner),
     ) -> Printed {
-        let listing = self.of(at, template, shape, universe);
         let key = (at, shape.clone());
-        let printed = self.printed.entry(key).or_insert_with(|| {
-            let shape = listing.narrowed(shape);
-            Printed {
-                offerings: Arc::new(offerings(universe, &shape, interner)),
-                requirements: Arc::new(requirements(template, &listing, universe, &shape, interner)),
-            }
-        });
-        printed.clone()
+        if let Some(known) = self.printed.get(&key) {
+            return known.clone();
+        }
+        let listing = self.of(at, template, shape, universe);
+        let narrowed = listing.narrowed(shape);
+        let offerings = Arc::new(offerings(universe, &narrowed, interner));
+        let requirements = Arc::new(requirements(template, &listing, universe, &narrowed, interner));
+        let printed = Printed { listing, offerings, requirements };
+        self.printed.insert(key, printed.clone());
+        printed
     }
 }
 

@@ -124,10 +124,12 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let demand = &demands[at];
         let tolerations = &demand.group.spec.tolerations;
         let mut open = Bits::none(existing.len());
-        for alternative in &demand.alternatives {
-            open.unite(&places.fulfilling(&alternative.wanted, existing, interner));
+        if !existing.is_empty() {
+            for alternative in &demand.alternatives {
+                open.unite(&places.fulfilling(&alternative.wanted, existing, interner));
+            }
+            open.intersect(&places.tolerated(tolerations, demand.soft));
         }
-        open.intersect(&places.tolerated(tolerations, demand.soft));
         let wanted = standard(&demand.requests);
         let has_room = |place: &Place| holds(&self.rooms[*place], &wanted);
         let mut refusing = Bits::default();

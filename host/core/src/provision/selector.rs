@@ -6,7 +6,7 @@ use crate::model::pod::{LabelSelector, PodAffinityTerm, PodSpec, TopologySpread}
 use crate::model::requirement::{Operator, Requirement};
 
 /// A selector with everything that it takes from the pod that has it: which pods are meant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Meant {
     /// `None` means no pod at all.
     selector: Option<LabelSelector>,

@@ -19,7 +19,7 @@ use crate::why::TopologyRule;
 pub(crate) type Place = usize;
 
 /// What makes two rules the same.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RuleKey {
     pub(crate) rule: TopologyRule,
     pub(crate) key: String,

@@ -5,9 +5,9 @@ use std::fmt;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-/// Values by the identity of what they are about: a uid, or an instance's id.
+/// Values by the id of an instance.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ByUid<T> {
+pub(super) struct ByUid<T> {
     entries: IndexMap<String, T, FxBuildHasher>,
 }
 
@@ -18,22 +18,8 @@ impl<T> Default for ByUid<T> {
 }
 
 impl<T> ByUid<T> {
-    /// What there is about `uid`.
-    #[must_use]
-    pub fn get(&self, uid: &str) -> Option<&T> {
+    pub(super) fn get(&self, uid: &str) -> Option<&T> {
         self.entries.get(uid)
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     pub(super) fn insert(&mut self, uid: String, value: T) -> Option<T> {

@@ -2,34 +2,23 @@
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::event::ObjectKey;
 use crate::model::pod::Pod;
 use crate::model::resources::Resources;
-use crate::model::time::Timestamp;
 use crate::state::by_uid::ByUid;
 use crate::state::groups::GroupId;
+use crate::state::pods::ByAge;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
-    groups: ByUid<PodPlace>,
     /// Those that have waited longest first.
-    waiting: BTreeMap<GroupId, BTreeSet<(Timestamp, String)>>,
+    waiting: BTreeMap<GroupId, BTreeSet<ByAge>>,
     nodes: BTreeMap<String, NodeLoad>,
     mounts: BTreeMap<ObjectKey, BTreeSet<String>>,
     claims: ByUid<String>,
     instances: ByUid<String>,
-}
-
-/// Where the index has put a pod, to take it out again without knowing how it has changed since.
-#[derive(Clone, Debug)]
-struct PodPlace {
-    group: GroupId,
-    node: Option<(String, Resources)>,
-    mounts: BTreeSet<ObjectKey>,
-    /// Since when it waits, if it does.
-    waiting: Option<Timestamp>,
-    leaving: bool,
 }
 
 /// The pods on a node and what they ask for together.
@@ -60,36 +49,35 @@ impl Index {
         self.nodes.get(node)
     }
 
-    pub(super) fn waiting(&self) -> &BTreeMap<GroupId, BTreeSet<(Timestamp, String)>> {
-        &self.waiting
+    /// The waiting pods, group by group.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (GroupId, impl ExactSizeIterator<Item = &Pod>)> {
+        let groups = self.waiting.iter();
+        groups.map(|(group, pods)| (*group, pods.iter().map(|ByAge(pod)| &**pod)))
     }
 
-    pub(super) fn group_of(&self, uid: &str) -> Option<GroupId> {
-        self.groups.get(uid).map(|place| place.group)
+    pub(super) fn is_anything_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     pub(super) fn mounting(&self, claim: &ObjectKey) -> Vec<String> {
         self.mounts.get(claim).map(|uids| uids.iter().cloned().collect()).unwrap_or_default()
     }
 
-    pub(super) fn put_pod(&mut self, pod: &Pod, group: GroupId) {
-        self.take_out(&pod.uid);
-        let bound = pod.node.as_ref().filter(|_| !pod.phase.is_terminal());
-        let waiting = pod.is_provisionable().then_some(pod.created);
-        let leaving = pod.deleting.is_some();
-        let mounts = claims_of(pod);
-        let node = bound.map(|node| (node.clone(), pod.spec.requests.clone()));
-        if let Some((node, requests)) = &node {
-            let load = self.nodes.entry(node.clone()).or_default();
+    /// Puts a pod where it belongs. As it was before, it has been taken out.
+    pub(super) fn put_pod(&mut self, pod: &Arc<Pod>, group: GroupId) {
+        if let Some(node) = held_node(pod) {
+            let load = match self.nodes.get_mut(node) {
+                Some(load) => load,
+                None => self.nodes.entry(node.clone()).or_default(),
+            };
             load.pods.insert(pod.uid.clone());
-            load.requests = load.requests.plus(requests);
-            *load.groups.entry(group).or_default().of(leaving) += 1;
-            mounts.iter().for_each(|claim| *load.mounts.entry(claim.clone()).or_default() += 1);
+            load.requests = load.requests.plus(&pod.spec.requests);
+            *load.groups.entry(group).or_default().of(pod.deleting.is_some()) += 1;
+            claims_of(pod).into_iter().for_each(|claim| *load.mounts.entry(claim).or_default() += 1);
         }
-        if let Some(since) = waiting {
-            self.waiting.entry(group).or_default().insert((since, pod.uid.clone()));
+        if pod.is_provisionable() {
+            self.waiting.entry(group).or_default().insert(ByAge(Arc::clone(pod)));
         }
-        self.groups.insert(pod.uid.clone(), PodPlace { group, node, mounts, waiting, leaving });
     }
 
     /// Notes which claims a pod mounts, and tells those that another pod has had to itself until now.
@@ -109,9 +97,8 @@ impl Index {
         self.mounts.get(claim).is_some_and(|pods| pods.len() > 1)
     }
 
-    /// Forgets a pod, and tells the claims that one other pod has to itself from now on.
-    pub(super) fn remove_pod(&mut self, pod: &Pod) -> Vec<ObjectKey> {
-        self.take_out(&pod.uid);
+    /// Forgets what a pod mounts, and tells the claims that one other pod has to itself from now on.
+    pub(super) fn unmount(&mut self, pod: &Pod) -> Vec<ObjectKey> {
         let claims = claims_of(pod);
         claims.iter().for_each(|claim| remove_from(&mut self.mounts, claim, &pod.uid));
         claims
@@ -120,33 +107,31 @@ impl Index {
             .collect()
     }
 
-    fn take_out(&mut self, uid: &str) {
-        let Some(place) = self.groups.remove(uid) else { return };
-        if let Some(since) = place.waiting {
-            remove_from(&mut self.waiting, &place.group, &(since, uid.to_owned()));
+    /// Takes a pod out of where `put_pod` has put it: it is the same pod, with the same group.
+    pub(super) fn take_out(&mut self, pod: &Arc<Pod>, group: GroupId) {
+        if pod.is_provisionable() {
+            remove_from(&mut self.waiting, &group, &ByAge(Arc::clone(pod)));
         }
-        if let Some((node, requests)) = place.node
-            && let Some(load) = self.nodes.get_mut(&node)
-        {
-            load.pods.remove(uid);
-            load.requests = load.requests.minus(&requests);
-            if let Some(pods) = load.groups.get_mut(&place.group) {
-                *pods.of(place.leaving) -= 1;
-                if pods.staying + pods.leaving == 0 {
-                    load.groups.remove(&place.group);
+        let Some(node) = held_node(pod) else { return };
+        let Some(load) = self.nodes.get_mut(node) else { return };
+        load.pods.remove(&pod.uid);
+        load.requests = load.requests.minus(&pod.spec.requests);
+        if let Some(pods) = load.groups.get_mut(&group) {
+            *pods.of(pod.deleting.is_some()) -= 1;
+            if pods.staying + pods.leaving == 0 {
+                load.groups.remove(&group);
+            }
+        }
+        for claim in claims_of(pod) {
+            if let Some(pods) = load.mounts.get_mut(&claim) {
+                *pods -= 1;
+                if *pods == 0 {
+                    load.mounts.remove(&claim);
                 }
             }
-            for claim in &place.mounts {
-                if let Some(pods) = load.mounts.get_mut(claim) {
-                    *pods -= 1;
-                    if *pods == 0 {
-                        load.mounts.remove(claim);
-                    }
-                }
-            }
-            if load.pods.is_empty() {
-                self.nodes.remove(&node);
-            }
+        }
+        if load.pods.is_empty() {
+            self.nodes.remove(node);
         }
     }
 
@@ -173,6 +158,11 @@ impl Index {
     pub(super) fn remove_node_instance(&mut self, provider_id: &str) {
         self.instances.remove(provider_id);
     }
+}
+
+/// The node on which a pod takes room.
+fn held_node(pod: &Pod) -> Option<&String> {
+    pod.node.as_ref().filter(|_| !pod.phase.is_terminal())
 }
 
 /// The claims that a pod mounts, each once.

@@ -77,7 +77,7 @@ proptest! {
     fn every_waiting_pod_is_in_exactly_one_place(world in worlds()) {
         let cluster = world.cluster();
         let plan = planned(&cluster, &mut Cache::default());
-        let waiting: BTreeSet<_> = cluster.state.snapshot().waiting().flat_map(|(_, uids)| uids.map(str::to_owned)).collect();
+        let waiting: BTreeSet<_> = cluster.state.snapshot().waiting().flat_map(|(_, pods)| pods.map(|pod| pod.uid.clone())).collect();
         let found: Vec<_> = places(&plan).into_iter().filter(|pod| waiting.contains(pod)).collect();
         let once: BTreeSet<_> = found.iter().cloned().collect();
         prop_assert_eq!(found.len(), once.len(), "no pod twice");

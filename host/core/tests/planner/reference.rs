@@ -151,7 +151,7 @@ pub(crate) fn plan(snapshot: &Snapshot, now: Timestamp) -> Answer {
 
 /// The pods that need a place, the largest first: by CPU, by memory, then the one that waits longest.
 fn kinds<'a>(snapshot: &'a Snapshot, unplaced: &mut BTreeSet<String>) -> Vec<Kind<'a>> {
-    let waiting = snapshot.waiting().flat_map(|(_, uids)| uids).filter_map(|uid| snapshot.pods.get(uid));
+    let waiting = snapshot.waiting().flat_map(|(_, pods)| pods);
     let leaving = snapshot.claims.values().filter(|claim| snapshot.is_leaving(claim));
     let leaving = leaving.filter_map(|claim| snapshot.node_of_claim(claim));
     let evicted = leaving.flat_map(|node| snapshot.pods_on(&node.name)).filter(|pod| !pod.belongs_to_node());

@@ -320,7 +320,7 @@ impl World {
 
     pub(super) fn publish_pod(&mut self, ord: PodOrd) {
         if let Some(entry) = self.pods.get(&ord) {
-            self.outbox.push(Event::Pod(entry.pod.clone()));
+            self.outbox.push(Event::Pod(Arc::new(entry.pod.clone())));
         }
     }
 

@@ -60,7 +60,7 @@ impl Scene {
         events.extend(self.volumes.into_iter().map(Event::VolumeClaim));
         events.extend(self.daemon_sets.into_iter().map(Event::DaemonSet));
         events.extend(self.budgets.into_iter().map(Event::PodDisruptionBudget));
-        events.extend(self.pods.into_iter().map(Event::Pod));
+        events.extend(self.pods.into_iter().map(Arc::new).map(Event::Pod));
         events.extend(self.others);
         for event in events {
             // Long ago: pods that arrive end the quiet of their nodes.

@@ -103,12 +103,15 @@ impl Explainer<'_, '_, '_> {
         if decided.work.kept.is_empty() {
             return placed;
         }
-        let waiting: BTreeSet<&str> =
-            decided.waiting.iter().flat_map(|waiting| waiting.pods.iter().copied()).collect();
+        let waiting: BTreeSet<&str> = decided
+            .waiting
+            .iter()
+            .flat_map(|waiting| waiting.pods.iter().map(|pod| pod.uid.as_str()))
+            .collect();
         let places: BTreeMap<&str, Place> =
             (problem.existing.iter().enumerate()).map(|(place, existing)| (existing.name, place)).collect();
         for (group, pods) in &decided.work.kept {
-            for (_, name) in pods.iter().filter(|(uid, _)| !waiting.contains(uid)) {
+            for (_, name) in pods.iter().filter(|(pod, _)| !waiting.contains(pod.uid.as_str())) {
                 placed.extend(places.get(name).map(|place| (*place, problem.by_group[group])));
             }
         }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use crate::model::labels;
 use crate::model::node::Node;
 use crate::model::pod::PodSpec;
@@ -20,7 +22,7 @@ use crate::why::TopologyRule;
 /// The rules by what makes them the same, and by a label that a pod must have for them to mean it.
 #[derive(Debug, Default)]
 struct Known {
-    by_key: BTreeMap<RuleKey, usize>,
+    by_key: FxHashMap<RuleKey, usize>,
     by_label: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
     /// Those whose selector names no label.
     others: Vec<usize>,
@@ -31,21 +33,19 @@ impl Problem<'_> {
     /// there. To be called once, after all demand is known.
     pub(crate) fn add_rules(&mut self, snapshot: &Snapshot) {
         let mut known = Known::default();
-        let demanded: Vec<_> = self
-            .demands
-            .iter_mut()
-            .map(|demand| {
-                let wishes = std::mem::take(&mut demand.wishes);
-                (rules_of(&demand.group.spec), wishes)
-            })
-            .collect();
-        for key in demanded.iter().flat_map(|(stated, wishes)| stated.iter().chain(wishes)) {
-            self.add_rule(key, &mut known);
+        let mut demanded = Vec::with_capacity(self.demands.len());
+        for at in 0..self.demands.len() {
+            let wishes = std::mem::take(&mut self.demands[at].wishes);
+            let stated = rules_of(&self.demands[at].group.spec);
+            let mut number = |keys: Vec<RuleKey>| -> Vec<usize> {
+                keys.into_iter().map(|key| self.add_rule(key, &mut known)).collect()
+            };
+            demanded.push((number(stated), number(wishes)));
         }
         for key in residents_with_rules(snapshot).iter().flat_map(|spec| rules_of(spec)) {
             // The spread and affinity of pods that are placed already asks nothing of others.
             if key.rule == TopologyRule::AntiAffinity {
-                self.add_rule(&key, &mut known);
+                self.add_rule(key, &mut known);
             }
         }
         if self.rules.is_empty() {
@@ -57,14 +57,15 @@ impl Problem<'_> {
         self.list_domains();
         for (at, (stated, wishes)) in demanded.into_iter().enumerate() {
             let spec = Arc::clone(&self.demands[at].group.spec);
-            self.demands[at].concern = self.concern(&spec, (&stated, &wishes), &known);
+            self.demands[at].concern = self.concern(&spec, stated, wishes, &known);
         }
         self.count_residents(snapshot, &known);
     }
 
-    fn add_rule(&mut self, key: &RuleKey, known: &mut Known) {
-        if known.by_key.contains_key(key) {
-            return;
+    /// The rule's number; one that is stated the same way has it already.
+    fn add_rule(&mut self, key: RuleKey, known: &mut Known) -> usize {
+        if let Some(at) = known.by_key.get(&key) {
+            return *at;
         }
         let hostname = key.key == labels::HOSTNAME;
         let label = (!hostname).then(|| self.interner.intern(&key.key));
@@ -77,8 +78,9 @@ impl Problem<'_> {
             }
             None => known.others.push(at),
         }
-        known.by_key.insert(key.clone(), at);
+        known.by_key.insert(key, at);
         self.rules.push(rule);
+        at
     }
 
     /// The domains over which each spread is judged: those of nodes that are there, and of nodes that could be.
@@ -141,12 +143,8 @@ impl Problem<'_> {
     }
 
     /// How pods like these are concerned by the rules.
-    fn concern(&self, spec: &PodSpec, (stated, wishes): (&[RuleKey], &[RuleKey]), known: &Known) -> Concern {
-        let number = |keys: &[RuleKey]| -> Vec<usize> {
-            keys.iter().filter_map(|key| known.by_key.get(key).copied()).collect()
-        };
-        let stated = number(stated);
-        let own: Vec<_> = stated.iter().copied().chain(number(wishes)).collect();
+    fn concern(&self, spec: &PodSpec, stated: Vec<usize>, wishes: Vec<usize>, known: &Known) -> Concern {
+        let own: Vec<_> = stated.iter().copied().chain(wishes).collect();
         let mut meant = Vec::new();
         let labelled = spec.labels.iter().filter_map(|(key, value)| known.by_label.get(key)?.get(value));
         for at in labelled.flatten().chain(&known.others).copied() {
@@ -191,7 +189,8 @@ impl Problem<'_> {
             for (group, pods) in snapshot.groups_on(&node.name) {
                 let concern = concerns.entry(group).or_insert_with(|| {
                     let spec = &snapshot.group(group).spec;
-                    self.concern(spec, (&rules_of(spec), &[]), known)
+                    let stated = rules_of(spec).into_iter().filter_map(|key| known.by_key.get(&key).copied());
+                    self.concern(spec, stated.collect(), Vec::new(), known)
                 });
                 for rule in &concern.meant {
                     let rule = &mut self.rules[*rule];

@@ -309,13 +309,13 @@ impl Pods {
 
 impl Known for Pods {
     fn events(self) -> Vec<Event> {
-        self.objects().into_iter().map(Event::Pod).collect()
+        self.objects().into_iter().map(Arc::new).map(Event::Pod).collect()
     }
 }
 
 impl Known for Pod {
     fn events(self) -> Vec<Event> {
-        vec![Event::Pod(self)]
+        vec![Event::Pod(self.into())]
     }
 }
 

@@ -218,3 +218,20 @@ fn a_second_look_confirms_only_what_is_still_legal() {
     let busy = cluster.disrupt(at(10) + secs(30));
     assert_eq!(busy.moves.len(), 2, "later all but one may go");
 }
+
+#[test]
+fn a_node_that_a_wish_would_launch_again_stays_though_its_pool_is_at_its_limit() {
+    let cluster = |limit: u64| {
+        Cluster::new()
+            .with(pool("general").limit("nodes", limit))
+            .with(node("wished").zone("b"))
+            .with(node("other").zone("a"))
+            .with(pod("web").would_like(1, ZONE, "b").on("wished"))
+            .with(pod("one").select(ZONE, "a").on("other"))
+    };
+    let stays = ["other: pod shop/one fits on no other node", "wished: pod shop/web fits on no other node"];
+    // What the node gives back of the limit as it goes is room for the next one in zone b.
+    assert_eq!(cluster(2).disrupted(), stays);
+    // Beyond its limit the pool launches nothing, whoever goes: then the wish is given up.
+    assert_eq!(cluster(1).disrupted(), ["wished Underutilized", stays[0]]);
+}

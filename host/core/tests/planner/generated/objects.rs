@@ -108,7 +108,7 @@ impl World {
             claim.namespace = NAMESPACES[*namespace].to_owned();
             claim.driver = wanted.attached.then(|| "ebs".to_owned());
             pod.volume_claims.push(name);
-            events.extend([Event::VolumeClaim(claim), Event::Pod(pod)]);
+            events.extend([Event::VolumeClaim(claim), Event::Pod(pod.into())]);
         }
         events
     }

@@ -54,7 +54,7 @@ fn without(cluster: &Cluster, pod: &str) -> Cluster {
 /// The waiting pod that comes last in Karpenter's order.
 fn last(cluster: &Cluster) -> Option<String> {
     let snapshot = cluster.state.snapshot();
-    let pods = snapshot.waiting().flat_map(|(_, uids)| uids).filter_map(|uid| snapshot.pods.get(uid));
+    let pods = snapshot.waiting().flat_map(|(_, pods)| pods);
     let rank = |pod: &&Pod| {
         let requests = &pod.spec.requests;
         (Reverse((requests.cpu_millis, requests.memory_bytes)), pod.uid.clone())

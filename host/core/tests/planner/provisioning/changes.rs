@@ -53,7 +53,7 @@ fn changed(change: &Change, cluster: &Cluster, asking: Pods) -> Vec<Event> {
         let changed = asking.clone().objects().into_iter().map(|pod: Pod| {
             let mut spec = PodSpec::clone(&pod.spec);
             make(&mut spec);
-            Event::Pod(Pod { spec: Arc::new(spec), ..pod })
+            Event::Pod(Arc::new(Pod { spec: Arc::new(spec), ..pod }))
         });
         changed.collect()
     };
