@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use whittle_core::advice::Hook;
+use whittle_core::advice::{Hook, Kind};
 use whittle_policy::author::{bench, cases, check, create, inspect};
 use whittle_tests::modules::module;
 
@@ -156,10 +156,11 @@ fn inspect_of_every_stock_policy_is_cases_that_pass() {
 fn bench_measures_every_size_and_tells_the_fault_of_one_that_has_no_answer() {
     let measured =
         bench::measure(&ENGINE, &loaded("payback"), r#"{"within":"4h","perPod":"0.005"}"#).unwrap();
-    let sizes: Vec<(&str, usize)> = measured.iter().map(|one| (one.kind, one.things)).collect();
-    let judged = bench::SIZES.map(|things| ("judgeMoves", things));
+    let sizes: Vec<(Kind, usize)> = measured.iter().map(|one| (one.kind, one.things)).collect();
+    let judged = bench::SIZES.map(|things| (Kind::JudgeMoves, things));
     assert!(judged.iter().all(|one| sizes.contains(one)), "{sizes:?}");
-    let fuel: Vec<u64> = measured.iter().filter(|one| one.kind == "judgeMoves").map(|one| one.fuel).collect();
+    let fuel: Vec<u64> =
+        measured.iter().filter(|one| one.kind == Kind::JudgeMoves).map(|one| one.fuel).collect();
     assert!(fuel.is_sorted() && fuel[0] > 0, "{fuel:?}");
     let spins = bench::measure(&ENGINE, &loaded("hostile"), r#"{"does":"trapsAlways"}"#).unwrap();
     assert!(bench::text(&spins).contains("  it stopped: "));

@@ -7,6 +7,7 @@ mod demo;
 mod policies;
 mod step;
 mod test;
+mod wasm;
 mod wasm_toolchain;
 
 use std::env;
@@ -46,6 +47,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--only fmt|clippy|doc|policies|test|deny]…",
         summary: "run every check, the same ones that guard a merge",
         run: test::run,
+    },
+    Command {
+        name: "wasm",
+        arguments: "[CARGO'S ARGUMENTS]…",
+        summary: "call cargo with a toolchain that builds WebAssembly, fetched if need be",
+        run: wasm::run,
     },
 ];
 

@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -58,10 +57,10 @@ fn put_stock(root: &Path, out: &Path, into: &Path) -> Result<()> {
 }
 
 fn build(root: &Path, toolchain: &Toolchain, crates: &[String]) -> Result<()> {
-    let mut command = Command::new(&toolchain.cargo);
-    command.args(["build", "--profile", PROFILE, "--target", TARGET]).args(&toolchain.arguments);
-    command.args(crates.iter().flat_map(|name| ["--package", name]));
-    command.envs(toolchain.environment.iter().map(|(key, value)| (key, value))).current_dir(root);
+    let mut arguments = vec!["build", "--profile", PROFILE, "--target", TARGET];
+    arguments.extend(crates.iter().flat_map(|name| ["--package", name]));
+    let mut command = toolchain.cargo(&arguments);
+    command.current_dir(root);
     let status = command.status().context("cannot start cargo")?;
     ensure!(status.success(), "the policies do not build ({status})");
     Ok(())

@@ -28,6 +28,43 @@ use crate::bindings::taints::exports::whittle::policy::taints::{Change, Outfit};
 /// assert_eq!(outfit.taints[0].value, "blue");
 /// # }
 /// ```
+///
+/// Living nodes are looked at once a round. What is not asked for again stays; what was added here may be taken back:
+///
+/// ```
+/// use whittle_guest_sdk::prelude::*;
+///
+/// /// Lets nobody onto a node that has less than a CPU left.
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Full {}
+///
+/// impl Taints for Full {
+///     fn dress(&self, _now: Instant, _group: &PodGroup) -> Outfit {
+///         Outfit::default()
+///     }
+///
+///     fn review(&self, _now: Instant, nodes: &[Node]) -> Vec<Change> {
+///         let full = Taint { key: "full".into(), value: String::new(), effect: Effect::PreferNoSchedule };
+///         let of = |(place, node): (u32, &Node)| {
+///             let left = node.allocatable.cpu_millis.saturating_sub(node.requested.cpu_millis);
+///             match (left < 1_000, node.taints.contains(&full)) {
+///                 (true, false) => Some(Change::add(place, full.clone(), "less than a CPU is left")),
+///                 (false, true) => Some(Change::remove(place, full.clone(), "there is room again")),
+///                 (true, true) | (false, false) => None,
+///             }
+///         };
+///         (0..).zip(nodes).filter_map(of).collect()
+///     }
+/// }
+///
+/// export_policy!(Full: Taints);
+/// # fn main() {
+/// let mut busy = node("b");
+/// busy.requested.cpu_millis = busy.allocatable.cpu_millis;
+/// let changes = Full {}.review(0, &[node("a"), busy]);
+/// assert_eq!((changes[0].node, changes[0].add[0].key.as_str()), (1, "full"));
+/// # }
+/// ```
 pub trait Taints {
     /// What a node that is launched for a group must carry.
     fn dress(&self, now: Instant, group: &PodGroup) -> Outfit;
@@ -41,6 +78,20 @@ pub trait Taints {
     /// What nodes launched for all these groups must carry: one outfit each, in their order.
     fn dress_all(&self, now: Instant, groups: &[PodGroup]) -> Vec<Outfit> {
         groups.iter().map(|group| self.dress(now, group)).collect()
+    }
+}
+
+impl Change {
+    /// A taint for the node at a place in the question.
+    #[must_use]
+    pub fn add(node: u32, taint: Taint, reason: impl Into<String>) -> Self {
+        Self { node, add: vec![taint], remove: Vec::new(), reason: reason.into() }
+    }
+
+    /// A taint of this policy that the node at a place in the question need not have any more.
+    #[must_use]
+    pub fn remove(node: u32, taint: Taint, reason: impl Into<String>) -> Self {
+        Self { node, add: Vec::new(), remove: vec![taint], reason: reason.into() }
     }
 }
 

@@ -73,6 +73,59 @@ impl fmt::Display for Hook {
     }
 }
 
+/// What a batch of questions, and the answers to it, are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// How each group of waiting pods is to be bought capacity.
+    Choose,
+    /// What a node for each group of waiting pods must carry.
+    Dress,
+    /// What living nodes are to get and to lose.
+    Review,
+    /// What one NodePool may buy.
+    JudgeOfferings,
+    /// How long each node must be quiet.
+    Rest,
+    /// Whether each move may be carried out.
+    JudgeMoves,
+    /// What to do about each notice.
+    React,
+}
+
+impl Kind {
+    /// The hook that it belongs to.
+    #[must_use]
+    pub const fn hook(self) -> Hook {
+        match self {
+            Self::Choose => Hook::Capacity,
+            Self::Dress | Self::Review => Hook::Taints,
+            Self::JudgeOfferings => Hook::Offerings,
+            Self::Rest | Self::JudgeMoves => Hook::Consolidation,
+            Self::React => Hook::Interruption,
+        }
+    }
+
+    /// Its name, as cases and records write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Choose => "choose",
+            Self::Dress => "dress",
+            Self::Review => "review",
+            Self::JudgeOfferings => "judgeOfferings",
+            Self::Rest => "rest",
+            Self::JudgeMoves => "judgeMoves",
+            Self::React => "react",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// A batch of questions of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,16 +167,24 @@ pub enum Answer {
 }
 
 impl Question {
+    /// What it is about.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Choose(_) => Kind::Choose,
+            Self::Dress(_) => Kind::Dress,
+            Self::Review(_) => Kind::Review,
+            Self::JudgeOfferings(_) => Kind::JudgeOfferings,
+            Self::Rest(_) => Kind::Rest,
+            Self::JudgeMoves(_) => Kind::JudgeMoves,
+            Self::React(_) => Kind::React,
+        }
+    }
+
     /// The hook that answers it.
     #[must_use]
     pub const fn hook(&self) -> Hook {
-        match self {
-            Self::Choose(_) => Hook::Capacity,
-            Self::Dress(_) | Self::Review(_) => Hook::Taints,
-            Self::JudgeOfferings(_) => Hook::Offerings,
-            Self::Rest(_) | Self::JudgeMoves(_) => Hook::Consolidation,
-            Self::React(_) => Hook::Interruption,
-        }
+        self.kind().hook()
     }
 
     /// How many things are asked about.
@@ -181,34 +242,20 @@ impl Question {
             (_, other) => Err(Wrong::new("", other.kind(), format!("an answer to {}", self.kind()))),
         }
     }
-
-    /// The name of the question, as cases and records write it.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Choose(_) => "choose",
-            Self::Dress(_) => "dress",
-            Self::Review(_) => "review",
-            Self::JudgeOfferings(_) => "judgeOfferings",
-            Self::Rest(_) => "rest",
-            Self::JudgeMoves(_) => "judgeMoves",
-            Self::React(_) => "react",
-        }
-    }
 }
 
 impl Answer {
-    /// The name of the question that it answers.
+    /// What it is about.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub const fn kind(&self) -> Kind {
         match self {
-            Self::Choose(_) => "choose",
-            Self::Dress(_) => "dress",
-            Self::Review(_) => "review",
-            Self::JudgeOfferings(_) => "judgeOfferings",
-            Self::Rest(_) => "rest",
-            Self::JudgeMoves(_) => "judgeMoves",
-            Self::React(_) => "react",
+            Self::Choose(_) => Kind::Choose,
+            Self::Dress(_) => Kind::Dress,
+            Self::Review(_) => Kind::Review,
+            Self::JudgeOfferings(_) => Kind::JudgeOfferings,
+            Self::Rest(_) => Kind::Rest,
+            Self::JudgeMoves(_) => Kind::JudgeMoves,
+            Self::React(_) => Kind::React,
         }
     }
 }

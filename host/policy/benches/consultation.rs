@@ -14,7 +14,7 @@ use std::{env, fs};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use whittle_core::advice::words::Reads;
-use whittle_core::advice::{Hook, Question};
+use whittle_core::advice::{Hook, Kind, Question};
 use whittle_core::model::time;
 use whittle_guest_sdk::export::Hooks;
 use whittle_guest_sdk::prelude::*;
@@ -40,23 +40,23 @@ const DONE: usize = 15;
 type Configure = fn(&str) -> Result<Box<dyn Hooks>, Vec<Complaint>>;
 
 /// The policies that answer: one for each hook, and for each kind of question.
-const ANSWERING: [(&str, Configure, &str, &str); 6] = [
-    ("spot-ratio", spot_ratio::configure_natively, "{\"onDemandBase\":2,\"spotPercent\":70}", "choose"),
+const ANSWERING: [(&str, Configure, &str, Kind); 6] = [
+    ("spot-ratio", spot_ratio::configure_natively, "{\"onDemandBase\":2,\"spotPercent\":70}", Kind::Choose),
     (
         "load-test-isolation",
         load_test_isolation::configure_natively,
         "{\"workloads\":{\"namespaces\":[\"loadtest\"]},\"key\":\"ticket.example/loadtest\"}",
-        "dress",
+        Kind::Dress,
     ),
     (
         "prefer-generation",
         prefer_generation::configure_natively,
         "{\"atLeast\":7,\"bandPercent\":10}",
-        "judgeOfferings",
+        Kind::JudgeOfferings,
     ),
-    ("no-job-eviction", no_job_eviction::configure_natively, "{\"atMost\":\"48h\"}", "rest"),
-    ("payback", payback::configure_natively, "{\"within\":\"4h\",\"perPod\":\"0.005\"}", "judgeMoves"),
-    ("hostile", hostile::configure_natively, "{\"does\":\"behaves\"}", "react"),
+    ("no-job-eviction", no_job_eviction::configure_natively, "{\"atMost\":\"48h\"}", Kind::Rest),
+    ("payback", payback::configure_natively, "{\"within\":\"4h\",\"perPod\":\"0.005\"}", Kind::JudgeMoves),
+    ("hostile", hostile::configure_natively, "{\"does\":\"behaves\"}", Kind::React),
 ];
 
 /// What a module that means harm does, where the most that it can hold up a decision by is its limit.
@@ -187,39 +187,42 @@ fn natively(policy: &dyn Hooks, question: &Question, reads: &Reads) -> (Duration
     let shown = json::shown(question, reads);
     let now = NOW.millis();
     match question.kind() {
-        "choose" => {
+        Kind::Choose => {
             let (supplies, groups): (Vec<Supply>, Vec<PodGroup>) =
                 (argument(&shown, "market"), argument(&shown, "groups"));
             let market = Market { now, supplies: &supplies };
             timed(|| policy.capacity().expect("the hook").choose_all(&market, &groups))
         }
-        "dress" => {
+        Kind::Dress => {
             let groups: Vec<PodGroup> = argument(&shown, "groups");
             timed(|| policy.taints().expect("the hook").dress_all(now, &groups))
         }
-        "judgeOfferings" => {
+        Kind::JudgeOfferings => {
             let (types, offerings): (Vec<InstanceType>, Vec<Offering>) =
                 (argument(&shown, "types"), argument(&shown, "offerings"));
             let node_pool: String = argument(&shown, "node_pool");
             let catalog = Catalog { now, node_pool: &node_pool, types: &types, offerings: &offerings };
             timed(|| policy.offerings().expect("the hook").judge_all(&catalog))
         }
-        "rest" => {
+        Kind::Rest => {
             let nodes: Vec<Node> = argument(&shown, "nodes");
             timed(|| policy.consolidation().expect("the hook").rest_all(now, &nodes))
         }
-        "judgeMoves" => {
+        Kind::JudgeMoves => {
             let (nodes, moves): (Vec<Node>, Vec<Move>) =
                 (argument(&shown, "nodes"), argument(&shown, "moves"));
             timed(|| {
                 policy.consolidation().expect("the hook").judge_all(&Round { now, nodes: &nodes }, &moves)
             })
         }
-        "react" => {
+        Kind::React => {
             let notices: Vec<Notice> = argument(&shown, "notices");
             timed(|| policy.interruption().expect("the hook").react_all(now, &notices))
         }
-        other => panic!("no question is called {other}"),
+        Kind::Review => {
+            let nodes: Vec<Node> = argument(&shown, "nodes");
+            timed(|| policy.taints().expect("the hook").review(now, &nodes))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use whittle_control::ports::policies::{Counsel, Policies};
 use whittle_core::advice::merge::{Voice, merge};
 use whittle_core::advice::restrict::{restrict, widen};
 use whittle_core::advice::words::Reads;
-use whittle_core::advice::{Advice, Answer, Hook, Question};
+use whittle_core::advice::{Advice, Answer, Hook, Kind, Question};
 use whittle_core::model::node_pool::NodePool;
 use whittle_core::model::time::Timestamp;
 
@@ -53,7 +53,7 @@ pub(crate) struct Health {
     pub(crate) records: BTreeMap<(String, Hook), Record>,
     /// What policies wrote lately.
     pub(crate) lines: VecDeque<Written>,
-    recorded: BTreeMap<&'static str, (Question, Timestamp)>,
+    recorded: BTreeMap<Kind, (Question, Timestamp)>,
 }
 
 /// How a policy does with one hook.

@@ -1,6 +1,8 @@
 //! Moves nothing during the hours that matter. When they are is said by cron windows in a time zone, so that they stay
 //! at nine in the morning when clocks change.
 
+#![forbid(unsafe_code)]
+
 mod cron;
 
 use jiff::civil::DateTime;

@@ -1,6 +1,8 @@
 //! Keeps pods that matter, by priority or by label, on capacity that EC2 does not take back. All others are bought as
 //! without this policy.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy. A pod matters when either of the two says so.

@@ -4,6 +4,8 @@
 //! two hours in spans of five minutes are gone through from the oldest to the newest, and the state at the end is the
 //! state now. The same history always comes to the same state.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy.

@@ -1,6 +1,8 @@
 //! Gives load tests nodes that nobody else gets, by taint and label, and keeps others off nodes where a load test runs
 //! already.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy.

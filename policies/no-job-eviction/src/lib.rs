@@ -2,6 +2,8 @@
 //!
 //! Only consolidation is kept away. A node that EC2 takes back, that expires or that somebody deletes goes all the same.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy.

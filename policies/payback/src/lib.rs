@@ -1,6 +1,8 @@
 //! Allows a move only if its saving pays for its disruption in time. What a pod's restart costs is a setting, because
 //! nobody else knows it.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy.

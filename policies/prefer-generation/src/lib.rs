@@ -3,6 +3,8 @@
 //!
 //! What is scaled is what the host decides by. What is paid and reported stays the true price.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy.

@@ -2,6 +2,8 @@
 //!
 //! Only pods that wait are placed: what runs on the wrong side of the ratio stays until it is replaced.
 
+#![forbid(unsafe_code)]
+
 use whittle_guest_sdk::prelude::*;
 
 /// The settings are the policy.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use whittle_core::advice::words::Reads;
-use whittle_core::advice::{Hook, Question};
+use whittle_core::advice::{Hook, Kind, Question};
 
 use crate::attachments::Problems;
 use crate::author::settings::configure;
@@ -23,8 +23,8 @@ const TIMES: usize = 25;
 /// What answers to a question cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
-    /// The name of the question.
-    pub kind: &'static str,
+    /// What was asked.
+    pub kind: Kind,
     /// How many things it asked about.
     pub things: usize,
     /// Half of the answers took no longer.

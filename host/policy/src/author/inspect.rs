@@ -72,7 +72,7 @@ fn case(
     let limits = Limits::default().patient();
     let consultation = module.consult(engine, (settings, limits), (&question, reads, canned::NOW));
     let settings: Value = serde_json::from_str(settings).unwrap_or_default();
-    let (name, question) = (question.kind(), brief(&question));
+    let (name, question) = (question.kind().name(), brief(&question));
     let (answer, fault) = match consultation.answer {
         Ok(answer) => (Some(answer), String::new()),
         Err(fault) => (None, format!("  # It {fault}.\n")),
