@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
 use whittle_control::controller::Settings;
+use whittle_core::model::time::Duration as Span;
 use whittle_policy::advisor::Advisor;
 use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::status::Status;
@@ -16,6 +18,7 @@ use whittle_sim::record::Record;
 use whittle_sim::record::text::{self, Detail};
 use whittle_sim::report;
 use whittle_sim::run::{self, Options, Progress};
+use whittle_sim::watcher::{Interruption, Watcher};
 use whittle_sim::{compare, plan};
 
 use crate::args::{OutputArg, PlanArgs, SimulateArgs, WorldArgs};
@@ -26,12 +29,17 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<()> {
         return compare(args, (left, right));
     }
     let (options, advisor) = options(&args.world)?;
-    let watch = match args.pace {
-        Some(_) => watch(args, advisor)?,
-        None => None,
-    };
-    let record = run(args, &options)?;
-    drop(watch);
+    let record = match args.pace {
+        Some(pace) => {
+            let (tell, news) = channel();
+            let watch = watch(args, advisor, tell)?;
+            let bar = progress_bar();
+            let record = run(args, &options, &mut Paced { start: Instant::now(), pace, news, bar });
+            drop(watch);
+            record
+        }
+        None => run(args, &options, &mut Unpaced(progress_bar())),
+    }?;
     if let Some(path) = &args.report {
         write_report(&record, path)?;
     }
@@ -44,34 +52,89 @@ pub(crate) fn simulate(args: &SimulateArgs) -> Result<()> {
     }
 }
 
-fn run(args: &SimulateArgs, options: &Options) -> Result<Record> {
-    let bar = progress_bar();
-    let start = Instant::now();
-    let record = run::simulate(&args.world.dir, options, &mut |progress| {
-        show(&bar, progress);
-        if let Some(pace) = args.pace {
-            let due = Duration::from_millis(progress.elapsed.millis() / pace);
-            std::thread::sleep(due.saturating_sub(start.elapsed()));
-        }
-    });
-    bar.finish_and_clear();
-    record.map_err(|problems| anyhow!(problems.to_string()))
+fn run(args: &SimulateArgs, options: &Options, watcher: &mut dyn Watcher) -> Result<Record> {
+    run::simulate_watched(&args.world.dir, options, watcher).map_err(|problems| anyhow!(problems.to_string()))
 }
 
-/// Watches the directory of policies while the simulation goes on, and says what comes of it.
-fn watch(args: &SimulateArgs, advisor: Arc<Advisor>) -> Result<Option<Watch>> {
+/// A simulation as fast as it goes.
+struct Unpaced(ProgressBar);
+
+impl Watcher for Unpaced {
+    fn progress(&mut self, progress: Progress) {
+        show(&self.0, progress);
+    }
+}
+
+impl Drop for Unpaced {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A simulation that goes no faster than the clock, and hears of policies that come into force meanwhile.
+struct Paced {
+    start: Instant,
+    /// So many seconds of the simulation pass in one.
+    pace: u64,
+    news: Receiver<String>,
+    bar: ProgressBar,
+}
+
+impl Watcher for Paced {
+    fn progress(&mut self, progress: Progress) {
+        show(&self.bar, progress);
+    }
+
+    fn wait(&mut self, next: Span) -> Option<Interruption> {
+        let due = Duration::from_millis(next.millis() / self.pace);
+        let left = due.saturating_sub(self.start.elapsed());
+        match self.news.recv_timeout(left) {
+            Ok(text) => {
+                let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let elapsed = Span::from_millis(elapsed.saturating_mul(self.pace));
+                Some(Interruption { elapsed, text })
+            }
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(left);
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Paced {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Watches the directory of policies while the simulation goes on, says what comes of it, and tells the simulation.
+fn watch(args: &SimulateArgs, advisor: Arc<Advisor>, news: Sender<String>) -> Result<Option<Watch>> {
     let Some(directory) = &args.world.policies else { return Ok(None) };
     let state = args.policy_state.clone();
+    let at_start = advisor.current().digest;
     let reloader = Reloader::new(directory, advisor, state.as_deref())?;
     let watch = Watch::start(reloader, move |looked, status| {
-        match looked {
-            Looked::Unchanged | Looked::Settling(_) => {}
-            Looked::Swapped(digest) => eprintln!("policies {} are in force", digest.short()),
-            Looked::Refused(problems) => {
-                eprintln!("policies are refused, the old ones stay");
-                problems.iter().for_each(|problem| eprintln!("{problem}"));
+        let text = match looked {
+            Looked::Unchanged | Looked::Settling(_) => None,
+            // What the simulation started with is found once more by the first look.
+            Looked::Swapped(digest) if Some(*digest) == at_start && status.swaps == 1 => None,
+            Looked::Swapped(digest) => {
+                let names = status.policies.iter().map(|policy| policy.name.as_str());
+                let names = names.collect::<Vec<_>>().join(", ");
+                Some(format!("policies {} are in force: {names}", digest.short()))
             }
-            Looked::Unreadable(error) => eprintln!("policies cannot be read, the old ones stay: {error}"),
+            Looked::Refused(problems) => {
+                let problems = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+                Some(format!("policies are refused, the old ones stay: {problems}"))
+            }
+            Looked::Unreadable(error) => Some(format!("policies cannot be read, the old ones stay: {error}")),
+        };
+        if let Some(text) = text {
+            eprintln!("{text}");
+            // Nobody listens any more when the simulation is over.
+            news.send(text).ok();
         }
         if let Some(state) = &state
             && let Err(error) = keep_status(state, status)
@@ -93,7 +156,7 @@ fn compare(args: &SimulateArgs, (left, right): (&Path, &Path)) -> Result<()> {
     let day = |directory: &Path| -> Result<Record> {
         let policies = (directory != Path::new("none")).then(|| directory.to_owned());
         let (options, _) = options(&WorldArgs { policies, ..args.world.clone() })?;
-        run(args, &options)
+        run(args, &options, &mut Unpaced(progress_bar()))
     };
     let (before, after) = (day(left)?, day(right)?);
     let (left, right) = (left.display().to_string(), right.display().to_string());

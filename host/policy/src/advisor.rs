@@ -53,6 +53,8 @@ pub(crate) struct Health {
     pub(crate) records: BTreeMap<(String, Hook), Record>,
     /// What policies wrote lately.
     pub(crate) lines: VecDeque<Written>,
+    /// When policies were asked last, by the clock of whoever asks: that of a simulation is not that of the machine.
+    pub(crate) asked_at: Option<Timestamp>,
     recorded: BTreeMap<Kind, (Question, Timestamp)>,
 }
 
@@ -133,6 +135,7 @@ impl Advisor {
         let key = (policy.attachment.name.clone(), question.hook());
         {
             let mut health = self.health();
+            health.asked_at = health.asked_at.max(Some(now));
             let record = health.records.entry(key.clone()).or_default();
             if !record.breaker.is_closed(now) {
                 let last = record.last_fault.as_ref().map(|(_, message, _)| message.clone());

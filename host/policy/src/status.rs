@@ -92,6 +92,7 @@ pub struct RefusedStatus {
 pub(crate) fn status(advisor: &Advisor, reloaded: Option<(&Path, &State)>, now: Timestamp) -> Status {
     let current = advisor.current();
     let health = advisor.health();
+    let asked_at = health.asked_at.unwrap_or(now);
     let policies = current.policies.iter().map(|policy| {
         let hooks = policy.hooks.iter().map(|hook| {
             let record =
@@ -102,7 +103,7 @@ pub(crate) fn status(advisor: &Advisor, reloaded: Option<(&Path, &State)>, now: 
                 hook: hook.name().to_owned(),
                 asked: record.asked,
                 faults: record.faults,
-                open_until: record.breaker.open_until().filter(|until| *until > now),
+                open_until: record.breaker.open_until().filter(|until| *until > asked_at),
                 last_fault,
                 backtrace: backtrace.unwrap_or_default(),
                 fuel_most: record.most.fuel,

@@ -33,8 +33,8 @@ enum Wake {
 }
 
 impl Watch {
-    /// Starts to look. `told` hears what each look came to that was more than `Unchanged`, and where everything stands
-    /// then.
+    /// Starts to look. `told` hears what each look came to, and where everything stands then: also when nothing has
+    /// changed in the directory, because how policies do changes with every decision.
     ///
     /// # Errors
     /// When there is no thread to be had.
@@ -50,9 +50,7 @@ impl Watch {
             loop {
                 hints.follow(reloader.root());
                 let looked = reloader.look(now());
-                if looked != Looked::Unchanged {
-                    told(&looked, &reloader.status(now()));
-                }
+                told(&looked, &reloader.status(now()));
                 if !wait(&woken, pause(&looked, &reloader)) {
                     return;
                 }

@@ -25,5 +25,6 @@ pub mod run;
 pub mod scenario;
 mod scheduler;
 mod script;
+pub mod watcher;
 mod words;
 mod world;

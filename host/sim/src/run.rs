@@ -26,6 +26,7 @@ use crate::scenario::compile::{self, Course};
 use crate::scenario::events;
 use crate::scenario::reservations;
 use crate::script::Step;
+use crate::watcher::{Interruption, Onlooker, Watcher};
 use crate::world::ports::Ports;
 use crate::world::{Setup, World};
 
@@ -78,8 +79,21 @@ pub fn simulate(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Record, Problems> {
+    simulate_watched(dir, options, &mut Onlooker(progress))
+}
+
+/// As [`simulate`], for whoever wants a say in how fast time goes.
+///
+/// # Errors
+///
+/// Everything that is wrong with the files, at once.
+pub fn simulate_watched(
+    dir: &FilePath,
+    options: &Options,
+    watcher: &mut dyn Watcher,
+) -> Result<Record, Problems> {
     let input = read(dir, options)?;
-    Ok(run(input, options, progress))
+    Ok(run(input, options, watcher))
 }
 
 /// Simulates a directory that is nowhere on a disk: its manifests, and the scenario among them. Files with prices are
@@ -94,7 +108,7 @@ pub fn simulate_files(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Record, Problems> {
     let input = read_files(files, options)?;
-    Ok(run(input, options, progress))
+    Ok(run(input, options, &mut Onlooker(progress)))
 }
 
 /// What a directory says, ready to run.
@@ -151,7 +165,7 @@ fn own_name(dir: &FilePath) -> String {
 }
 
 /// Runs a world to its end.
-pub(crate) fn run(input: Input, options: &Options, progress: &mut dyn FnMut(Progress)) -> Record {
+pub(crate) fn run(input: Input, options: &Options, watcher: &mut dyn Watcher) -> Record {
     let Input { directory, course, objects, steps } = input;
     let mut world = World::new(setup(&course), objects);
     for (at, step) in steps {
@@ -166,11 +180,15 @@ pub(crate) fn run(input: Input, options: &Options, progress: &mut dyn FnMut(Prog
         last_change: course.start,
     };
     let total = course.end.since(course.start);
-    while let Some(now) = driver.next(&course) {
+    while let Some(next) = driver.next(&course) {
+        let now = match watcher.wait(next.since(course.start)) {
+            Some(interruption) => driver.interrupt(&interruption, (course.start, next)),
+            None => next,
+        };
         driver.step(now);
         let nodes = driver.world.nodes.len() as u64;
         let waiting_pods = driver.world.waiting_pods();
-        progress(Progress { elapsed: now.since(course.start), total, nodes, waiting_pods });
+        watcher.progress(Progress { elapsed: now.since(course.start), total, nodes, waiting_pods });
     }
     driver.finish(&course, directory)
 }
@@ -229,6 +247,15 @@ impl Driver {
             && self.world.next_time().is_none()
             && at.since(self.last_change) > SETTLED_AFTER;
         (!settled).then_some(at)
+    }
+
+    /// Has the loop look at everything anew, at the moment of an interruption before the `next` that happens.
+    fn interrupt(&mut self, interruption: &Interruption, (start, next): (Timestamp, Timestamp)) -> Timestamp {
+        let now = (start + interruption.elapsed).max(self.world.now).min(next);
+        self.world.advance(now);
+        self.world.note(EntryKind::Policy, None, "", interruption.text.clone());
+        self.controller.reconsider(now);
+        now
     }
 
     fn step(&mut self, now: Timestamp) {
