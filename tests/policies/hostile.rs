@@ -110,6 +110,8 @@ fn numbers_and_names_that_cannot_be_are_refused() {
         ("answersWithAbsurdNumbers", Hook::Offerings, "[0].scale: found 4294967295"),
         ("answersWithAbsurdNumbers", Hook::Consolidation, "[0].notBefore.until: found 0"),
         ("answersWithAbsurdNumbers", Hook::Interruption, "[0]: found ignore"),
+        ("answersWithAbsurdNumbers", Hook::Taints, "[0].taints: found the key kubernetes.io/hostname"),
+        ("labelsInvalidly", Hook::Taints, "[0].labels: found the key \"a b/c d\", expected a key such as"),
         ("namesUnknownIds", Hook::Offerings, "[0].offering: found 4294967295, expected a place below 3"),
         ("givesLongReasons", Hook::Capacity, "[0].hold.reason: found 8000 bytes, expected at most 256"),
         ("givesLongReasons", Hook::Offerings, "[0].forbid: found 8000 bytes, expected at most 256"),

@@ -5,6 +5,7 @@
 
 mod author;
 mod build;
+mod by_hand;
 mod equal;
 mod frozen;
 mod gate;

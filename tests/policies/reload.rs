@@ -274,6 +274,7 @@ fn a_thousand_swaps_lose_no_decision_and_mix_none() {
     };
     advisor.swap(load(0));
     let stop = AtomicBool::new(false);
+    let mut generations = Vec::new();
     let seen: Mutex<BTreeSet<(String, Vec<Option<u32>>)>> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..2 {
@@ -291,7 +292,10 @@ fn a_thousand_swaps_lose_no_decision_and_mix_none() {
                 }
             });
         }
-        (1..=SWAPS).for_each(|number| advisor.swap(load(number)));
+        for number in 1..=SWAPS {
+            advisor.swap(load(number));
+            generations.push(Arc::downgrade(&advisor.current()));
+        }
         stop.store(true, Ordering::SeqCst);
     });
     let expected = |digest: &String, spot| (digest.clone(), vec![Some(spot); 3]);
@@ -300,5 +304,30 @@ fn a_thousand_swaps_lose_no_decision_and_mix_none() {
     assert!(seen.is_subset(&possible), "{seen:?}");
     assert!(seen.contains(&expected(&digests[0], 2)));
     // The set before the last is let go of: nothing keeps the thousand that were in force.
-    assert_eq!(Arc::strong_count(&advisor.current()), 2);
+    assert_eq!(generations.iter().filter(|generation| generation.strong_count() > 0).count(), 1);
+}
+
+#[test]
+fn modules_that_were_swapped_out_are_let_go_of() {
+    const SWAPS: u32 = 40;
+    let state = tempfile::tempdir().unwrap();
+    let cache = whittle_policy::cache::Cache::open(&state.path().join("compiled")).unwrap();
+    let critical =
+        "policies:\n- {name: critical, module: critical-on-demand.wasm, settings: {minPriority: 1000}}\n";
+    let sets = [
+        crate::build::contents(&ratio(20), &["spot-ratio"]),
+        crate::build::contents(critical, &["critical-on-demand"]),
+    ];
+    let advisor = advisor();
+    let mut modules = Vec::new();
+    for number in 0..SWAPS {
+        // A set has nothing of the one before it: each swap loads a module, and one goes.
+        let before = advisor.current();
+        let (engine, cache) = (&ENGINE, Some(&cache));
+        let loader = whittle_policy::generation::Loader { engine, cache, before: &before, recorded: &[] };
+        let contents = &sets[number as usize % 2];
+        advisor.swap(loader.load(contents, &whittle_policy::generation::Vanished::default()).unwrap());
+        modules.push(Arc::downgrade(&advisor.current().policies[0].module));
+    }
+    assert_eq!(modules.iter().filter(|module| module.strong_count() > 0).count(), 1);
 }

@@ -3,6 +3,8 @@
 //!
 //! Without a policy that answers, nothing is asked, nothing is copied, and the core is called as if this were not here.
 
+mod marks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,21 +17,23 @@ use whittle_core::advice::history::History;
 use whittle_core::advice::interruption::{self, Reaction};
 use whittle_core::advice::limits::TAINTS_WAIT;
 use whittle_core::advice::offerings::Judgement;
-use whittle_core::advice::taints::{DressQuestion, Outfit};
+use whittle_core::advice::taints::{DressQuestion, Outfit, ReviewQuestion};
 use whittle_core::advice::{Advice, Answer, Hook, Question};
 use whittle_core::disrupt::{Round, disrupt};
 use whittle_core::event::{Event, Notice, NoticeKind};
+use whittle_core::interruption::meant;
 use whittle_core::model::instance_type::InstanceType;
 use whittle_core::model::node_pool::NodePool;
 use whittle_core::model::pod::Owner;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Heard, Plan};
+use whittle_core::plan::{Heard, Plan, Retaint};
 use whittle_core::provision::problem::Cache;
 use whittle_core::provision::provision;
 use whittle_core::state::{ClusterState, Snapshot};
 use whittle_core::why::change::Remedy;
 use whittle_core::why::{Blocker, MoveBlocked, Unplaced, Why};
 
+use crate::advised::marks::Marks;
 use crate::ports::policies::{Counsel, NoPolicies, Policies};
 
 /// So many kinds of nodes are launched for one decision at most: each kind that policies ask for is decided about
@@ -42,9 +46,6 @@ const JUDGED_FOR: Duration = Duration::from_secs(60);
 /// A move that is turned down uses up budget and room that another may have, so a round is looked at anew without it.
 /// More looks than this in one round would be paid by everybody who waits for the loop; the next round goes on.
 const LOOKS_MAX: usize = 8;
-
-/// EC2 gives so much time after it has said that it takes an instance back. A drain for another reason gets as much.
-const DRAIN_TIME: Duration = Duration::from_secs(120);
 
 /// What asking policies needs from one decision to the next. All of it may be lost.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(crate) struct Advised {
     judged: BTreeMap<String, JudgedPool>,
     /// Moves that are put off, by NodeClaim, and until when.
     postponed: BTreeMap<String, Timestamp>,
+    /// What living nodes carry because policies want it.
+    marks: Marks,
     heard: Vec<Heard>,
 }
 
@@ -95,6 +98,7 @@ impl Advised {
             held: BTreeMap::new(),
             judged: BTreeMap::new(),
             postponed: BTreeMap::new(),
+            marks: Marks::default(),
             heard: Vec::new(),
         }
     }
@@ -130,46 +134,67 @@ impl Advised {
         self.held.values().any(|(until, _)| *until <= now)
     }
 
-    /// Takes an event in before the state does: what it says about EC2 is remembered, and a notice becomes what
-    /// policies make of it.
-    pub(crate) fn hear(&mut self, event: Event, snapshot: &Snapshot, now: Timestamp) -> Event {
+    /// Takes an event in before the state does: what it says about EC2 is remembered, and a notice becomes what it is
+    /// taken for; `None` when nothing is to come of it.
+    pub(crate) fn hear(&mut self, event: Event, snapshot: &Snapshot, now: Timestamp) -> Option<Event> {
         self.history.note(&event, snapshot, now);
         match event {
             Event::PodGone(uid) => {
                 self.held.remove(&uid);
-                Event::PodGone(uid)
+                Some(Event::PodGone(uid))
             }
-            Event::Notice(notice) => Event::Notice(self.react(notice, snapshot, now)),
-            other => other,
+            Event::Notice(notice) => {
+                let reaction = self.react(&notice, snapshot, now);
+                meant(notice, reaction).map(Event::Notice)
+            }
+            other => Some(other),
         }
     }
 
-    fn react(&mut self, notice: Notice, snapshot: &Snapshot, now: Timestamp) -> Notice {
+    fn react(&mut self, notice: &Notice, snapshot: &Snapshot, now: Timestamp) -> Reaction {
         let policies = Arc::clone(&self.policies);
         let mut counsel = policies.counsel(&snapshot.node_pools);
         if !counsel.answers(Hook::Interruption) {
-            return notice;
+            return Reaction::Default;
         }
-        let Some(asked) = nodes::notice(snapshot, &notice, counsel.reads()) else { return notice };
+        let Some(asked) = nodes::notice(snapshot, notice, counsel.reads()) else { return Reaction::Default };
         let claim = asked.node.claim.clone();
         let question = Question::React(interruption::Question { notices: vec![asked] });
         let advice = counsel.ask(&question, now);
         self.note(&advice, |_| format!("node {claim}"));
-        let Answer::React(reactions) = advice.answer else { return notice };
+        let Answer::React(reactions) = advice.answer else { return Reaction::Default };
         let reaction = reactions.first().copied().unwrap_or(Reaction::Default);
-        match (notice.kind, reaction) {
-            // EC2 has announced when it takes the instance; that its pods leave in time is not up for advice.
-            (NoticeKind::Reclaim, Reaction::DrainNow) => Notice { deadline: notice.received, ..notice },
-            (NoticeKind::Reclaim, _) => notice,
-            (NoticeKind::Rebalance, Reaction::ReplaceThenDrain) => {
-                let deadline = notice.received + DRAIN_TIME;
-                Notice { kind: NoticeKind::Reclaim, deadline, ..notice }
-            }
-            (NoticeKind::Rebalance, Reaction::DrainNow) => {
-                Notice { kind: NoticeKind::Reclaim, deadline: notice.received, ..notice }
-            }
-            (NoticeKind::Rebalance, Reaction::Default | Reaction::Ignore | Reaction::Cordon) => notice,
+        // EC2 takes back what it takes back: that node is kept clear by the drain that is coming.
+        if reaction == Reaction::Cordon && notice.kind != NoticeKind::Reclaim {
+            self.marks.keep_clear(claim);
         }
+        reaction
+    }
+
+    /// Looks at the living nodes: what policies want them to carry, and what nobody wants them to carry any more.
+    pub(crate) fn review(&mut self, snapshot: &Snapshot, now: Timestamp) {
+        let policies = Arc::clone(&self.policies);
+        let mut counsel = policies.counsel(&snapshot.node_pools);
+        let let_go = self.marks.let_go(|policy| counsel.is_obeyed(policy, Hook::Taints));
+        self.heard.extend(let_go);
+        if !counsel.answers(Hook::Taints) {
+            return;
+        }
+        let nodes = nodes::living_nodes(snapshot, counsel.reads());
+        let advice = counsel.ask(&Question::Review(ReviewQuestion { nodes: nodes.clone() }), now);
+        let shadows = advice.said.iter().filter(|said| !said.obeyed).cloned().collect();
+        let shadows = Advice { said: shadows, ..advice.clone() };
+        let name =
+            |place: usize| nodes.get(place).map_or_else(String::new, |node| format!("node {}", node.claim));
+        self.note(&shadows, name);
+        let Answer::Review(changes) = advice.answer else { return };
+        let heard = self.marks.take_in(&nodes, changes);
+        self.heard.extend(heard);
+    }
+
+    /// The taints by which nodes differ from what policies want.
+    pub(crate) fn retaints(&mut self, snapshot: &Snapshot) -> Vec<Retaint> {
+        self.marks.differences(snapshot)
     }
 
     /// Decides about the pods that need a place.
@@ -215,11 +240,11 @@ impl Advised {
         cache: &mut Cache,
         (now, seed): (Timestamp, u64),
     ) -> Plan {
-        let mut by_outfit: BTreeMap<Marks, Vec<&Group>> = BTreeMap::new();
+        let mut by_outfit: BTreeMap<Dress, Vec<&Group>> = BTreeMap::new();
         for (group, outfit) in groups.iter().zip(outfits) {
-            let marks = Marks::of(outfit);
-            if !marks.is_none() {
-                by_outfit.entry(marks).or_default().push(group);
+            let dress = Dress::of(outfit);
+            if !dress.is_none() {
+                by_outfit.entry(dress).or_default().push(group);
             }
         }
         if by_outfit.is_empty() {
@@ -232,13 +257,13 @@ impl Advised {
         let mut plain = copy.clone();
         hide(&mut plain, &all, now);
         let mut plan = provision(plain.snapshot(), cache, now, seed);
-        for (round, (marks, own)) in by_outfit.iter().take(OUTFITS_MAX).enumerate() {
+        for (round, (worn, own)) in by_outfit.iter().take(OUTFITS_MAX).enumerate() {
             let mut dressed_up = copy.clone();
             dressed_up.expect(&plan, now);
             let own: BTreeSet<String> = dressed(own).into_iter().collect();
             let others = waiting(state.snapshot(), now, &whittle_core::advice::words::Reads::default(), &own);
             hide(&mut dressed_up, others.iter().flat_map(|group| &group.pods), now);
-            dress(&mut dressed_up, &marks.outfit(), now);
+            dress(&mut dressed_up, &worn.outfit(), now);
             // Names of NodeClaims come from the seed: each decision has its own.
             let seed = seed.wrapping_add(1 + u64::try_from(round).unwrap_or(u64::MAX));
             let mut more = provision(dressed_up.snapshot(), &mut Cache::default(), now, seed);
@@ -547,14 +572,14 @@ fn about(groups: &[Group], place: usize) -> String {
 
 /// What tells the nodes of one outfit from those of another: what they carry, not why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Marks(Outfit);
+struct Dress(Outfit);
 
-impl Marks {
+impl Dress {
     fn of(outfit: &Outfit) -> Self {
-        let mut marks = Outfit { reason: String::new(), wait: false, ..outfit.clone() };
-        marks.taints.sort();
-        marks.startup_taints.sort();
-        Self(marks)
+        let mut dress = Outfit { reason: String::new(), wait: false, ..outfit.clone() };
+        dress.taints.sort();
+        dress.startup_taints.sort();
+        Self(dress)
     }
 
     fn is_none(&self) -> bool {

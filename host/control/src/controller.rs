@@ -10,7 +10,7 @@ use whittle_core::event::Event;
 use whittle_core::interruption::interruption;
 use whittle_core::lifecycle::lifecycle;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, Delete, DeleteReason, Outcome, Plan};
+use whittle_core::plan::{Action, Delete, DeleteReason, Outcome, Plan, Retaint};
 use whittle_core::provision::problem::Cache;
 use whittle_core::state::{ClusterState, Snapshot};
 use whittle_core::why::{MoveBlocked, Unplaced};
@@ -152,8 +152,9 @@ impl Controller {
         if let Event::PodGone(uid) | Event::NodeClaimGone(uid) = &event {
             self.batch.forget(uid);
         }
-        let event = self.advised.hear(event, self.state.snapshot(), now);
-        self.state.apply(event, now);
+        if let Some(event) = self.advised.hear(event, self.state.snapshot(), now) {
+            self.state.apply(event, now);
+        }
         // What is due next may have come closer.
         self.next_step = Some(self.next_step.map_or(now, |at| at.min(now)));
     }
@@ -206,6 +207,12 @@ impl Controller {
         plan
     }
 
+    /// Taints that living nodes are to get or to lose, after a decision: what policies want, and what they want no more.
+    /// Asking again gives the same until it is done.
+    pub fn retaints(&mut self) -> Vec<Retaint> {
+        self.advised.retaints(self.state.snapshot())
+    }
+
     fn is_provisioning_due(&self, now: Timestamp) -> bool {
         let closed = self.batch.closes_at().is_some_and(|at| at <= now);
         let version = self.snapshot().version;
@@ -242,6 +249,7 @@ impl Controller {
             return;
         }
         self.next_round = now + self.settings.disruption_interval;
+        self.advised.review(self.state.snapshot(), now);
         let round = self.advised.disrupt(&self.state, &mut self.cache, now, None);
         plan.report.blocked.clone_from(&round.blocked);
         self.blocked = round.blocked;

@@ -1,7 +1,7 @@
 //! Carrying out a plan, action by action, in the plan's order. Nothing is decided here.
 
 use whittle_core::model::time::Timestamp;
-use whittle_core::plan::{Action, Launch, NodeRef, Outcome, Plan};
+use whittle_core::plan::{Action, Launch, NodeRef, Outcome, Plan, Retaint};
 use whittle_core::state::claim_for;
 
 use crate::ports::{Cloud, CloudError, Cluster, ClusterError};
@@ -17,6 +17,15 @@ pub async fn execute(
     let mut outcomes = Vec::new();
     for action in &plan.actions {
         outcomes.extend(carry_out(action, now, cloud, cluster).await);
+    }
+    outcomes
+}
+
+/// Changes the taints of living nodes and tells what failed. It is asked for again as long as it is not done.
+pub async fn retaint(retaints: &[Retaint], cluster: &impl Cluster) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for retaint in retaints {
+        outcomes.extend(settled(&retaint.claim, cluster.retaint(retaint).await));
     }
     outcomes
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 
 use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::model::time::Duration;
-use whittle_core::plan::{LaunchOffering, Nomination};
+use whittle_core::plan::{LaunchOffering, Nomination, Retaint};
 
 /// A cloud that launches and ends instances.
 pub trait Cloud: Sync {
@@ -71,6 +71,15 @@ pub trait Cluster: Sync {
     /// # Errors
     /// As `ClusterError` says.
     fn uncordon(&self, node: &str) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Gives a Node taints, and takes others off. What it carries already, or does not carry, is no error.
+    ///
+    /// # Errors
+    /// As `ClusterError` says; of a cluster that was not made for it, that it was not.
+    fn retaint(&self, retaint: &Retaint) -> impl Future<Output = Result<(), ClusterError>> + Send {
+        let message = format!("node {} keeps its taints: they cannot be changed here", retaint.node);
+        async { Err(ClusterError::Transport { message }) }
+    }
 
     /// Asks for the deletion of a NodeClaim; a finalizer keeps it until `finalize`.
     ///

@@ -77,6 +77,10 @@ pub struct Notice {
 pub enum NoticeKind {
     /// Take it back; there are two minutes.
     Reclaim,
+    /// It is stopping or ending, whoever asked for it.
+    StateChange,
+    /// Do something to the machine, such as retire it.
+    Maintenance,
     /// Perhaps take it back soon.
     Rebalance,
 }

@@ -172,6 +172,21 @@ pub struct Cordon {
     pub reason: DeleteReason,
 }
 
+/// Taints of a living node that are to change, because policies say so. No part of a plan: no pod gets a place by it
+/// and none loses one, so there is nothing in it to judge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retaint {
+    /// The NodeClaim's name.
+    pub claim: String,
+    /// The Node's name.
+    pub node: String,
+    /// Taints that it gets.
+    pub add: Vec<Taint>,
+    /// Taints that it loses.
+    pub remove: Vec<Taint>,
+}
+
 /// A NodeClaim to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use whittle_control::ports::policies::{Counsel, Policies};
-use whittle_core::advice::merge::{Voice, merge};
+use whittle_core::advice::merge::{Mode, Voice, merge};
 use whittle_core::advice::restrict::{restrict, widen};
 use whittle_core::advice::words::Reads;
 use whittle_core::advice::{Advice, Answer, Hook, Kind, Question};
@@ -226,6 +226,14 @@ impl Counsel for Held<'_> {
     fn answers(&self, hook: Hook) -> bool {
         let answers = |policy: &Attached| policy.attachment.mode.is_some() && policy.hooks.contains(&hook);
         self.generation.policies.iter().any(answers)
+    }
+
+    fn is_obeyed(&self, policy: &str, hook: Hook) -> bool {
+        self.generation.policies.iter().any(|attached| {
+            attached.attachment.name == policy
+                && attached.attachment.mode == Some(Mode::Enforce)
+                && attached.hooks.contains(&hook)
+        })
     }
 
     fn ask(&mut self, question: &Question, now: Timestamp) -> Advice {

@@ -9,7 +9,7 @@ use std::path::Path as FilePath;
 use futures::executor::block_on;
 use whittle_api::manifest::{File, Gathered, files_below};
 use whittle_control::controller::{Controller, Settings};
-use whittle_control::execute::execute;
+use whittle_control::execute::{self, execute};
 use whittle_core::check::{Violation, check};
 use whittle_core::event::Event;
 use whittle_core::model::time::{Duration, Timestamp};
@@ -270,7 +270,8 @@ impl Driver {
             }
             let plan = self.controller.decide(now);
             self.recorder.decided(&plan, &mut self.world);
-            if !self.carry_out(&plan, now) {
+            let is_changed = self.carry_out(&plan, now);
+            if !self.retaint(now) && !is_changed {
                 break;
             }
         }
@@ -327,6 +328,24 @@ impl Driver {
         }
         if plan.actions.iter().any(|action| !matches!(action, Action::Nominate(_))) {
             self.last_change = now;
+        }
+        heard
+    }
+
+    /// Changes the taints of living nodes as policies want, and tells whether anything came of it.
+    fn retaint(&mut self, now: Timestamp) -> bool {
+        let retaints = self.controller.retaints();
+        if retaints.is_empty() {
+            return false;
+        }
+        let outcomes = {
+            let ports = Ports::new(&mut self.world);
+            block_on(execute::retaint(&retaints, &ports))
+        };
+        self.world.settle();
+        let heard = self.hear(now);
+        for outcome in outcomes {
+            self.controller.handle(Event::Outcome(outcome), now);
         }
         heard
     }

@@ -147,6 +147,8 @@ pub struct EventSpec {
     pub delete: Option<WorkloadRef>,
     /// Has EC2 take spot instances back, with two minutes' notice.
     pub interrupt: Option<InterruptSpec>,
+    /// Has EC2 say something else about instances than that it takes them back.
+    pub notice: Option<NoticeSpec>,
     /// Has EC2 run out of capacity for a while.
     pub capacity: Option<CapacitySpec>,
     /// Changes prices.
@@ -203,6 +205,31 @@ pub struct InterruptSpec {
     pub instance_type: Option<String>,
     /// Of this family: `m6i`.
     pub family: Option<String>,
+    /// Of this NodePool.
+    pub node_pool: Option<String>,
+    /// So many. All unless `count` or `percent` is set.
+    pub count: Option<u64>,
+    /// So many of a hundred, rounded up.
+    pub percent: Option<u64>,
+}
+
+/// Has EC2 say something about instances. Of those that all given fields describe, so many by lot.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NoticeSpec {
+    /// What it says: `rebalance`, `maintenance` or `stateChange`.
+    pub kind: String,
+    /// How long before it happens: `2h`. Two minutes unless set. Of a rebalance nothing comes.
+    #[serde(rename = "in")]
+    pub ahead: Option<String>,
+    /// In this zone.
+    pub zone: Option<String>,
+    /// Of this instance type.
+    pub instance_type: Option<String>,
+    /// Of this family: `m6i`.
+    pub family: Option<String>,
+    /// Bought this way: `spot` or `on-demand`.
+    pub capacity_type: Option<String>,
     /// Of this NodePool.
     pub node_pool: Option<String>,
     /// So many. All unless `count` or `percent` is set.

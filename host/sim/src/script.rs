@@ -1,5 +1,6 @@
 //! The steps of a scenario, checked and in the world's own words: nothing in them can be wrong any more.
 
+use whittle_core::event::NoticeKind;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) enum Step {
     Delete(WorkloadKey),
     /// Has EC2 take instances back.
     Interrupt { filter: InstanceFilter, many: Many },
+    /// Has EC2 say something else about instances, so long before it happens.
+    Notice { kind: NoticeKind, ahead: Duration, filter: InstanceFilter, many: Many },
     /// Has the cloud run out of something for a while.
     Shortage { filter: InstanceFilter, span: Duration },
     /// Changes prices, in parts per million of what they were.

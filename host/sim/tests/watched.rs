@@ -57,6 +57,10 @@ impl Counsel for Held {
         !self.is_over && hook == Hook::Capacity
     }
 
+    fn is_obeyed(&self, _policy: &str, hook: Hook) -> bool {
+        self.answers(hook)
+    }
+
     fn ask(&mut self, question: &Question, _now: Timestamp) -> Advice {
         let hold = Choice::Hold(Hold { span: Duration::from_secs(3_600), reason: "not yet".into() });
         let answer = Answer::Choose(vec![hold; question.len()]);

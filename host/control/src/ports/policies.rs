@@ -30,6 +30,9 @@ pub trait Counsel {
     /// Whether any policy answers a hook. Who asks may spare itself the question otherwise.
     fn answers(&self, hook: Hook) -> bool;
 
+    /// Whether a policy of this name is among them and obeyed about a hook.
+    fn is_obeyed(&self, policy: &str, hook: Hook) -> bool;
+
     /// Asks, and gives what it comes to. `now` is the only clock that a policy sees.
     fn ask(&mut self, question: &Question, now: Timestamp) -> Advice;
 }
@@ -60,6 +63,10 @@ impl Counsel for Nobody {
     }
 
     fn answers(&self, _hook: Hook) -> bool {
+        false
+    }
+
+    fn is_obeyed(&self, _policy: &str, _hook: Hook) -> bool {
         false
     }
 

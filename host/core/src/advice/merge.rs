@@ -1,8 +1,9 @@
 //! How the answers of several policies become one, whatever order they arrive in: the order that counts is the one in
 //! which the policies are listed.
 //!
-//! `capacity`: the first that does not say `default`. `taints`: unions. `offerings`: what anybody forbids, and
-//! factors multiplied. `consolidation`: the strictest. `interruption`: the strongest.
+//! `capacity`: the first that does not say `default`. `taints`: unions, and of living nodes each policy's changes by
+//! themselves. `offerings`: what anybody forbids, and factors multiplied. `consolidation`: the strictest.
+//! `interruption`: the strongest.
 //!
 //! What a policy that fails counts as is here too, because it differs by hook: each has its own safe direction.
 
@@ -66,7 +67,7 @@ pub fn merge(question: &Question, voices: &[Voice]) -> Advice {
             say(&mut advice.said, voice, &answer);
         }
         if voice.mode == Mode::Enforce {
-            join(&mut advice.answer, answer);
+            join(&mut advice.answer, signed(answer, &voice.policy));
         }
     }
     if let Answer::JudgeOfferings(judgements) = &mut advice.answer {
@@ -79,6 +80,14 @@ pub fn merge(question: &Question, voices: &[Voice]) -> Advice {
         }
     }
     advice
+}
+
+/// An answer with its author's name where that matters later.
+fn signed(mut answer: Answer, policy: &str) -> Answer {
+    if let Answer::Review(changes) = &mut answer {
+        changes.iter_mut().for_each(|change| policy.clone_into(&mut change.policy));
+    }
+    answer
 }
 
 /// What a policy that fails counts as, and that in words.
@@ -143,7 +152,8 @@ fn join(sum: &mut Answer, answer: Answer) {
             });
         }
         (Answer::Dress(sum), Answer::Dress(more)) => each(sum, more, join_outfit),
-        (Answer::Review(sum), Answer::Review(more)) => join_changes(sum, more),
+        // Each policy's beside the others': only who added a taint may take it back.
+        (Answer::Review(sum), Answer::Review(more)) => sum.extend(more),
         (Answer::JudgeOfferings(sum), Answer::JudgeOfferings(more)) => join_judgements(sum, more),
         (Answer::Rest(sum), Answer::Rest(more)) => each(sum, more, join_quiet),
         (Answer::JudgeMoves(sum), Answer::JudgeMoves(more)) => each(sum, more, join_verdict),
@@ -168,24 +178,6 @@ fn join_outfit(sum: &mut taints::Outfit, more: taints::Outfit) {
     }
     join_words(&mut sum.reason, &more.reason);
     sum.wait |= more.wait;
-}
-
-fn join_changes(sum: &mut Vec<taints::Change>, more: Vec<taints::Change>) {
-    for change in more {
-        match sum.iter_mut().find(|known| known.node == change.node) {
-            None => sum.push(change),
-            Some(known) => {
-                union(&mut known.add, change.add);
-                union(&mut known.remove, change.remove);
-                join_words(&mut known.reason, &change.reason);
-            }
-        }
-    }
-    // Somebody wants it: so it stays, whoever does not need it any more.
-    for change in sum {
-        let added = &change.add;
-        change.remove.retain(|taint| !added.contains(taint));
-    }
 }
 
 fn join_judgements(sum: &mut Vec<offerings::Judgement>, more: Vec<offerings::Judgement>) {

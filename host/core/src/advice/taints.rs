@@ -8,7 +8,7 @@ use super::Wrong;
 use super::limits::{MARKS_MAX, REASON_BYTES_MAX};
 use super::words::{LivingNode, WaitingPods};
 use crate::model::labels;
-use crate::model::requirement::{Taint, untolerated};
+use crate::model::requirement::{Taint, TaintEffect, untolerated};
 
 /// Groups of waiting pods for which nodes may be launched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub struct Change {
     pub remove: Vec<Taint>,
     /// Why.
     pub reason: String,
+    /// Whose change it is: known once answers are merged, and empty before.
+    #[serde(skip)]
+    pub policy: String,
 }
 
 /// Whether outfits keep the rules: one for each group, taints that the group tolerates, labels that are free.
@@ -83,7 +86,7 @@ pub fn check_outfits(question: &DressQuestion, outfits: &[Outfit]) -> Result<(),
     Ok(())
 }
 
-/// Whether changes keep the rules: nodes that were asked about, each once.
+/// Whether changes keep the rules: nodes that were asked about, each once, and no taint that drives off who runs there.
 ///
 /// # Errors
 /// With the first rule that is broken.
@@ -95,6 +98,14 @@ pub fn check_changes(question: &ReviewQuestion, changes: &[Change]) -> Result<()
         check_reason(|| path("reason"), &change.reason)?;
         check_taints(&path("add"), &change.add)?;
         check_taints(&path("remove"), &change.remove)?;
+        // Evictions of a taint's heed no budget.
+        if let Some(taint) = change.add.iter().find(|taint| taint.effect == TaintEffect::NoExecute) {
+            return Err(Wrong::new(
+                path("add"),
+                taint,
+                "NoSchedule or PreferNoSchedule: who runs there stays",
+            ));
+        }
     }
     Ok(())
 }
@@ -207,7 +218,7 @@ pub fn change_words(change: &Change) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::requirement::{TaintEffect, Toleration, TolerationOperator};
+    use crate::model::requirement::{Toleration, TolerationOperator};
 
     fn taint(key: &str) -> Taint {
         Taint { key: key.into(), value: "x".into(), effect: TaintEffect::NoSchedule }
@@ -268,5 +279,16 @@ mod tests {
         assert_eq!(wrong.to_string(), "[0].node: found 1, expected a place below 1");
         let wrong = check_changes(&question, &[change(0), change(0)]).unwrap_err();
         assert_eq!(wrong.to_string(), "[1].node: found 0 twice, expected each once");
+    }
+
+    #[test]
+    fn a_taint_that_would_drive_off_who_runs_there_is_refused() {
+        let question = ReviewQuestion { nodes: vec![LivingNode::default()] };
+        let drives_off = Taint { effect: TaintEffect::NoExecute, ..taint("team") };
+        let change = Change { add: vec![drives_off], ..Change::default() };
+        let wrong = check_changes(&question, &[change]).unwrap_err();
+        let expected =
+            "[0].add: found team=x:NoExecute, expected NoSchedule or PreferNoSchedule: who runs there stays";
+        assert_eq!(wrong.to_string(), expected);
     }
 }

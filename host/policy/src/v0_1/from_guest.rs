@@ -57,6 +57,7 @@ pub(super) fn change(change: taints::Change) -> answered_taints::Change {
         add: change.add.into_iter().map(taint).collect(),
         remove: change.remove.into_iter().map(taint).collect(),
         reason: change.reason,
+        policy: String::new(),
     }
 }
 

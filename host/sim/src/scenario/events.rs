@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whittle_api::manifest::File;
 use whittle_api::problem::{Path, Problem, Segment};
+use whittle_core::event::NoticeKind;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::clock::{When, parse_when};
 use super::compile::{Course, Found, known_zones, span};
-use super::{CapacitySpec, DeleteNodeSpec, EventSpec, InterruptSpec, PriceSpec, ScaleSpec};
+use super::{CapacitySpec, DeleteNodeSpec, EventSpec, InterruptSpec, NoticeSpec, PriceSpec, ScaleSpec};
 use crate::input::{Objects, PODS_MAX, WorkloadKey};
 use crate::load::{self, Place};
 use crate::problems::{Finder, one_of, path};
 use crate::script::{InstanceFilter, Many, Step};
+use crate::world::machines::RECLAIM_NOTICE;
 
 /// The steps of a scenario for these objects, by time.
 pub(crate) fn steps(
@@ -139,6 +141,9 @@ impl Compiler<'_> {
         if let Some(interrupt) = &event.interrupt {
             found.push(("interrupt", Some(self.interrupt(interrupt, &here("interrupt")))));
         }
+        if let Some(notice) = &event.notice {
+            found.push(("notice", self.notice(notice, &here("notice"))));
+        }
         if let Some(capacity) = &event.capacity {
             found.push(("capacity", self.capacity(capacity, &here("capacity"))));
         }
@@ -175,6 +180,30 @@ impl Compiler<'_> {
         };
         let filter = self.filter(&spec, at);
         Step::Interrupt { filter, many: self.many(interrupt.count, interrupt.percent, at) }
+    }
+
+    fn notice(&mut self, notice: &NoticeSpec, at: &Path) -> Option<Step> {
+        let spec = FilterSpec {
+            instance_type: notice.instance_type.as_ref(),
+            family: notice.family.as_ref(),
+            zone: notice.zone.as_ref(),
+            capacity_type: notice.capacity_type.as_ref(),
+            node_pool: notice.node_pool.as_ref(),
+        };
+        let filter = self.filter(&spec, at);
+        let ahead = span(notice.ahead.as_ref(), &at.clone().with(key("in")), &mut self.finder);
+        let (ahead, many) = (ahead.unwrap_or(RECLAIM_NOTICE), self.many(notice.count, notice.percent, at));
+        let kind = match notice.kind.as_str() {
+            "rebalance" => NoticeKind::Rebalance,
+            "maintenance" => NoticeKind::Maintenance,
+            "stateChange" => NoticeKind::StateChange,
+            other => {
+                let expected = "rebalance, maintenance or stateChange";
+                self.finder.add(&at.clone().with(key("kind")), other.to_owned(), expected);
+                return None;
+            }
+        };
+        Some(Step::Notice { kind, ahead, filter, many })
     }
 
     fn capacity(&mut self, capacity: &CapacitySpec, at: &Path) -> Option<Step> {

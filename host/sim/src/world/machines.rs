@@ -277,28 +277,41 @@ impl World {
 
     /// EC2 announces that it takes an instance back.
     pub(super) fn reclaim(&mut self, id: &str) {
-        let now = self.now;
+        self.announce(id, NoticeKind::Reclaim, RECLAIM_NOTICE);
+    }
+
+    /// EC2 says something about an instance, so long before it happens. What has an end has one only.
+    pub(super) fn announce(&mut self, id: &str, kind: NoticeKind, ahead: Duration) {
+        let deadline = self.now + ahead;
         let Some(machine) = self.machines.get_mut(id).filter(|machine| machine.phase == Phase::Running)
         else {
             return;
         };
-        if std::mem::replace(&mut machine.noticed, true) {
+        let ends = kind != NoticeKind::Rebalance;
+        if ends && std::mem::replace(&mut machine.noticed, true) {
             return;
         }
+        let what = match kind {
+            NoticeKind::Reclaim => "gone in two minutes".to_owned(),
+            NoticeKind::StateChange => format!("stops in {ahead}"),
+            NoticeKind::Maintenance => format!("retired for maintenance in {ahead}"),
+            NoticeKind::Rebalance => "may be taken back before long".to_owned(),
+        };
         let (pool, claim) = (machine.pool.clone(), machine.claim.clone());
-        let text =
-            format!("{} in {}: gone in two minutes", machine.instance.instance_type, machine.instance.zone);
+        let text = format!("{} in {}: {what}", machine.instance.instance_type, machine.instance.zone);
         self.note(EntryKind::Notice, Some(&pool), &claim, text);
         self.outbox.push(Event::Notice(Notice {
             provider_id: id.to_owned(),
-            kind: NoticeKind::Reclaim,
-            received: now,
-            deadline: now + RECLAIM_NOTICE,
+            kind,
+            received: self.now,
+            deadline,
         }));
-        self.agenda.enter(now + RECLAIM_NOTICE, Happening::ReclaimDeadline(id.to_owned()));
+        if ends {
+            self.agenda.enter(deadline, Happening::ReclaimDeadline(id.to_owned()));
+        }
     }
 
-    /// The two minutes are over.
+    /// The time of an instance is up.
     pub(super) fn reclaim_deadline(&mut self, id: &str) {
         let Some(machine) = self.machines.get(id).filter(|machine| machine.phase == Phase::Running) else {
             return;

@@ -6,6 +6,7 @@ use whittle_core::model::labels;
 use whittle_core::model::node::{Instance, Node, NodeClaim};
 use whittle_core::model::node_pool::NodePool;
 use whittle_core::model::requirement::{Taint, TaintEffect};
+use whittle_core::plan::Retaint;
 
 use super::World;
 use super::pods::End;
@@ -132,6 +133,15 @@ impl World {
         let Some(node) = self.nodes.get_mut(name) else { return Found::Nothing };
         node.taints.retain(|taint| taint.key != labels::DISRUPTED_TAINT);
         self.publish_node(name);
+        Found::Something
+    }
+
+    /// Policies want a node to carry other taints.
+    pub(super) fn retaint(&mut self, retaint: &Retaint) -> Found {
+        let Some(node) = self.nodes.get_mut(&retaint.node) else { return Found::Nothing };
+        node.taints.retain(|taint| !retaint.remove.contains(taint) && !retaint.add.contains(taint));
+        node.taints.extend(retaint.add.iter().cloned());
+        self.publish_node(&retaint.node);
         Found::Something
     }
 

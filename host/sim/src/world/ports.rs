@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use whittle_control::ports::{Cloud, CloudError, Cluster, ClusterError};
 use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::model::time::Duration;
-use whittle_core::plan::{LaunchOffering, Nomination};
+use whittle_core::plan::{LaunchOffering, Nomination, Retaint};
 
 use super::World;
 use super::machines::Launched;
@@ -67,6 +67,10 @@ impl Cluster for Ports<'_> {
 
     async fn uncordon(&self, node: &str) -> Result<(), ClusterError> {
         found(node, self.world().uncordon(node))
+    }
+
+    async fn retaint(&self, retaint: &Retaint) -> Result<(), ClusterError> {
+        found(&retaint.node, self.world().retaint(retaint))
     }
 
     async fn delete_claim(&self, claim: &str) -> Result<(), ClusterError> {

@@ -24,6 +24,11 @@ impl World {
                 self.delete_workload(&workload);
             }
             Step::Interrupt { filter, many } => self.interrupt(&filter, many),
+            Step::Notice { kind, ahead, filter, many } => {
+                for id in self.draw_machines(&filter, many) {
+                    self.announce(&id, kind, ahead);
+                }
+            }
             Step::Shortage { filter, span } => {
                 self.say("", format!("EC2 has no capacity for {filter}, for {span}"));
                 self.shortages.push(Shortage { filter, until: self.now + span });

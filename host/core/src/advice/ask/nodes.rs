@@ -98,6 +98,8 @@ pub fn notice(snapshot: &Snapshot, notice: &Notice, reads: &Reads) -> Option<int
         kind: match notice.kind {
             NoticeKind::Reclaim => interruption::Kind::Reclaim,
             NoticeKind::Rebalance => interruption::Kind::Rebalance,
+            NoticeKind::Maintenance => interruption::Kind::Maintenance,
+            NoticeKind::StateChange => interruption::Kind::StateChange,
         },
         node: living(snapshot, claim, reads)?,
         received: notice.received,

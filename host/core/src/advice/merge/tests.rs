@@ -117,14 +117,16 @@ fn outfits_are_unions_and_a_label_has_the_first_value() {
 }
 
 #[test]
-fn a_taint_that_somebody_wants_is_not_taken_back() {
+fn changes_of_living_nodes_stay_apart_and_say_whose_they_are() {
     let nodes = vec![LivingNode::default()];
     let question = Question::Review(taints::ReviewQuestion { nodes });
     let taint = Taint { key: "a".into(), value: String::new(), effect: TaintEffect::NoSchedule };
     let remove = taints::Change { remove: vec![taint.clone()], ..taints::Change::default() };
-    let add = taints::Change { add: vec![taint.clone()], ..taints::Change::default() };
-    let answers = [remove, add.clone()].map(|change| Answer::Review(vec![change]));
-    assert_eq!(merged(&question, &answers), Answer::Review(vec![add]));
+    let add = taints::Change { add: vec![taint], ..taints::Change::default() };
+    let said = [("first", &remove), ("second", &add)];
+    let voices = said.map(|(name, change)| voice(name, Ok(Answer::Review(vec![change.clone()]))));
+    let expected = said.map(|(name, change)| taints::Change { policy: name.into(), ..change.clone() });
+    assert_eq!(merge(&question, &voices).answer, Answer::Review(expected.to_vec()));
 }
 
 #[test]

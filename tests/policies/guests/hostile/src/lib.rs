@@ -32,6 +32,8 @@ enum Deed {
     AnswersWithAbsurdNumbers,
     NamesUnknownIds,
     GivesLongReasons,
+    /// Asks for labels that Kubernetes would not take.
+    LabelsInvalidly,
     /// Copies memory in bulk, which takes time for each byte and is one instruction.
     CopiesForEver,
 }
@@ -77,6 +79,7 @@ fn misbehave(deed: Deed, now: Instant) {
         | Deed::AnswersAGigabyte
         | Deed::AnswersWithAbsurdNumbers
         | Deed::NamesUnknownIds
+        | Deed::LabelsInvalidly
         | Deed::GivesLongReasons => {}
     }
 }
@@ -98,7 +101,7 @@ fn answers<A: Clone>(deed: Deed, asked: usize, good: &A, absurd: A, long: impl F
             let much = long("x".repeat(1 << 20));
             vec![much; 1_000]
         }
-        Deed::AnswersWithAbsurdNumbers | Deed::NamesUnknownIds => vec![absurd; asked],
+        Deed::AnswersWithAbsurdNumbers | Deed::NamesUnknownIds | Deed::LabelsInvalidly => vec![absurd; asked],
         Deed::GivesLongReasons => vec![long("because ".repeat(1_000)); asked],
         Deed::Behaves
         | Deed::Spins
@@ -133,7 +136,10 @@ impl Taints for Hostile {
     fn dress_all(&self, now: Instant, groups: &[PodGroup]) -> Vec<Outfit> {
         let deed = self.deed(now);
         misbehave(deed, now);
-        let absurd = Outfit::default().tainted("kubernetes.io/hostname", "a b c", Effect::NoExecute);
+        let absurd = match deed {
+            Deed::LabelsInvalidly => Outfit::default().labelled("a b/c d", "e"),
+            _ => Outfit::default().tainted("kubernetes.io/hostname", "a b c", Effect::NoExecute),
+        };
         answers(deed, groups.len(), &Outfit::default(), absurd, |reason| Outfit::default().because(reason))
     }
 
