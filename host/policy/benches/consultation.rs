@@ -33,6 +33,8 @@ use whittle_policy::v0_1::json;
 const SIZES: [usize; 4] = [1, 10, 100, 500];
 /// How often a question is asked.
 const ASKED: usize = 201;
+/// How often a set of policies is swapped for another.
+const SWAPS: usize = 1_000;
 /// How often what takes milliseconds is done.
 const DONE: usize = 15;
 
@@ -85,6 +87,9 @@ fn main() {
     }
     if is_wanted("reload") {
         reload(&engine, &modules);
+    }
+    if is_wanted("memory") {
+        memory(&engine, &modules);
     }
     if is_wanted("harm") {
         harm(&engine, &modules);
@@ -285,6 +290,32 @@ fn reload(engine: &Arc<Engine>, modules: &Path) {
     let mut spans: Vec<Duration> = (0..ASKED).map(swap).collect();
     spans.sort_unstable();
     println!("{:<40}{:>14}", "other settings, the module as before", millis(spans[spans.len() / 2]));
+}
+
+/// What the process holds while sets of policies come and go, each with a module that the one before did not have.
+fn memory(engine: &Arc<Engine>, modules: &Path) {
+    println!("\n{:<24}{:>16}", "memory", "resident KiB");
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = Cache::open(&folder.path().join("compiled")).expect("a private folder");
+    let loaded = ["spot-ratio", "critical-on-demand"].map(|name| bytes(modules, name));
+    let reads = Reads::default();
+    let settings = ["{\"spotPercent\":70}", "{\"minPriority\":1000}"];
+    let question = questions(Hook::Capacity).pop().expect("a question");
+    for swap in 0..=SWAPS {
+        let module = Module::load(engine, Some(&cache), &loaded[swap % 2]).expect("a policy");
+        let asked = (settings[swap % 2], Limits::default().patient());
+        assert!(module.consult(engine, asked, (&question, &reads, NOW)).answer.is_ok());
+        if swap % (SWAPS / 4) == 0 {
+            println!("{:<24}{:>16}", format!("after {swap} swaps"), resident_kibibytes());
+        }
+    }
+}
+
+/// What the process holds in memory, as the kernel counts it.
+fn resident_kibibytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
 
 /// A consultation with the limits that a policy has unless it is given others.
