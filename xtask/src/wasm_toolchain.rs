@@ -85,7 +85,7 @@ pub(crate) fn find(target: &Path) -> Result<Toolchain> {
         }
     }
     bail!(
-        "policies need Rust's target {TARGET}: `rustup target add {TARGET}`, or on Debian a look into the packages {}{}",
+        "policies need Rust's target {TARGET}: run `rustup target add {TARGET}`, or have apt-get know Debian's packages {}{}",
         DEBIAN_PACKAGES.join(", "),
         if obstacles.is_empty() { String::new() } else { format!(" ({})", obstacles.join("; ")) }
     )
@@ -163,8 +163,11 @@ fn unpack(prefix: &Path) -> Result<()> {
             missing()?
         }
     };
-    let status =
-        Command::new("apt-get").args(["download", "-q"]).args(&names).current_dir(&packages).status()?;
+    let status = Command::new("apt-get")
+        .args(["download", "-q", "-o", "APT::Sandbox::User=root"])
+        .args(&names)
+        .current_dir(&packages)
+        .status()?;
     ensure!(status.success(), "apt-get cannot download {}", names.join(", "));
     for entry in fs::read_dir(&packages)? {
         let path = entry?.path();
