@@ -92,7 +92,7 @@ pub struct Launch {
     /// The EC2NodeClass it is launched with.
     pub node_class: String,
     /// The labels that the node will carry.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The taints that the node will carry.
     pub taints: Vec<Taint>,
     /// Taints that the node starts with and that somebody else removes.

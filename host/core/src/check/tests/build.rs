@@ -89,6 +89,11 @@ impl Scene {
         Arc::make_mut(&mut self.pods[pod].spec)
     }
 
+    /// The labels of the first launch.
+    pub(super) fn labels(&mut self) -> &mut BTreeMap<String, String> {
+        Arc::make_mut(&mut self.launch().labels)
+    }
+
     pub(super) fn launch(&mut self) -> &mut Launch {
         let mut launches = self.actions.iter_mut().filter_map(|action| match action {
             Action::Launch(launch) => Some(&mut **launch),
@@ -321,7 +326,7 @@ pub(super) fn launch(claim: &str, zones: &[&str], pods: &[&str]) -> Action {
         claim: claim.into(),
         node_pool: "default".into(),
         node_class: "al2023".into(),
-        labels,
+        labels: labels.into(),
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requirements: vec![Requirement::equals(INSTANCE_TYPE, "small")].into(),

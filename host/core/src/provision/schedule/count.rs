@@ -1,5 +1,7 @@
 //! Counting pods where they are, for the rules on where pods are relative to one another.
 
+use std::sync::Arc;
+
 use crate::model::requirement::{Requirement, untolerated};
 use crate::provision::intern::Sym;
 use crate::provision::problem::{Problem, is_counted};
@@ -25,8 +27,7 @@ impl Schedule<'_, '_> {
         (pods, count): (u32, Count),
         for_rule: impl Fn(&Rule) -> bool,
     ) {
-        // Taken out for a moment, because the rules that are counted are looked up while they are changed.
-        let concern = std::mem::take(&mut self.problem.demands[demand].concern);
+        let concern = Arc::clone(&self.problem.demands[demand].concern);
         for at in concern.meant.iter().copied() {
             if !for_rule(&self.problem.rules[at]) {
                 continue;
@@ -46,7 +47,6 @@ impl Schedule<'_, '_> {
                 self.problem.rules[at].count_owners(domain, pods, count);
             }
         }
-        self.problem.demands[demand].concern = concern;
     }
 
     /// Whether a rule counts the pods on a place at all.
