@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::check;
+use crate::check::legal::keep_legal;
 use crate::event::{Event, Notice, NoticeKind};
 use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
@@ -50,6 +51,19 @@ pub(super) struct Scene {
 impl Scene {
     /// The violations of the plan, as they print.
     pub(super) fn judge(self) -> Vec<String> {
+        let (state, plan) = self.known();
+        check(state.snapshot(), &plan, NOW).iter().map(ToString::to_string).collect()
+    }
+
+    /// What is left of the plan, and the violations for which the rest was left out, as they print.
+    pub(super) fn keep_legal(self) -> (Vec<Action>, Vec<String>) {
+        let (state, mut plan) = self.known();
+        let violations = keep_legal(state.snapshot(), &mut plan, NOW);
+        (plan.actions, violations.iter().map(ToString::to_string).collect())
+    }
+
+    /// The cluster, and the plan for it.
+    fn known(self) -> (ClusterState, Plan) {
         let mut state = ClusterState::new(self.settings);
         let (claims, nodes): (Vec<_>, Vec<_>) = self.nodes.into_iter().unzip();
         let mut events: Vec<Event> = Vec::new();
@@ -68,8 +82,7 @@ impl Scene {
         }
         let earlier = self.nominations.iter().map(|(pod, place)| nominate(pod, place)).collect();
         state.expect(&Plan { actions: earlier, ..Plan::default() }, NOW);
-        let plan = Plan { actions: self.actions, ..Plan::default() };
-        check(state.snapshot(), &plan, NOW).iter().map(ToString::to_string).collect()
+        (state, Plan { actions: self.actions, ..Plan::default() })
     }
 
     pub(super) fn pool(&mut self) -> &mut NodePool {
