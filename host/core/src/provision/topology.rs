@@ -176,6 +176,18 @@ impl Rule {
         }
     }
 
+    /// Whether the rule holds for pods that are in a domain, and counted there.
+    pub(crate) fn holds(&self, domain: Domain) -> bool {
+        match self.what.rule {
+            TopologyRule::Spread => {
+                self.matching.at(domain).saturating_sub(self.emptiest(domain)) <= self.what.max_skew
+            }
+            TopologyRule::Affinity => self.matching.at(domain) > 0,
+            // Fewer pods are no reason to keep farther away.
+            TopologyRule::AntiAffinity => true,
+        }
+    }
+
     /// Whether a pod that the rule means may join a domain, as far as the pods that state the rule care.
     pub(crate) fn tolerates(&self, domain: Domain) -> bool {
         self.owners.at(domain) == 0 && self.in_doubt.owners == 0
