@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use whittle_core::check::legal::keep_legal;
 use whittle_core::disrupt::Move;
 use whittle_core::event::Event;
 use whittle_core::interruption::interruption;
@@ -182,7 +183,7 @@ impl Controller {
         wakes.into_iter().flatten().min()
     }
 
-    /// Decides whatever is due at `now`.
+    /// Decides whatever is due at `now`. What would break a rule is left out of the plan and said in its report.
     pub fn decide(&mut self, now: Timestamp) -> Plan {
         self.state.expire(now);
         if self.advised.is_swapped() {
@@ -193,15 +194,20 @@ impl Controller {
         if self.is_provisioning_due(now) {
             let mut provisioned = self.provision(now);
             leave_out_what_ends(&mut provisioned, self.snapshot(), now);
+            // Before it is expected: nobody is to wait for a node that is not launched.
+            plan.report.violations = keep_legal(self.snapshot(), &mut provisioned, now);
             self.state.expect(&provisioned, now);
-            plan.actions.extend(provisioned.actions);
+            plan.actions = provisioned.actions;
         }
         // After provisioning, because a replacement is launched before the node it replaces is cordoned.
         let mut due = interruption(self.snapshot(), now);
         due.extend(lifecycle(self.snapshot(), now));
-        plan.actions.extend(due.actions);
         self.next_step = due.next;
-        self.disrupt(now, &mut plan);
+        let mut rest = Plan { actions: due.actions, ..Plan::default() };
+        self.disrupt(now, &mut rest);
+        plan.report.violations.extend(keep_legal(self.snapshot(), &mut rest, now));
+        plan.report.blocked = rest.report.blocked;
+        plan.actions.extend(rest.actions);
         plan.report.unplaced.clone_from(&self.unplaced);
         plan.report.heard = self.advised.take_heard();
         plan

@@ -12,6 +12,8 @@
 //!        └──► drain       may this pod be asked to leave, this instance be ended?
 //! ```
 //!
+//! `legal` leaves out of a plan what breaks a rule.
+//!
 //! Nothing here shares code with the deciding half of the crate, and nothing here decides: it reads model objects
 //! and plain strings only. Where two readings of a rule are possible, the laxer one holds, because a plan with a
 //! violation is not carried out.
@@ -23,6 +25,7 @@ mod disruption;
 mod drain;
 mod labels;
 mod launch;
+pub mod legal;
 mod placement;
 mod reservations;
 mod topology;

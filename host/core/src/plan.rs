@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::check::Violation;
 use crate::model::instance_type::CapacityType;
 use crate::model::node_pool::DisruptionReason;
 use crate::model::price::Price;
@@ -34,6 +35,9 @@ pub struct Report {
     pub unplaced: Vec<Unplaced>,
     /// Nodes that could have moved, and what kept them.
     pub blocked: Vec<MoveBlocked>,
+    /// The rules that actions broke which were left out of the plan. There should be none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violation>,
     /// What policies said that is not what is done anyway.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<Heard>,
@@ -92,7 +96,7 @@ pub struct Launch {
     /// The EC2NodeClass it is launched with.
     pub node_class: String,
     /// The labels that the node will carry.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The taints that the node will carry.
     pub taints: Vec<Taint>,
     /// Taints that the node starts with and that somebody else removes.

@@ -143,7 +143,7 @@ impl Snapshot {
 
     /// What the pods of a group have in common.
     #[must_use]
-    pub fn group(&self, group: GroupId) -> &PodGroup {
+    pub fn group(&self, group: GroupId) -> &Arc<PodGroup> {
         self.groups.get(group)
     }
 
@@ -355,7 +355,7 @@ pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
         name: launch.claim.clone(),
         node_pool: launch.node_pool.clone(),
         node_class: launch.node_class.clone(),
-        labels: launch.labels.clone(),
+        labels: BTreeMap::clone(&launch.labels),
         requirements: launch.requirements.to_vec(),
         min_values_relaxed: launch.min_values_relaxed,
         taints: launch.taints.clone(),

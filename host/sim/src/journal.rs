@@ -56,7 +56,7 @@ pub enum EntryKind {
     JobDone,
     /// Pods have no place and no NodePool can give them one.
     Unplaced,
-    /// A plan broke a rule and was not carried out.
+    /// An action broke a rule and was left out of its plan.
     Violation,
     /// An action failed.
     Failed,

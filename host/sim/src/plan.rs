@@ -8,7 +8,7 @@ use std::path::Path as FilePath;
 use serde::Serialize;
 use whittle_api::manifest::File;
 use whittle_control::controller::Controller;
-use whittle_core::check::{Violation, check};
+use whittle_core::check::Violation;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::price::Price;
 use whittle_core::model::time::Timestamp;
@@ -105,13 +105,12 @@ fn decided(mut input: Input, options: &Options) -> PlanReport {
     for event in world.take_events() {
         controller.handle(event, start);
     }
-    let (plan, now) = first_plan(&mut controller, start);
-    let violations = check(controller.snapshot(), &plan, now);
-    report(plan, violations, &world, &input.course)
+    let plan = first_plan(&mut controller, start);
+    report(plan, &world, &input.course)
 }
 
 /// The first plan that does something, or the last that does not.
-fn first_plan(controller: &mut Controller, start: Timestamp) -> (Plan, Timestamp) {
+fn first_plan(controller: &mut Controller, start: Timestamp) -> Plan {
     let mut now = start;
     let mut plan = Plan::default();
     for _ in 0..LOOKS_MAX {
@@ -123,10 +122,10 @@ fn first_plan(controller: &mut Controller, start: Timestamp) -> (Plan, Timestamp
             break;
         }
     }
-    (plan, now)
+    plan
 }
 
-fn report(plan: Plan, violations: Vec<Violation>, world: &World, course: &Course) -> PlanReport {
+fn report(plan: Plan, world: &World, course: &Course) -> PlanReport {
     let name = |uid: &String| world.pod_by_uid(uid).map_or_else(|| uid.clone(), |pod| pod.full_name());
     let mut launches = Vec::new();
     let mut nominations: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -151,7 +150,7 @@ fn report(plan: Plan, violations: Vec<Violation>, world: &World, course: &Course
         price: launches.iter().map(|launch| launch.cheapest.price).sum(),
         estimated: launches.iter().any(|launch| launch.estimated),
         launches,
-        violations,
+        violations: plan.report.violations.clone(),
         plan,
     }
 }
@@ -218,7 +217,7 @@ pub fn text(report: &PlanReport) -> String {
         text.push_str(&remedy(unplaced));
     }
     for violation in &report.violations {
-        let _ = writeln!(text, "\nThe plan breaks a rule: {violation}");
+        let _ = writeln!(text, "\nLeft out of the plan, because it breaks a rule: {violation}");
     }
     if report.estimated {
         text.push_str("\n~ contains estimated prices\n");

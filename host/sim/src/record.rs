@@ -33,7 +33,7 @@ pub struct Record {
     pub unplaced: Vec<UnplacedSummary>,
     /// Quiet nodes that stay at the end, and what keeps them.
     pub blocked: Vec<MoveBlocked>,
-    /// Plans that broke a rule and were not carried out.
+    /// The rules that actions broke which were left out of their plans.
     pub violations: Vec<PlanViolation>,
     /// What happened.
     pub timeline: Vec<Entry>,
@@ -178,7 +178,7 @@ pub struct UnplacedSummary {
     pub example: Unplaced,
 }
 
-/// A plan that broke a rule and was not carried out.
+/// A rule that an action broke which was left out of its plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanViolation {

@@ -10,10 +10,9 @@ use futures::executor::block_on;
 use whittle_api::manifest::{File, Gathered, files_below};
 use whittle_control::controller::{Controller, Settings};
 use whittle_control::execute::{self, execute};
-use whittle_core::check::{Violation, check};
 use whittle_core::event::Event;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, Outcome, Plan};
+use whittle_core::plan::{Action, Plan};
 
 use crate::input::Objects;
 use crate::journal::EntryKind;
@@ -270,6 +269,7 @@ impl Driver {
             }
             let plan = self.controller.decide(now);
             self.recorder.decided(&plan, &mut self.world);
+            self.recorder.violated(&plan.report.violations, &mut self.world);
             let is_changed = self.carry_out(&plan, now);
             if !self.retaint(now) && !is_changed {
                 break;
@@ -301,18 +301,9 @@ impl Driver {
         }
     }
 
-    /// Carries a plan out, if it is legal, and tells whether anything came of it.
+    /// Carries a plan out, and tells whether anything came of it.
     fn carry_out(&mut self, plan: &Plan, now: Timestamp) -> bool {
         if plan.actions.is_empty() {
-            return false;
-        }
-        let violations = if plan.actions.iter().any(is_judged) {
-            check(self.controller.snapshot(), plan, now)
-        } else {
-            Vec::new()
-        };
-        if !violations.is_empty() {
-            self.refuse(plan, violations, now);
             return false;
         }
         let before = self.recorder.before(plan, &self.world);
@@ -350,22 +341,6 @@ impl Driver {
         heard
     }
 
-    /// Does nothing of a plan that is not legal. The controller hears that its launches came to nothing, so that it
-    /// expects no nodes from them.
-    fn refuse(&mut self, plan: &Plan, violations: Vec<Violation>, now: Timestamp) {
-        let launches = plan.actions.iter().filter_map(|action| match action {
-            Action::Launch(launch) => Some(launch.claim.clone()),
-            _ => None,
-        });
-        let rules: Vec<String> = violations.iter().map(ToString::to_string).collect();
-        for claim in launches {
-            let message = format!("not carried out: {}", rules.join("; "));
-            self.controller.handle(Event::Outcome(Outcome::Failed { claim, message }), now);
-        }
-        self.recorder.violated(violations, &mut self.world);
-        self.held_until = now + HOLD_BACK;
-    }
-
     /// Tells the controller what has changed, and whether anything has.
     fn hear(&mut self, now: Timestamp) -> bool {
         let events = self.world.take_events();
@@ -395,21 +370,6 @@ impl Driver {
         };
         let blocked = self.controller.blocked().to_vec();
         self.recorder.finish(&mut self.world, settings, blocked)
-    }
-}
-
-/// Whether any rule is about an action. Judging a plan means looking at the whole cluster, and most plans do no more
-/// than tell a node that it has joined.
-fn is_judged(action: &Action) -> bool {
-    match action {
-        Action::Register(_) | Action::Initialize(_) | Action::Uncordon(_) => false,
-        Action::Launch(_)
-        | Action::Nominate(_)
-        | Action::Cordon(_)
-        | Action::Delete(_)
-        | Action::Evict(_)
-        | Action::Terminate(_)
-        | Action::Finalize(_) => true,
     }
 }
 

@@ -187,7 +187,7 @@ fn restore_launch(launch: &mut Launch, snapshot: &Snapshot, judged: &Judged) {
     let Some(pool) = snapshot.node_pools.get(&launch.node_pool) else { return };
     if launch.node_class != pool.node_class {
         launch.node_class.clone_from(&pool.node_class);
-        launch.labels.insert(labels::NODE_CLASS.to_owned(), pool.node_class.clone());
+        Arc::make_mut(&mut launch.labels).insert(labels::NODE_CLASS.to_owned(), pool.node_class.clone());
         let mut requirements = (*launch.requirements).clone();
         for one in requirements.iter_mut().filter(|one| one.key == labels::NODE_CLASS) {
             one.values = vec![pool.node_class.clone()];

@@ -4,6 +4,7 @@ mod build;
 mod disruption;
 mod drain;
 mod launch;
+mod legal;
 mod placement;
 mod reservations;
 mod size;

@@ -99,7 +99,10 @@ impl<'a> World<'a> {
 
     fn add_places(&mut self) {
         let going = going(self.plan);
-        for claim in self.snapshot.claims.values() {
+        // The state may remember already that it asked for what this plan launches.
+        let launched: BTreeSet<&str> = launches(self.plan).map(|launch| launch.claim.as_str()).collect();
+        let asked = self.snapshot.asked.values().filter(|claim| !launched.contains(claim.name.as_str()));
+        for claim in self.snapshot.claims.values().chain(asked) {
             let node = self.snapshot.node_of_claim(claim);
             if let Some(node) = node {
                 self.place_of_node.insert(&node.name, &claim.name);

@@ -19,6 +19,8 @@ mod fill;
 mod items;
 mod pack;
 
+use std::collections::BTreeSet;
+
 use crate::model::price::Price;
 use crate::provision::cheap::items::Items;
 use crate::provision::cheap::pack::Packer;
@@ -49,6 +51,7 @@ pub(crate) fn place(
     let first = |group: &Waiting<'_>| Some(group.demand).filter(|at| !schedule.problem.may_be_reserved(*at));
     let mut rungs: Vec<Option<usize>> = waiting.iter().map(first).collect();
     let mut is_first = true;
+    let mut lost = BTreeSet::new();
     while rungs.iter().any(Option::is_some) {
         for (at, group) in waiting.iter().enumerate() {
             if let Some(demand) = rungs[at] {
@@ -68,7 +71,7 @@ pub(crate) fn place(
             return None;
         }
         is_first = false;
-        packer.pack(&mut steps);
+        lost.extend(packer.pack(&mut steps));
         for (at, rung) in rungs.iter_mut().enumerate() {
             let gentler = rung.and_then(|demand| schedule.problem.demands[demand].gentler);
             // Nobody gives up a wish that another NodePool would fulfil.
@@ -80,5 +83,24 @@ pub(crate) fn place(
         }
     }
     place_rest(schedule, waiting, &mut placed);
-    Some(placed)
+    still_hold(schedule, waiting, &placed, &lost).then_some(placed)
+}
+
+/// Whether pods are where these rules let them be, now that some that were counted on are not where they were to be.
+fn still_hold(
+    schedule: &Schedule<'_, '_>,
+    waiting: &[Waiting<'_>],
+    placed: &Placed,
+    rules: &BTreeSet<usize>,
+) -> bool {
+    rules.iter().all(|at| {
+        let rule = &schedule.problem.rules[*at];
+        waiting.iter().zip(&placed.0).all(|(group, places)| {
+            let states = schedule.problem.demands[group.demand].concern.stated.contains(at);
+            !states
+                || places
+                    .iter()
+                    .all(|place| schedule.domain_of_rule(*place, *at).is_none_or(|d| rule.holds(d)))
+        })
+    })
 }

@@ -34,6 +34,8 @@ pub(crate) struct Existing<'a> {
     /// Whether there is an instance. Before, what the node will be is not known: it counts as a domain with the
     /// pods that are expected on it, and has no room for others.
     pub(crate) launched: bool,
+    /// What is asked of the node, as long as there is no instance.
+    pub(crate) undecided: &'a [Requirement],
 }
 
 impl Existing<'_> {
@@ -68,6 +70,7 @@ pub(crate) fn existing_nodes<'a>(snapshot: &'a Snapshot, axes: &mut Axes) -> Vec
             taints: Cow::Borrowed(&node.taints),
             initialized: true,
             launched: true,
+            undecided: &[],
         };
         finish(snapshot, place, &free, axes)
     }));
@@ -87,6 +90,7 @@ struct Place<'a> {
     taints: Cow<'a, [Taint]>,
     initialized: bool,
     launched: bool,
+    undecided: &'a [Requirement],
 }
 
 fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -> Option<Existing<'a>> {
@@ -104,6 +108,7 @@ fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -
             taints: Cow::Borrowed(&claim.taints),
             initialized: false,
             launched: claim.instance.is_some(),
+            undecided: if claim.instance.is_some() { &[] } else { &claim.requirements },
         };
         let free = claim.instance.as_ref().map(|instance| &instance.allocatable);
         return Some(finish(snapshot, place, free.unwrap_or(&Resources::default()), axes));
@@ -135,6 +140,7 @@ fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -
         taints,
         initialized,
         launched: true,
+        undecided: &[],
     };
     Some(finish(snapshot, place, &free, axes))
 }
@@ -198,7 +204,7 @@ pub(crate) fn is_ephemeral(taint: &Taint) -> bool {
 }
 
 fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: &mut Axes) -> Existing<'a> {
-    let Place { name, node, mut labels, taints, initialized, launched } = place;
+    let Place { name, node, mut labels, taints, initialized, launched, undecided } = place;
     let node = node.map(|node| node.name.as_str());
     if let Some(node) = node
         && !labels.contains_key(labels::HOSTNAME)
@@ -210,7 +216,7 @@ fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: 
     let volumes = node.map(|node| VolumeRoom::of(snapshot, node)).unwrap_or_default();
     let free = axes.row(free);
     let mut existing =
-        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, launched };
+        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, launched, undecided };
     reserve_for_daemons(snapshot, &mut existing, axes);
     existing
 }

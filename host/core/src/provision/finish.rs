@@ -7,7 +7,7 @@ use crate::provision::bits::Bits;
 use crate::provision::draft::Draft;
 use crate::provision::listing::Printed;
 use crate::provision::problem::Problem;
-use crate::provision::template::{Template, labels_of};
+use crate::provision::template::Template;
 
 impl Problem<'_> {
     /// The launch of a new node.
@@ -16,21 +16,20 @@ impl Problem<'_> {
         let universe = &self.universes[template.universe];
         let listed = draft.listed(universe);
         let words = (&**universe, &*self.interner);
-        let Printed { listing, offerings, requirements } =
+        let Printed { listing, labels, offerings, requirements } =
             self.listings.print(draft.template, template, &listed, words);
-        let shape = listing.narrowed(&listed);
         let pool = &template.pool;
         Launch {
             claim,
             node_pool: pool.name.clone(),
             node_class: pool.node_class.clone(),
-            labels: labels_of(template, &shape, self.interner),
+            labels,
             taints: pool.taints.clone(),
             startup_taints: pool.startup_taints.clone(),
             requirements,
             min_values_relaxed: !listing.lowered.is_empty(),
             offerings,
-            requests: self.requests_of(template, draft, &shape.types),
+            requests: self.requests_of(template, draft, &listing.types),
             pods,
             expire_after: pool.expire_after,
             termination_grace_period: pool.termination_grace_period,

@@ -17,7 +17,7 @@ use crate::plan::LaunchOffering;
 use crate::provision::amounts::Amounts;
 use crate::provision::bits::Bits;
 use crate::provision::intern::{Interner, Sym};
-use crate::provision::template::{Shape, Template};
+use crate::provision::template::{Shape, Template, labels_of};
 use crate::provision::universe::ways::{CapacityMask, all_of};
 use crate::provision::universe::{Universe, ZoneMask};
 
@@ -54,6 +54,7 @@ type Priced = (Price, u32);
 #[derive(Clone, Debug)]
 pub(crate) struct Printed {
     pub(crate) listing: Arc<Listing>,
+    pub(crate) labels: Arc<BTreeMap<String, String>>,
     pub(crate) offerings: Arc<Vec<LaunchOffering>>,
     pub(crate) requirements: Arc<Vec<Requirement>>,
 }
@@ -182,9 +183,10 @@ impl Listings {
         }
         let listing = self.of(at, template, shape, universe);
         let narrowed = listing.narrowed(shape);
+        let labels = Arc::new(labels_of(template, &narrowed, interner));
         let offerings = Arc::new(offerings(universe, &narrowed, interner));
         let requirements = Arc::new(requirements(template, &listing, universe, &narrowed, interner));
-        let printed = Printed { listing, offerings, requirements };
+        let printed = Printed { listing, labels, offerings, requirements };
         self.printed.insert(key, printed.clone());
         printed
     }

@@ -84,10 +84,10 @@ pub(crate) struct Withdrawn {
 /// What the pods of a group ask for, on one rung of its ladder.
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
-    pub(crate) group: PodGroup,
+    pub(crate) group: Arc<PodGroup>,
     pub(crate) requests: Amounts,
     pub(crate) alternatives: Vec<Alternative>,
-    pub(crate) concern: Concern,
+    pub(crate) concern: Arc<Concern>,
     /// Whether `PreferNoSchedule` taints keep the pods off.
     pub(crate) soft: Soft,
     /// The next rung, tried where this one cannot be had.
@@ -239,7 +239,7 @@ impl<'a> Problem<'a> {
     }
 
     /// Adds the demand of a group, once, rung by rung.
-    pub(crate) fn demand(&mut self, id: GroupId, group: &PodGroup) -> usize {
+    pub(crate) fn demand(&mut self, id: GroupId, group: &Arc<PodGroup>) -> usize {
         if let Some(at) = self.by_group.get(&id) {
             return *at;
         }
@@ -250,10 +250,10 @@ impl<'a> Problem<'a> {
         for rung in rungs {
             let at = self.demands.len();
             let demand = Demand {
-                group: group.clone(),
+                group: Arc::clone(group),
                 requests: requests.clone(),
                 alternatives: self.alternatives(group, &rung),
-                concern: Concern::default(),
+                concern: Arc::default(),
                 soft: if rung.avoids_soft_taints { Soft::Avoided } else { Soft::Overlooked },
                 gentler: (at < last).then_some(at + 1),
                 wishes: rules_of_wishes(&group.spec, &rung),

@@ -42,6 +42,8 @@ pub(crate) struct Rule {
     matching: Counter,
     /// Pods that state this rule, by domain. Only anti-affinity works both ways.
     owners: Counter,
+    /// Pods on nodes of which nobody knows yet in which domain they will be.
+    in_doubt: InDoubt,
     /// Places that are sure to refuse, for rules about the hostname.
     full: Full,
     /// The domains that there are or could be, for a spread.
@@ -84,6 +86,14 @@ struct Full {
     above_skew: Bits,
     /// Any that state the rule.
     owned: Bits,
+}
+
+/// Pods that will be in one domain or another. Until it is known, others keep away from all that they could have to keep
+/// away from, and nobody comes near who might come to the wrong one.
+#[derive(Clone, Copy, Debug, Default)]
+struct InDoubt {
+    matching: u32,
+    owners: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -159,15 +169,28 @@ impl Rule {
                 after.saturating_sub(self.emptiest(domain)) <= self.what.max_skew
             }
             TopologyRule::Affinity => {
-                self.matching.at(domain) > 0 || (self.matching.total == 0 && counts_itself)
+                let nobody = self.matching.total == 0 && self.in_doubt.matching == 0;
+                self.matching.at(domain) > 0 || (nobody && counts_itself)
             }
-            TopologyRule::AntiAffinity => self.matching.at(domain) == 0,
+            TopologyRule::AntiAffinity => self.matching.at(domain) == 0 && self.in_doubt.matching == 0,
+        }
+    }
+
+    /// Whether the rule holds for pods that are in a domain, and counted there.
+    pub(crate) fn holds(&self, domain: Domain) -> bool {
+        match self.what.rule {
+            TopologyRule::Spread => {
+                self.matching.at(domain).saturating_sub(self.emptiest(domain)) <= self.what.max_skew
+            }
+            TopologyRule::Affinity => self.matching.at(domain) > 0,
+            // Fewer pods are no reason to keep farther away.
+            TopologyRule::AntiAffinity => true,
         }
     }
 
     /// Whether a pod that the rule means may join a domain, as far as the pods that state the rule care.
     pub(crate) fn tolerates(&self, domain: Domain) -> bool {
-        self.owners.at(domain) == 0
+        self.owners.at(domain) == 0 && self.in_doubt.owners == 0
     }
 
     pub(crate) fn pods_in(&self, domain: Domain) -> u32 {
@@ -222,6 +245,18 @@ impl Rule {
         self.note_full(domain);
     }
 
+    /// Counts pods on a node whose domain is not known yet.
+    pub(crate) fn count_in_doubt(&mut self, pods: u32, (whom, count): (Whom, Count)) {
+        let cell = match whom {
+            Whom::Meant => &mut self.in_doubt.matching,
+            Whom::Owners => &mut self.in_doubt.owners,
+        };
+        *cell = match count {
+            Count::Up => *cell + pods,
+            Count::Down => cell.saturating_sub(pods),
+        };
+    }
+
     /// Counts the pods of a group that are on a node already: whether the rule means them, or they state it.
     pub(crate) fn count_residents(&mut self, domain: Domain, pods: u32, whom: Whom) {
         match whom {
@@ -270,7 +305,8 @@ impl Rule {
     pub(crate) fn new(what: RuleKey, label: Option<Sym>) -> Self {
         let (matching, owners) = (Counter::default(), Counter::default());
         let (domains, levels) = (Arc::default(), BTreeMap::new());
-        Self { what, label, matching, owners, full: Full::default(), domains, levels }
+        let (in_doubt, full) = (InDoubt::default(), Full::default());
+        Self { what, label, matching, owners, in_doubt, full, domains, levels }
     }
 }
 

@@ -67,7 +67,7 @@ impl fmt::Display for Impossible {
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
-    groups: IndexSet<PodGroup, FxBuildHasher>,
+    groups: IndexSet<Arc<PodGroup>, FxBuildHasher>,
 }
 
 /// What decides about a pod's group besides the pod.
@@ -79,7 +79,7 @@ pub(super) struct Known<'a> {
 }
 
 impl Groups {
-    pub(super) fn get(&self, group: GroupId) -> &PodGroup {
+    pub(super) fn get(&self, group: GroupId) -> &Arc<PodGroup> {
         &self.groups[group.0 as usize]
     }
 
@@ -89,7 +89,8 @@ impl Groups {
         let impossible =
             asks_for_nothing_there_is(&spec).map(Impossible::Selector).or(impossible.map(Impossible::Volume));
         let group = PodGroup { spec, volumes: alternatives, attachments, impossible };
-        let (ord, _) = self.groups.insert_full(group);
+        let known = self.groups.get_index_of(&group);
+        let ord = known.unwrap_or_else(|| self.groups.insert_full(Arc::new(group)).0);
         // A cluster with four billion kinds of pods has other worries.
         GroupId(u32::try_from(ord).unwrap_or(u32::MAX))
     }

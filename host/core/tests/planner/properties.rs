@@ -3,6 +3,7 @@
 mod parity;
 mod prices;
 mod reserved;
+mod second;
 
 use std::collections::{BTreeMap, BTreeSet};
 

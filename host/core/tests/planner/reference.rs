@@ -162,7 +162,7 @@ fn kinds<'a>(snapshot: &'a Snapshot, unplaced: &mut BTreeSet<String>) -> Vec<Kin
             unplaced.insert(pod.uid.clone());
             continue;
         }
-        match kinds.iter_mut().find(|kind| kind.group == group) {
+        match kinds.iter_mut().find(|kind| *kind.group == **group) {
             Some(kind) => kind.pods.push(pod),
             None => kinds.push(Kind { group, spec: &group.spec, volumes: &group.volumes, pods: vec![pod] }),
         }

@@ -119,8 +119,8 @@ impl Recorder {
         self.unplaced.insert(key, Unmet { first: world.now, example: unplaced.clone(), uids });
     }
 
-    /// A plan broke rules and is not carried out.
-    pub(crate) fn violated(&mut self, violations: Vec<Violation>, world: &mut World) {
+    /// Actions broke rules and were left out of their plan.
+    pub(crate) fn violated(&mut self, violations: &[Violation], world: &mut World) {
         for violation in violations {
             world.journal.note(
                 world.now,
@@ -129,7 +129,7 @@ impl Recorder {
                 &violation.subject,
                 violation.to_string(),
             );
-            self.violations.push(PlanViolation { at: world.now, violation });
+            self.violations.push(PlanViolation { at: world.now, violation: violation.clone() });
         }
     }
 

@@ -177,7 +177,7 @@ const VIOLATIONS_SHOWN_MAX: usize = 10;
 fn violations(record: &Record) -> String {
     let mut text = String::new();
     let Some(first) = record.violations.first() else { return text };
-    text.push_str("\nPlans that broke a rule and were not carried out\n");
+    text.push_str("\nActions that broke a rule and were left out of their plans\n");
     for one in record.violations.iter().take(VIOLATIONS_SHOWN_MAX) {
         let _ = writeln!(text, "  {} {}", clock(record).time_of_day(one.at), one.violation);
     }
@@ -188,7 +188,7 @@ fn violations(record: &Record) -> String {
     times.dedup();
     let were = if times.len() == 1 { "was" } else { "were" };
     let plans = counted(times.len() as u64, "plan");
-    let _ = writeln!(text, "\n{plans} {were} not carried out: {}", first.violation);
+    let _ = writeln!(text, "\n{plans} {were} not carried out as made: {}", first.violation);
     text
 }
 

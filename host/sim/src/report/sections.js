@@ -39,7 +39,7 @@ function showNotices() {
   const holder = byId('notices');
   if (record.violations.length) {
     holder.append(notice('bad', el('a', { href: '#violations' }, several(record.violations.length + missing('violations'), 'violation')),
-      ': a plan that breaks a rule is not carried out. This is a defect: please report it.'));
+      ': what breaks a rule is left out of its plan. This is a defect: please report it.'));
   }
   if (record.unplaced.length) {
     const waiting = record.unplaced.reduce((sum, one) => sum + one.waitingAtEnd, 0);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::check;
+use crate::check::legal::keep_legal;
 use crate::event::{Event, Notice, NoticeKind};
 use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels::{
@@ -50,6 +51,19 @@ pub(super) struct Scene {
 impl Scene {
     /// The violations of the plan, as they print.
     pub(super) fn judge(self) -> Vec<String> {
+        let (state, plan) = self.known();
+        check(state.snapshot(), &plan, NOW).iter().map(ToString::to_string).collect()
+    }
+
+    /// What is left of the plan, and the violations for which the rest was left out, as they print.
+    pub(super) fn keep_legal(self) -> (Vec<Action>, Vec<String>) {
+        let (state, mut plan) = self.known();
+        let violations = keep_legal(state.snapshot(), &mut plan, NOW);
+        (plan.actions, violations.iter().map(ToString::to_string).collect())
+    }
+
+    /// The cluster, and the plan for it.
+    fn known(self) -> (ClusterState, Plan) {
         let mut state = ClusterState::new(self.settings);
         let (claims, nodes): (Vec<_>, Vec<_>) = self.nodes.into_iter().unzip();
         let mut events: Vec<Event> = Vec::new();
@@ -68,8 +82,7 @@ impl Scene {
         }
         let earlier = self.nominations.iter().map(|(pod, place)| nominate(pod, place)).collect();
         state.expect(&Plan { actions: earlier, ..Plan::default() }, NOW);
-        let plan = Plan { actions: self.actions, ..Plan::default() };
-        check(state.snapshot(), &plan, NOW).iter().map(ToString::to_string).collect()
+        (state, Plan { actions: self.actions, ..Plan::default() })
     }
 
     pub(super) fn pool(&mut self) -> &mut NodePool {
@@ -87,6 +100,11 @@ impl Scene {
     /// What the pods of the same kind as this one have in common, to be changed.
     pub(super) fn spec(&mut self, pod: usize) -> &mut PodSpec {
         Arc::make_mut(&mut self.pods[pod].spec)
+    }
+
+    /// The labels of the first launch.
+    pub(super) fn labels(&mut self) -> &mut BTreeMap<String, String> {
+        Arc::make_mut(&mut self.launch().labels)
     }
 
     pub(super) fn launch(&mut self) -> &mut Launch {
@@ -321,7 +339,7 @@ pub(super) fn launch(claim: &str, zones: &[&str], pods: &[&str]) -> Action {
         claim: claim.into(),
         node_pool: "default".into(),
         node_class: "al2023".into(),
-        labels,
+        labels: labels.into(),
         taints: Vec::new(),
         startup_taints: Vec::new(),
         requirements: vec![Requirement::equals(INSTANCE_TYPE, "small")].into(),

@@ -181,11 +181,11 @@ fn a_launch_carries_the_labels_and_taints_of_its_node_pool() {
         one_launch,
         &[
             (
-                |scene| drop(scene.launch().labels.remove("team")),
+                |scene| drop(scene.labels().remove("team")),
                 &["template: new: found the label team None, expected \"shop\""],
             ),
             (
-                |scene| drop(scene.launch().labels.insert("karpenter.sh/nodepool".into(), "other".into())),
+                |scene| drop(scene.labels().insert("karpenter.sh/nodepool".into(), "other".into())),
                 &[
                     "template: new: found the label karpenter.sh/nodepool Some(\"other\"), expected \"default\"",
                 ],

@@ -1,5 +1,7 @@
 //! What the packer packs: pods of one group that are bound to one zone or to none, with what they may be on.
 
+use std::collections::BTreeSet;
+
 use crate::model::instance_type::CapacityType;
 use crate::provision::bits::Bits;
 use crate::provision::cheap::duals::{AXES, Row};
@@ -85,15 +87,21 @@ impl Items {
         }
     }
 
-    /// Takes the pods that found no node out of the zones that they were counted in.
-    pub(crate) fn take_out_what_is_left(&self, schedule: &mut Schedule<'_, '_>) {
+    /// Takes the pods that found no node out of the zones that they were counted in. Tells the rules that counted them:
+    /// others may have gone where they went because these would be elsewhere.
+    pub(crate) fn take_out_what_is_left(&self, schedule: &mut Schedule<'_, '_>) -> BTreeSet<usize> {
+        let mut lost = BTreeSet::new();
         for (item, about) in self.items.iter().zip(&self.about).filter(|(item, _)| item.left > 0) {
             if let (Some(label), Some(zone)) = (about.label, item.zone) {
                 let at = schedule.problem.templates[about.template].universe;
                 let value = schedule.problem.universes[at].zones[zone];
                 schedule.count_in_zone(about.demand, (label, value), item.left, Count::Down);
+                let problem = &*schedule.problem;
+                let meant = &problem.demands[about.demand].concern.meant;
+                lost.extend(meant.iter().filter(|at| problem.rules[**at].label == Some(label)));
             }
         }
+        lost
     }
 }
 

@@ -113,15 +113,17 @@ impl<'s, 'a, 'b> Packer<'s, 'a, 'b> {
         bound > bar.micros() as f64 * (1.0 - GAIN_MIN)
     }
 
-    /// Packs what can be packed, and notes where it went.
-    pub(crate) fn pack(mut self, steps: &mut u64) {
+    /// Packs what can be packed, and notes where it went. Tells the rules that count fewer pods than when others were
+    /// given their zones.
+    pub(crate) fn pack(mut self, steps: &mut u64) -> BTreeSet<usize> {
         for component in self.components() {
             self.pack_component(component, steps);
         }
-        self.items.take_out_what_is_left(self.schedule);
+        let lost = self.items.take_out_what_is_left(self.schedule);
         for about in self.items.about {
             self.placed.0[about.group].extend(about.places);
         }
+        lost
     }
 
     fn components(&self) -> Vec<Component> {

@@ -73,8 +73,9 @@ impl Explainer<'_, '_, '_> {
     pub(super) fn relax(&mut self, demand: &Demand, refusals: &[Refusal]) -> Option<Change> {
         for (nth, RuleKey { rule, key, .. }) in rules_of(&demand.group.spec).into_iter().enumerate() {
             let mut changed = demand.clone();
-            changed.group.spec = Arc::new(without_rule(&demand.group.spec, nth));
-            changed.concern = self.concern_without(demand, nth);
+            let spec = Arc::new(without_rule(&demand.group.spec, nth));
+            Arc::make_mut(&mut changed.group).spec = spec;
+            changed.concern = Arc::new(self.concern_without(demand, nth));
             if let Some(node_pool) = self.first_opened(&changed, refusals) {
                 return Some(Change::Relax { rule, key, node_pool });
             }
@@ -123,17 +124,18 @@ impl Explainer<'_, '_, '_> {
         let mut changed = demand.clone();
         let before = rules_of(&demand.group.spec);
         let after = rules_of(&spec);
-        changed.group.spec = Arc::new(spec);
+        Arc::make_mut(&mut changed.group).spec = Arc::new(spec);
         // Most spreads count only nodes that the pod may run on: another pod, another count.
         for (nth, (before, after)) in before.iter().zip(after).enumerate() {
             if *before != after {
                 let at = self.recount(after, &changed.group)?;
                 let replaced = demand.concern.stated[nth];
-                replace(&mut changed.concern.own, replaced, at);
-                replace(&mut changed.concern.stated, replaced, at);
+                let concern = Arc::make_mut(&mut changed.concern);
+                replace(&mut concern.own, replaced, at);
+                replace(&mut concern.stated, replaced, at);
                 if demand.concern.meant.contains(&replaced) {
-                    changed.concern.meant.push(at);
-                    changed.concern.meant.sort_unstable();
+                    concern.meant.push(at);
+                    concern.meant.sort_unstable();
                 }
             }
         }
@@ -143,7 +145,7 @@ impl Explainer<'_, '_, '_> {
 
     /// How pods of a group are concerned by rules once they state one less.
     fn concern_without(&self, demand: &Demand, nth: usize) -> Concern {
-        let mut concern = demand.concern.clone();
+        let mut concern = Concern::clone(&demand.concern);
         let gone = concern.stated.remove(nth);
         if concern.stated.contains(&gone) {
             return concern;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::model::labels;
 use crate::model::node::Node;
-use crate::model::pod::PodSpec;
-use crate::model::requirement::{Taint, untolerated};
+use crate::model::pod::{PodAffinityTerm, PodSpec, TopologySpread};
+use crate::model::requirement::{Requirement, Taint, Toleration, untolerated};
 use crate::provision::existing::{Existing, is_fulfilled};
 use crate::provision::intern::Sym;
 use crate::provision::problem::Problem;
@@ -28,19 +29,61 @@ struct Known {
     others: Vec<usize>,
 }
 
+/// All of a pod that decides which rules it states and by which it is meant.
+#[derive(PartialEq, Eq, Hash)]
+struct Says<'a> {
+    namespace: &'a str,
+    labels: &'a BTreeMap<String, String>,
+    topology_spread: &'a [TopologySpread],
+    pod_affinity: &'a [PodAffinityTerm],
+    pod_anti_affinity: &'a [PodAffinityTerm],
+    node_affinity: &'a [Vec<Requirement>],
+    tolerations: &'a [Toleration],
+}
+
+impl<'a> Says<'a> {
+    fn of(spec: &'a PodSpec) -> Self {
+        Self {
+            namespace: &spec.namespace,
+            labels: &spec.labels,
+            topology_spread: &spec.topology_spread,
+            pod_affinity: &spec.pod_affinity,
+            pod_anti_affinity: &spec.pod_anti_affinity,
+            node_affinity: &spec.node_affinity,
+            tolerations: &spec.tolerations,
+        }
+    }
+}
+
+/// What comes of pods that say the same.
+struct Kind {
+    /// The rules that they state.
+    stated: Vec<usize>,
+    /// How they are concerned without wishes, once it is known.
+    concern: Option<Arc<Concern>>,
+}
+
+impl Kind {
+    const fn new(stated: Vec<usize>) -> Self {
+        Self { stated, concern: None }
+    }
+}
+
 impl Problem<'_> {
     /// Adds the rules that the groups of `snapshot` on nodes and in demand state, and counts the pods that are
     /// there. To be called once, after all demand is known.
     pub(crate) fn add_rules(&mut self, snapshot: &Snapshot) {
         let mut known = Known::default();
-        let mut demanded = Vec::with_capacity(self.demands.len());
-        for at in 0..self.demands.len() {
+        // Most groups differ in what has nothing to do with rules; those that say the same share the answers.
+        let groups: Vec<_> = self.demands.iter().map(|demand| Arc::clone(&demand.group)).collect();
+        let mut kinds: IndexMap<Says<'_>, Kind, FxBuildHasher> = IndexMap::default();
+        let mut demanded = Vec::with_capacity(groups.len());
+        for (at, group) in groups.iter().enumerate() {
+            let entry = kinds.entry(Says::of(&group.spec));
+            let kind = entry.index();
+            entry.or_insert_with(|| Kind::new(self.add_all(rules_of(&group.spec), &mut known)));
             let wishes = std::mem::take(&mut self.demands[at].wishes);
-            let stated = rules_of(&self.demands[at].group.spec);
-            let mut number = |keys: Vec<RuleKey>| -> Vec<usize> {
-                keys.into_iter().map(|key| self.add_rule(key, &mut known)).collect()
-            };
-            demanded.push((number(stated), number(wishes)));
+            demanded.push((kind, self.add_all(wishes, &mut known)));
         }
         for key in residents_with_rules(snapshot).iter().flat_map(|spec| rules_of(spec)) {
             // The spread and affinity of pods that are placed already asks nothing of others.
@@ -55,11 +98,19 @@ impl Problem<'_> {
             self.places.locate(label, &self.existing, self.interner);
         }
         self.list_domains();
-        for (at, (stated, wishes)) in demanded.into_iter().enumerate() {
-            let spec = Arc::clone(&self.demands[at].group.spec);
-            self.demands[at].concern = self.concern(&spec, stated, wishes, &known);
+        for (at, (kind, wishes)) in demanded.into_iter().enumerate() {
+            let Kind { stated, concern } = &mut kinds[kind];
+            let has_wishes = !wishes.is_empty();
+            let found = || Arc::new(self.concern(&groups[at].spec, stated.clone(), wishes, &known));
+            let concern = if has_wishes { found() } else { Arc::clone(concern.get_or_insert_with(found)) };
+            self.demands[at].concern = concern;
         }
         self.count_residents(snapshot, &known);
+    }
+
+    /// The rules' numbers.
+    fn add_all(&mut self, keys: Vec<RuleKey>, known: &mut Known) -> Vec<usize> {
+        keys.into_iter().map(|key| self.add_rule(key, known)).collect()
     }
 
     /// The rule's number; one that is stated the same way has it already.

@@ -1,11 +1,15 @@
 //! Counting pods where they are, for the rules on where pods are relative to one another.
 
+use std::sync::Arc;
+
+use crate::model::labels;
 use crate::model::requirement::{Requirement, untolerated};
 use crate::provision::intern::Sym;
 use crate::provision::problem::{Problem, is_counted};
 use crate::provision::requirements;
 use crate::provision::schedule::Schedule;
-use crate::provision::topology::{Count, Domain, Place, Rule};
+use crate::provision::topology::{Count, Domain, Place, Rule, Whom};
+use crate::provision::universe::{Axis, Universe};
 
 impl Schedule<'_, '_> {
     /// Counts a pod on a place, or takes it out again, for all rules that mean it or that it states.
@@ -25,8 +29,7 @@ impl Schedule<'_, '_> {
         (pods, count): (u32, Count),
         for_rule: impl Fn(&Rule) -> bool,
     ) {
-        // Taken out for a moment, because the rules that are counted are looked up while they are changed.
-        let concern = std::mem::take(&mut self.problem.demands[demand].concern);
+        let concern = Arc::clone(&self.problem.demands[demand].concern);
         for at in concern.meant.iter().copied() {
             if !for_rule(&self.problem.rules[at]) {
                 continue;
@@ -34,19 +37,29 @@ impl Schedule<'_, '_> {
             // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
             let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
             let is_seen = (is_new && concern.own.contains(&at)) || self.is_looked_at(place, at);
-            if is_seen && let Some(domain) = self.domain_of_rule(place, at) {
-                self.problem.rules[at].count_matching(domain, pods, count);
+            if !is_seen {
+                continue;
+            }
+            match self.domain_of_rule(place, at) {
+                Some(domain) => self.problem.rules[at].count_matching(domain, pods, count),
+                None if self.is_in_doubt(place, at) => {
+                    self.problem.rules[at].count_in_doubt(pods, (Whom::Meant, count));
+                }
+                None => {}
             }
         }
         for at in concern.stated.iter().copied() {
             if !for_rule(&self.problem.rules[at]) {
                 continue;
             }
-            if let Some(domain) = self.domain_of_rule(place, at) {
-                self.problem.rules[at].count_owners(domain, pods, count);
+            match self.domain_of_rule(place, at) {
+                Some(domain) => self.problem.rules[at].count_owners(domain, pods, count),
+                None if self.is_in_doubt(place, at) => {
+                    self.problem.rules[at].count_in_doubt(pods, (Whom::Owners, count));
+                }
+                None => {}
             }
         }
-        self.problem.demands[demand].concern = concern;
     }
 
     /// Whether a rule counts the pods on a place at all.
@@ -70,6 +83,28 @@ impl Schedule<'_, '_> {
             draft.shape.and(&wanted, universe, interner).is_ok()
         };
         tolerated && (what.affinity.is_empty() || what.affinity.iter().any(&mut could_be))
+    }
+
+    /// Whether a node that was asked for and is not launched yet will be in a domain of this rule, and nobody knows in
+    /// which.
+    fn is_in_doubt(&self, place: Place, rule: usize) -> bool {
+        let (Some(node), Some(label)) = (self.problem.existing.get(place), self.problem.rules[rule].label)
+        else {
+            return false;
+        };
+        let key = self.problem.interner.text(label);
+        let is_asked = node.undecided.iter().any(|requirement| labels::normalized(&requirement.key) == key);
+        let is_of_instances = |universe: &Arc<Universe>| match universe.axis(label) {
+            Axis::Custom | Axis::Hostname => false,
+            Axis::Zone
+            | Axis::ZoneId
+            | Axis::CapacityType
+            | Axis::ReservationId
+            | Axis::ReservationType
+            | Axis::Single
+            | Axis::Several => true,
+        };
+        !node.launched && (is_asked || self.problem.universes.iter().any(is_of_instances))
     }
 
     pub(crate) fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {

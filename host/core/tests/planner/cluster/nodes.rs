@@ -58,7 +58,7 @@ fn claim(name: &str, pool: &str) -> NodeClaim {
 /// The NodeClaim that carrying out a launch makes, not launched yet.
 pub(crate) fn claimed(launch: &Launch, now: Timestamp) -> Machine {
     let claim = NodeClaim {
-        labels: launch.labels.clone(),
+        labels: BTreeMap::clone(&launch.labels),
         requirements: launch.requirements.to_vec(),
         taints: launch.taints.clone(),
         startup_taints: launch.startup_taints.clone(),

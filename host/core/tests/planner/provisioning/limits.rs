@@ -154,3 +154,17 @@ fn a_minimum_that_one_domain_cannot_keep_may_be_kept_in_another() {
         .with(pods("web", 2).cpu(1_900).spread(ARCH, 1, |_| {}));
     assert_eq!(cluster.provisioned(), ["general a.large/a/spot: web-0", "many m.large/a/spot: web-1"]);
 }
+
+#[test]
+fn a_limit_that_leaves_few_nodes_lets_none_of_them_be_in_a_zone_that_is_too_full() {
+    // Two in each of two zones would be right if the third zone could have one.
+    let mut cluster = Cluster::new()
+        .with(pool("general").limit("memory", 56 * GIB))
+        .with(pods("web", 4).cpu(3_900).zone_spread(1))
+        .with(daemon_set(pod("agent").cpu(100)));
+    let plan = cluster.provision(START);
+    assert_eq!(
+        text::actions(&plan.actions),
+        ["general c.2xlarge/a/spot: web-0", "general c.2xlarge/b/spot: web-1"]
+    );
+}

@@ -6,7 +6,7 @@ use whittle_core::model::pod::LabelSelector;
 use whittle_core::model::requirement::Requirement;
 
 use crate::cluster::Cluster;
-use crate::cluster::nodes::{claimed, node};
+use crate::cluster::nodes::{carried_out, claimed, node};
 use crate::cluster::pods::{Pods, pod, pods};
 use crate::cluster::pools::{PoolWords, pool};
 use crate::cluster::{START, at, launches, text};
@@ -209,4 +209,29 @@ fn different_addresses_and_protocols_do_not_collide() {
 fn a_node_without_the_label_is_no_domain_to_keep_away_from() {
     let mut cluster = Cluster::new().with(pool("general")).with(pods("web", 2).cpu(100).apart("rack"));
     assert_eq!(cluster.provisioned(), ["general c.large/a/spot: web-0 web-1"]);
+}
+
+#[test]
+fn pods_that_keep_away_wait_until_the_zone_of_a_node_on_its_way_is_known() {
+    let mut cluster = Cluster::new().with(pool("general")).with(pod("db"));
+    let first = cluster.provision_and_expect(START);
+    cluster.tell(pod("web").away_from("db", ZONE), START);
+    let wait = ["shop/web: general: pod anti-affinity over topology.kubernetes.io/zone leaves no domain"];
+    assert_eq!(cluster.provisioned(), wait, "db may come to be in any zone");
+    launches(&first).iter().for_each(|launch| cluster.tell(claimed(launch, START), START));
+    assert_eq!(cluster.provisioned(), wait);
+    launches(&first).iter().for_each(|launch| cluster.tell(carried_out(launch, START), START));
+    assert_eq!(cluster.provisioned(), ["general c.large/b/spot: web"], "db is in a");
+}
+
+#[test]
+fn pods_that_stay_together_open_no_second_zone_while_that_of_the_first_is_not_known() {
+    let mut cluster = Cluster::new().with(pool("general")).with(pod("db").cpu(3_900));
+    let first = cluster.provision_and_expect(START);
+    // Of the same app, so that the term is about it too.
+    cluster.tell(pod("db").renamed("late").near("db", ZONE), START);
+    let wait = ["shop/late-0: general: pod affinity over topology.kubernetes.io/zone leaves no domain"];
+    assert_eq!(cluster.provisioned(), wait, "db may come to be in any zone");
+    launches(&first).iter().for_each(|launch| cluster.tell(carried_out(launch, START), START));
+    assert_eq!(cluster.provisioned(), ["general c.large/a/spot: late-0"]);
 }
