@@ -3,6 +3,7 @@
 //! One file per subcommand, each listed in [`COMMANDS`]. Nothing here knows the host's crates: they are built and
 //! run through cargo, like a user would, so that this crate compiles in seconds even while they do not.
 
+mod cluster;
 mod demo;
 mod policies;
 mod step;
@@ -31,6 +32,12 @@ struct Command {
 /// Every subcommand in the order of the help.
 const COMMANDS: &[Command] = &[
     Command {
+        name: "cluster",
+        arguments: "up|kubectl […]|build",
+        summary: "run a real Kubernetes control plane until Ctrl-C, and look at it",
+        run: cluster::run,
+    },
+    Command {
         name: "demo",
         arguments: "",
         summary: "simulate the example cluster and write its report",
@@ -44,7 +51,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        arguments: "[--only fmt|clippy|doc|policies|test|deny]…",
+        arguments: "[--only fmt|clippy|doc|policies|cluster|test|deny]…",
         summary: "run every check, the same ones that guard a merge",
         run: test::run,
     },

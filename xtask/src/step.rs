@@ -36,10 +36,9 @@ impl fmt::Display for Step {
 pub(crate) fn run(step: &Step, folder: &Path) -> Result<Duration> {
     println!("\n── {}: {step}", step.name);
     let start = Instant::now();
-    let status = Command::new(cargo())
+    let status = cargo_command(folder)
         .args(step.arguments)
         .envs(step.environment.iter().copied())
-        .current_dir(folder)
         .status()
         .with_context(|| format!("cannot start `{step}`"))?;
     let took = start.elapsed();
@@ -53,6 +52,13 @@ pub(crate) fn run(step: &Step, folder: &Path) -> Result<Duration> {
 /// Whether cargo has the subcommand `name`.
 pub(crate) fn has_subcommand(name: &str) -> bool {
     Command::new(cargo()).args([name, "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+/// A call of cargo in `folder`, without arguments yet.
+pub(crate) fn cargo_command(folder: &Path) -> Command {
+    let mut command = Command::new(cargo());
+    command.current_dir(folder);
+    command
 }
 
 /// The cargo that runs us, so that a step uses the same toolchain.

@@ -21,6 +21,8 @@ const STEPS: &[Step] = &[
     },
     // What the tests of policies load. They would build it themselves; here a failure has a name.
     Step { name: "policies", arguments: &["xtask", "policies"], environment: &[] },
+    // What the tests of the cluster start, likewise: built with Go once, and found from then on.
+    Step { name: "cluster", arguments: &["xtask", "cluster", "build"], environment: &[] },
     // Every failing test is worth seeing, not only those of the first package that has one.
     Step { name: "test", arguments: &["test", "--workspace", "--no-fail-fast"], environment: &[] },
     DENY,
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn without_arguments_every_step_runs() {
-        assert_eq!(names(&[]), Ok(vec!["fmt", "clippy", "doc", "policies", "test", "deny"]));
+        assert_eq!(names(&[]), Ok(vec!["fmt", "clippy", "doc", "policies", "cluster", "test", "deny"]));
     }
 
     #[test]
@@ -93,7 +95,10 @@ mod tests {
     fn what_cannot_be_understood_is_refused_with_what_could() {
         let cases = [
             (&["--only"][..], "`--only` wants the name of a step"),
-            (&["--only", "lint"], "there is no step `lint`, only fmt, clippy, doc, policies, test, deny"),
+            (
+                &["--only", "lint"],
+                "there is no step `lint`, only fmt, clippy, doc, policies, cluster, test, deny",
+            ),
             (&["fmt"], "`test` knows `--only <step>`, found `fmt`"),
         ];
         for (arguments, expected) in cases {
