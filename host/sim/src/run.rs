@@ -9,7 +9,7 @@ use std::path::Path as FilePath;
 use futures::executor::block_on;
 use whittle_api::manifest::{File, Gathered, files_below};
 use whittle_control::controller::{Controller, Settings};
-use whittle_control::execute::execute;
+use whittle_control::execute::{execute, is_judged};
 use whittle_core::check::{Violation, check};
 use whittle_core::event::Event;
 use whittle_core::model::time::{Duration, Timestamp};
@@ -349,21 +349,6 @@ impl Driver {
         };
         let blocked = self.controller.blocked().to_vec();
         self.recorder.finish(&mut self.world, settings, blocked)
-    }
-}
-
-/// Whether any rule is about an action. Judging a plan means looking at the whole cluster, and most plans do no more
-/// than tell a node that it has joined.
-fn is_judged(action: &Action) -> bool {
-    match action {
-        Action::Register(_) | Action::Initialize(_) | Action::Uncordon(_) => false,
-        Action::Launch(_)
-        | Action::Nominate(_)
-        | Action::Cordon(_)
-        | Action::Delete(_)
-        | Action::Evict(_)
-        | Action::Terminate(_)
-        | Action::Finalize(_) => true,
     }
 }
 
