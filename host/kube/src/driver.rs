@@ -234,7 +234,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
 
     fn take(&mut self, change: Change) {
         if let Change::Trouble(kind, message) = &change {
-            tracing::warn!(%kind, "{kind}s {message}");
+            tracing::warn!(%kind, "{kind}: {message}");
             self.metrics.watch_failed(&kind.to_string());
         }
         let taken = self.intake.take(change);
