@@ -3,7 +3,7 @@
 //! What is changed is read first and written with its version, so that nobody's change is lost; where somebody was
 //! quicker it is read again, a few times. Everything can be done twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -116,8 +116,40 @@ pub struct Renomination {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// The Node.
-    pub node: String,
+    /// The Node; `None` takes the name off.
+    pub node: Option<String>,
+}
+
+/// A pod that was nominated and is not on its node this long after it was ready has lost its room to another.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+
+/// The pods that are to lose a nomination: their node is ready, and others have taken their room. While they have it they
+/// are no new demand, and would wait for ever. `nominated` are the uids of pods that may have a nomination. Where pods leave a node, the scheduler makes room there itself.
+#[must_use]
+pub fn stale_nominations(
+    snapshot: &Snapshot,
+    nominated: &BTreeSet<String>,
+    now: Timestamp,
+) -> Vec<Renomination> {
+    let stale = nominated.iter().filter_map(|uid| snapshot.pods.get(uid)).filter(|pod| {
+        let Some(node) = pod.nominated_node.as_ref().and_then(|name| snapshot.nodes.get(name)) else {
+            return false;
+        };
+        let ready = snapshot.claim_of_node(node).and_then(|claim| claim.initialized);
+        let waits = pod.node.is_none() && pod.deleting.is_none() && pod.unschedulable;
+        let is_expected = snapshot.nominations.contains_key(&pod.uid);
+        waits
+            && !is_expected
+            && ready.is_some_and(|since| since + STALE_AFTER <= now)
+            && !snapshot.pods_on(&node.name).any(|other| other.deleting.is_some())
+    });
+    let anew = stale.map(|pod| Renomination {
+        uid: pod.uid.clone(),
+        namespace: pod.spec.namespace.clone(),
+        name: pod.name.clone(),
+        node: None,
+    });
+    anew.collect()
 }
 
 /// The pods that are to be nominated anew. A node opens before it is ready, and whatever the scheduler tries in between
@@ -135,7 +167,8 @@ pub fn renominations(snapshot: &Snapshot) -> Vec<Renomination> {
         };
         if pod.is_provisionable() {
             let (namespace, name) = (pod.spec.namespace.clone(), pod.name.clone());
-            found.push(Renomination { uid: uid.clone(), namespace, name, node: node.name.clone() });
+            let node = Some(node.name.clone());
+            found.push(Renomination { uid: uid.clone(), namespace, name, node });
         }
     }
     found
@@ -167,7 +200,7 @@ impl Session {
 
     async fn nominate_one(&self, uid: &str, node: &str) -> Result<(), ClusterError> {
         let (namespace, name) = self.pod(uid)?;
-        self.writer.nominate_pod((namespace, name, uid), node).await
+        self.writer.nominate_pod((namespace, name, uid), Some(node)).await
     }
 
     fn pod(&self, uid: &str) -> Result<(&str, &str), ClusterError> {
@@ -270,7 +303,7 @@ impl Writer {
         patched(write, &format!("NodeClaim {name}")).await.map(drop)
     }
 
-    /// Nominates a pod to a Node.
+    /// Nominates a pod to a Node, or to none.
     ///
     /// # Errors
     ///
@@ -278,7 +311,7 @@ impl Writer {
     pub async fn nominate_pod(
         &self,
         (namespace, name, uid): (&str, &str, &str),
-        node: &str,
+        node: Option<&str>,
     ) -> Result<(), ClusterError> {
         let (pods, parameters) = (self.pods(namespace), merge());
         let patch = json!({ "metadata": { "uid": uid }, "status": { "nominatedNodeName": node } });

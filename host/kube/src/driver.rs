@@ -24,7 +24,7 @@ use whittle_core::plan::{Action, Outcome, Plan};
 use whittle_core::state::Snapshot;
 
 use crate::book::Book;
-use crate::cluster::{Facts, Nominating, Session, Writer, clock, renominations};
+use crate::cluster::{Facts, Nominating, Session, Writer, clock, renominations, stale_nominations};
 use crate::driver::work::{Done, Work};
 use crate::intake::{InstanceTypes, Intake, Unclear};
 use crate::lease::Role;
@@ -123,6 +123,8 @@ struct Driver<C> {
     now: Timestamp,
     lists: u32,
     next_list: Instant,
+    /// The uids of pods that have a nomination.
+    nominated: std::collections::BTreeSet<String>,
     /// What NodePools were last said to stand like.
     standings: std::collections::BTreeMap<String, pools::Standing>,
 }
@@ -152,6 +154,7 @@ where
         now: clock(),
         lists: 0,
         next_list: Instant::now(),
+        nominated: std::collections::BTreeSet::new(),
         standings: std::collections::BTreeMap::new(),
         client,
         controller,
@@ -239,6 +242,11 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         }
         let taken = self.intake.take(change);
         for event in taken.events {
+            if let Event::Pod(pod) = &event
+                && pod.nominated_node.is_some()
+            {
+                self.nominated.insert(pod.uid.clone());
+            }
             if is_news(&event, self.controller.snapshot()) {
                 self.controller.handle(event, self.now);
             }
@@ -371,7 +379,12 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         if self.writer.nominating() == Nominating::Never {
             return;
         }
-        for one in renominations(self.controller.snapshot()) {
+        let snapshot = self.controller.snapshot();
+        self.nominated.retain(|uid| {
+            snapshot.pods.get(uid).is_some_and(|pod| pod.nominated_node.is_some() && pod.node.is_none())
+        });
+        let stale = stale_nominations(snapshot, &self.nominated, self.now);
+        for one in renominations(snapshot).into_iter().chain(stale) {
             if self.in_flight.start(Key::renomination(&one.uid), self.now) {
                 self.work.nominate(one, Arc::clone(&self.writer));
             }
@@ -497,6 +510,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         for (name, standing) in changed {
             self.publish(name, standing);
         }
+        self.nominate_anew();
         self.list_instances();
     }
 

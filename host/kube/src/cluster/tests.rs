@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use whittle_core::plan::{Action, Eviction, NodeRef, Nomination, Plan};
 use whittle_core::settings::Settings;
 use whittle_core::state::ClusterState;
 
-use super::{Facts, Renomination, renominations};
+use super::{Facts, Renomination, STALE_AFTER, renominations, stale_nominations};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
@@ -77,7 +78,7 @@ fn a_pod_is_nominated_anew_while_its_node_is_open_and_not_ready_and_the_name_is_
             uid: "uid-web-1".into(),
             namespace: "shop".into(),
             name: "web-1".into(),
-            node: "node-a".into(),
+            node: Some("node-a".into()),
         };
         assert_eq!(found, if expected { vec![anew] } else { Vec::new() }, "a node that {node}");
     }
@@ -96,4 +97,20 @@ fn a_plan_knows_the_names_of_its_pods_and_who_is_expected_on_a_node_that_opens()
     let known: Vec<&str> = facts.pods.values().map(|(_, name)| name.as_str()).collect();
     assert_eq!(known, ["leaves", "web-1", "web-2"]);
     assert_eq!(facts.expected.get("a"), Some(&vec!["uid-web-1".to_owned(), "uid-web-2".to_owned()]));
+}
+
+#[test]
+fn a_pod_whose_room_another_took_loses_its_nomination_when_its_node_has_been_ready_for_a_while() {
+    let ready = ["Launched", "Registered", "Initialized"];
+    let found = |conditions: &[&str], expected: Vec<Action>, now: Timestamp| {
+        let mut events = claim("a", conditions);
+        events.push(pod("web-1", Some("node-a")));
+        let nominated = BTreeSet::from(["uid-web-1".to_owned()]);
+        stale_nominations(state(events, expected).snapshot(), &nominated, now).len()
+    };
+    let late = Timestamp::EPOCH + STALE_AFTER;
+    assert_eq!(found(&ready, Vec::new(), late), 1);
+    assert_eq!(found(&ready, Vec::new(), Timestamp::from_millis(late.millis() - 1)), 0);
+    assert_eq!(found(&ready, vec![nominate("web-1", "a")], late), 0);
+    assert_eq!(found(&ready[..2], Vec::new(), late), 0);
 }

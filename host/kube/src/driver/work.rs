@@ -131,7 +131,8 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
         let report = self.report.clone();
         self.tasks.spawn(async move {
             let _permit = permits.acquire().await;
-            let result = writer.nominate_pod((&one.namespace, &one.name, &one.uid), &one.node).await;
+            let result =
+                writer.nominate_pod((&one.namespace, &one.name, &one.uid), one.node.as_deref()).await;
             send(&report, Done::Nomination { uid: one.uid, result });
         });
     }
