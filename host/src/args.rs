@@ -1,11 +1,14 @@
 //! The command line. Parsed once; what the subcommands get are plain values.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use whittle_api::duration;
 use whittle_catalog::listing::Sort;
 use whittle_core::advice::Hook;
 use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::time::Duration;
 use whittle_core::settings::{MinValuesPolicy, PreferencePolicy};
 
 /// A node autoscaler for Kubernetes on EC2 that reads Karpenter's resources.
@@ -18,6 +21,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a cluster: watch it, decide, and carry the decisions out.
+    Run(Box<RunArgs>),
     /// Simulate a cluster and what happens to it: a directory of manifests and a scenario.
     Simulate(SimulateArgs),
     /// Decide once: which nodes to launch for the pods in a directory of manifests, and which pods go where.
@@ -28,6 +33,103 @@ pub(crate) enum Command {
     Crds,
     /// Write, check, test and measure policies, and see where those of a running process stand.
     Policy(PolicyArgs),
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Where instances come from.
+    #[arg(long, env = "WHITTLE_CLOUD")]
+    pub(crate) cloud: CloudArg,
+    /// The kubeconfig of the cluster. Without it: $KUBECONFIG, ~/.kube/config, or the account of the pod.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The AWS region.
+    #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
+    pub(crate) region: String,
+    /// Decide with the policies of this directory: `policies.yaml` and the modules beside it. It is watched: what is put
+    /// there comes into force.
+    #[arg(long, env = "WHITTLE_POLICIES", value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
+    /// Where the last good set of policies and their status are kept.
+    #[arg(long, env = "WHITTLE_POLICY_STATE", value_name = "DIR", requires = "policies")]
+    pub(crate) policy_state: Option<PathBuf>,
+    /// Whether waiting pods are nominated to the node that they are planned on when it opens, so that kube-scheduler keeps
+    /// to the plan.
+    #[arg(long, env = "WHITTLE_NOMINATE_PODS", value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub(crate) nominate_pods: bool,
+    /// A batch of waiting pods is closed when no new one has come for this long.
+    #[arg(long, env = "BATCH_IDLE_DURATION", value_name = "DURATION", default_value = "1s", value_parser = span)]
+    pub(crate) batch_idle_duration: Duration,
+    /// A batch of waiting pods is closed at the latest after this long.
+    #[arg(long, env = "BATCH_MAX_DURATION", value_name = "DURATION", default_value = "10s", value_parser = span)]
+    pub(crate) batch_max_duration: Duration,
+    /// What happens when a NodePool's `minValues` cannot be kept.
+    #[arg(long, env = "MIN_VALUES_POLICY", value_name = "POLICY", default_value = "Strict")]
+    pub(crate) min_values_policy: MinValuesArg,
+    /// Whether what pods prefer is held to like a requirement while it can be had.
+    #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
+    pub(crate) preference_policy: PreferenceArg,
+    /// The seed from which names of NodeClaims are made; without it, from the clock.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// How many NodeClaims are written about at a time.
+    #[arg(long, env = "WHITTLE_WRITES_AT_ONCE", value_name = "COUNT", default_value_t = 64)]
+    pub(crate) writes_at_once: usize,
+    /// The namespace that this runs in: of the lease, and of what the simulated cloud keeps.
+    #[arg(long, env = "SYSTEM_NAMESPACE", value_name = "NAMESPACE", default_value = "kube-system")]
+    pub(crate) system_namespace: String,
+    /// Lead without asking whether another one does.
+    #[arg(long, env = "DISABLE_LEADER_ELECTION", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) disable_leader_election: bool,
+    /// The name of the lease.
+    #[arg(
+        long,
+        env = "LEADER_ELECTION_NAME",
+        value_name = "NAME",
+        default_value = "karpenter-leader-election"
+    )]
+    pub(crate) leader_election_name: String,
+    /// The namespace of the lease, if it is another.
+    #[arg(long, env = "LEADER_ELECTION_NAMESPACE", value_name = "NAMESPACE")]
+    pub(crate) leader_election_namespace: Option<String>,
+    /// Who this process is, for the lease and in Events; the host's name does for a pod.
+    #[arg(long, env = "HOSTNAME", value_name = "NAME", default_value = "whittle")]
+    pub(crate) identity: String,
+    /// The address that metrics and health are answered on.
+    #[arg(long, env = "WHITTLE_BIND_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0")]
+    pub(crate) bind_address: IpAddr,
+    /// The port of /metrics; 0 for none.
+    #[arg(long, env = "METRICS_PORT", value_name = "PORT", default_value_t = 8080)]
+    pub(crate) metrics_port: u16,
+    /// The port of /healthz and /readyz; 0 for none.
+    #[arg(long, env = "HEALTH_PROBE_PORT", value_name = "PORT", default_value_t = 8081)]
+    pub(crate) health_probe_port: u16,
+    /// What is logged: error, warn, info, debug or trace, or by module as in `info,whittle_kube=debug`.
+    #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: String,
+    /// How it is logged.
+    #[arg(long, env = "WHITTLE_LOG_FORMAT", default_value = "json")]
+    pub(crate) log_format: LogFormatArg,
+    /// With the simulated cloud: how long an instance boots until its Node is there.
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = span)]
+    pub(crate) simulated_boot: Duration,
+}
+
+/// Where instances come from.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum CloudArg {
+    /// From nowhere: they are ConfigMaps, and Nodes that kwok keeps alive.
+    Sim,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum LogFormatArg {
+    Text,
+    Json,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| format!("{text:?} is no duration such as 500ms, 1s or 1m30s"))
 }
 
 #[derive(Clone, Debug, clap::Args)]

@@ -6,6 +6,7 @@ mod crds;
 mod output;
 mod policies;
 mod policy;
+mod run;
 mod simulate;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => simulate::plan(&args),
         Command::Catalog(args) => catalog::run(args),
         Command::Crds => crds::run(),
+        Command::Run(args) => run::run(&args),
         Command::Policy(args) => policy::run(&args),
     };
     match outcome {

@@ -145,7 +145,7 @@ fn watch(args: &SimulateArgs, advisor: Arc<Advisor>, news: Sender<String>) -> Re
     Ok(Some(watch?))
 }
 
-fn keep_status(state: &Path, status: &Status) -> Result<()> {
+pub(crate) fn keep_status(state: &Path, status: &Status) -> Result<()> {
     let (partial, whole) = (state.join(".status"), state.join(policy::STATUS));
     fs::write(&partial, serde_json::to_string_pretty(status)?)?;
     Ok(fs::rename(partial, whole)?)

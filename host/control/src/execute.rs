@@ -1,13 +1,30 @@
-//! Carrying out a plan, action by action, in the plan's order. Nothing is decided here.
+//! Carrying out a plan, action by action. Nothing is decided here.
 
+pub mod lanes;
+
+use whittle_core::model::node::NodeClaim;
 use whittle_core::model::time::Timestamp;
-use whittle_core::plan::{Action, Launch, NodeRef, Outcome, Plan, Retaint};
+use whittle_core::plan::{Action, Launch, LaunchOffering, NodeRef, Outcome, Plan, Retaint};
 use whittle_core::state::claim_for;
 
 use crate::ports::{Cloud, CloudError, Cluster, ClusterError};
 
-/// Carries out `plan` at `now` and tells what came of it. What fails is tried again by a later plan, because the
-/// state that asked for it has not changed.
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is done, or there was nothing left to do.
+    Done,
+    /// A PodDisruptionBudget did not allow it now.
+    Blocked {
+        /// `namespace/name` of the budget, as far as it is known.
+        budget: String,
+    },
+    /// Something that the state has to hear of.
+    Told(Box<Outcome>),
+}
+
+/// Carries out `plan` at `now`, in its order, and tells what came of it. What fails is tried again by a later plan,
+/// because the state that asked for it has not changed.
 pub async fn execute(
     plan: &Plan,
     now: Timestamp,
@@ -16,7 +33,11 @@ pub async fn execute(
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for action in &plan.actions {
-        outcomes.extend(carry_out(action, now, cloud, cluster).await);
+        match carry_out(action, now, cloud, cluster).await {
+            Effect::Told(outcome) => outcomes.push(*outcome),
+            // A blocked eviction is tried again by the next plan.
+            Effect::Done | Effect::Blocked { .. } => {}
+        }
     }
     outcomes
 }
@@ -25,32 +46,40 @@ pub async fn execute(
 pub async fn retaint(retaints: &[Retaint], cluster: &impl Cluster) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for retaint in retaints {
-        outcomes.extend(settled(&retaint.claim, cluster.retaint(retaint).await));
+        if let Effect::Told(outcome) = retaint_one(retaint, cluster).await {
+            outcomes.push(*outcome);
+        }
     }
     outcomes
 }
 
-async fn carry_out(
+/// Changes the taints of one living node.
+pub async fn retaint_one(retaint: &Retaint, cluster: &impl Cluster) -> Effect {
+    settled(&retaint.claim, cluster.retaint(retaint).await)
+}
+
+/// Carries out one action of a plan that was made at `now`.
+pub async fn carry_out(
     action: &Action,
     now: Timestamp,
     cloud: &impl Cloud,
     cluster: &impl Cluster,
-) -> Option<Outcome> {
+) -> Effect {
     match action {
-        Action::Launch(launch) => Some(launch_node(launch, now, cloud, cluster).await),
+        Action::Launch(launch) => Effect::Told(Box::new(launch_node(launch, now, cloud, cluster).await)),
         Action::Nominate(nomination) => settled(&nomination.node, cluster.nominate(nomination).await),
         Action::Register(NodeRef { claim, node }) => match node {
             Some(node) => settled(claim, cluster.register(claim, node).await),
-            None => None,
+            None => Effect::Done,
         },
         Action::Initialize(NodeRef { claim, node }) => match node {
             Some(node) => settled(claim, cluster.initialize(claim, node).await),
-            None => None,
+            None => Effect::Done,
         },
         Action::Cordon(cordon) => settled(&cordon.claim, cluster.cordon(&cordon.node).await),
         Action::Uncordon(NodeRef { claim, node }) => match node {
             Some(node) => settled(claim, cluster.uncordon(node).await),
-            None => None,
+            None => Effect::Done,
         },
         Action::Delete(delete) => settled(&delete.claim, cluster.delete_claim(&delete.claim).await),
         Action::Evict(eviction) => {
@@ -62,10 +91,11 @@ async fn carry_out(
         }
         Action::Terminate(termination) => {
             let claim = termination.claim.clone();
-            Some(match cloud.terminate(&termination.provider_id).await {
+            let outcome = match cloud.terminate(&termination.provider_id).await {
                 Ok(()) => Outcome::Terminated { claim },
                 Err(error) => failed(&claim, &error),
-            })
+            };
+            Effect::Told(Box::new(outcome))
         }
         Action::Finalize(NodeRef { claim, node }) => {
             settled(claim, cluster.finalize(claim, node.as_deref()).await)
@@ -79,24 +109,35 @@ async fn launch_node(launch: &Launch, now: Timestamp, cloud: &impl Cloud, cluste
     if let Err(error) = cluster.create_claim(&claim).await {
         return failed(&claim.name, &error);
     }
-    let instance = match cloud.launch(&claim, &launch.offerings).await {
+    launch_for((&claim, &launch.offerings), now, cloud, cluster).await
+}
+
+/// Launches the instance of a NodeClaim that is written. Doing so twice gives the same instance.
+pub async fn launch_for(
+    (claim, offerings): (&NodeClaim, &[LaunchOffering]),
+    now: Timestamp,
+    cloud: &impl Cloud,
+    cluster: &impl Cluster,
+) -> Outcome {
+    let instance = match cloud.launch(claim, offerings).await {
         Ok(instance) => instance,
         Err(CloudError::InsufficientCapacity { offerings }) => {
-            return Outcome::InsufficientCapacity { claim: claim.name, offerings, at: now };
+            return Outcome::InsufficientCapacity { claim: claim.name.clone(), offerings, at: now };
         }
         Err(error) => return failed(&claim.name, &error),
     };
     if let Err(error) = cluster.set_instance(&claim.name, &instance).await {
         return failed(&claim.name, &error);
     }
-    Outcome::Launched { claim: claim.name, instance }
+    Outcome::Launched { claim: claim.name.clone(), instance }
 }
 
-/// An object that is gone needs nothing more, and a blocked eviction is tried again by the next plan.
-fn settled(claim: &str, result: Result<(), ClusterError>) -> Option<Outcome> {
+/// An object that is gone needs nothing more.
+fn settled(claim: &str, result: Result<(), ClusterError>) -> Effect {
     match result {
-        Ok(()) | Err(ClusterError::NotFound { .. } | ClusterError::Blocked { .. }) => None,
-        Err(error @ ClusterError::Transport { .. }) => Some(failed(claim, &error)),
+        Ok(()) | Err(ClusterError::NotFound { .. }) => Effect::Done,
+        Err(ClusterError::Blocked { budget }) => Effect::Blocked { budget },
+        Err(error @ ClusterError::Transport { .. }) => Effect::Told(Box::new(failed(claim, &error))),
     }
 }
 

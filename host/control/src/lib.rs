@@ -11,4 +11,5 @@ mod advised;
 pub mod batch;
 pub mod controller;
 pub mod execute;
+pub mod in_flight;
 pub mod ports;

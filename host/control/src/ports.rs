@@ -6,6 +6,7 @@ pub mod policies;
 
 use std::future::Future;
 
+use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::model::time::Duration;
 use whittle_core::plan::{LaunchOffering, Nomination, Retaint};
@@ -28,6 +29,12 @@ pub trait Cloud: Sync {
     /// # Errors
     /// As `CloudError` says.
     fn terminate(&self, provider_id: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// The instances of this cluster that run or are about to.
+    ///
+    /// # Errors
+    /// As `CloudError` says.
+    fn list(&self) -> impl Future<Output = Result<Vec<Running>, CloudError>> + Send;
 }
 
 /// A cluster whose objects are written.

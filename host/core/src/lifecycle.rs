@@ -4,6 +4,8 @@
 //! again, so nothing has to be remembered across a restart.
 
 mod drain;
+pub mod given;
+pub mod leftover;
 
 use crate::model::node::{Node, NodeClaim};
 use crate::model::time::{Duration, Timestamp};

@@ -10,6 +10,7 @@
 //! kubelet's own evictions, and anything else that makes no difference to which nodes there are.
 
 mod agenda;
+pub mod classes;
 pub mod compare;
 mod input;
 pub mod journal;

@@ -3,7 +3,6 @@
 //! Every object goes the way that it goes in a real cluster: through `whittle-api` into the core's words. Nothing is
 //! repaired here: what is wrong comes back as problems, all at once.
 
-mod classes;
 mod workloads;
 
 use std::collections::BTreeMap;
@@ -22,6 +21,7 @@ use whittle_core::model::price::Price;
 use whittle_core::model::requirement::{Operator, Requirement};
 use whittle_core::model::time::{Duration, Timestamp};
 
+use crate::classes;
 use crate::input::{Amount, BudgetRule, BudgetSpec, ClaimSpec, Objects, StorageClass};
 
 /// Where objects are read for.

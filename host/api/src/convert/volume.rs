@@ -36,11 +36,14 @@ pub struct Volumes<'a> {
 impl<'a> Volumes<'a> {
     /// Looks volumes and classes up by name.
     #[must_use]
-    pub fn new(volumes: &'a [k8s::PersistentVolume], classes: &'a [StorageClass]) -> Self {
+    pub fn new(
+        volumes: impl IntoIterator<Item = &'a k8s::PersistentVolume>,
+        classes: impl IntoIterator<Item = &'a StorageClass>,
+    ) -> Self {
         let name = |name: &'a Option<String>| name.as_deref().unwrap_or_default();
         Self {
-            volumes: volumes.iter().map(|volume| (name(&volume.metadata.name), volume)).collect(),
-            classes: classes.iter().map(|class| (name(&class.metadata.name), class)).collect(),
+            volumes: volumes.into_iter().map(|volume| (name(&volume.metadata.name), volume)).collect(),
+            classes: classes.into_iter().map(|class| (name(&class.metadata.name), class)).collect(),
         }
     }
 

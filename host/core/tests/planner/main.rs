@@ -8,6 +8,7 @@ mod drain;
 mod generated;
 mod interruption;
 mod knowledge;
+mod leftover;
 mod lifecycle;
 mod properties;
 mod provisioning;

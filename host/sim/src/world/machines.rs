@@ -6,6 +6,7 @@
 //! as shallow by its published rate of reclaims: the price is raised by that share, and the cheapest is taken.
 
 use whittle_core::event::{Event, Notice, NoticeKind};
+use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering, Reservation};
 use whittle_core::model::labels;
 use whittle_core::model::node::{Instance, Node, NodeClaim};
@@ -329,6 +330,17 @@ impl World {
             self.stop_paying(id);
             self.enter_after(self.setup.timings.terminate, Happening::Gone(id.to_owned()));
         }
+    }
+
+    /// The instances that run.
+    pub(super) fn running(&self) -> Vec<Running> {
+        let running = self.machines.values().filter(|machine| machine.phase == Phase::Running);
+        let listed = running.map(|machine| Running {
+            provider_id: machine.instance.provider_id.clone(),
+            claim: machine.claim.clone(),
+            launched: machine.instance.launched,
+        });
+        listed.collect()
     }
 
     fn stop_paying(&mut self, id: &str) {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use whittle_control::ports::{Cloud, CloudError, Cluster, ClusterError};
+use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::model::time::Duration;
 use whittle_core::plan::{LaunchOffering, Nomination, Retaint};
@@ -40,6 +41,10 @@ impl Cloud for Ports<'_> {
     async fn terminate(&self, provider_id: &str) -> Result<(), CloudError> {
         self.world().terminate(provider_id);
         Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<Running>, CloudError> {
+        Ok(self.world().running())
     }
 }
 

@@ -6,6 +6,7 @@ use whittle_api::convert::node_class::{
     NodeClassSettings as Read, Reservation as ReadReservation, Threshold,
 };
 use whittle_api::node_class::AmiFamily as ReadFamily;
+use whittle_catalog::catalog::Catalog;
 use whittle_catalog::settings::{
     AmiFamily, EvictionThreshold, Feature, NetworkInterface, NetworkInterfaceKind, NodeClassSettings,
     ReservedInstances,
@@ -13,10 +14,26 @@ use whittle_catalog::settings::{
 use whittle_core::model::instance_type::Reservation;
 use whittle_core::model::node_pool::NodeClass;
 
-use super::Place;
+use crate::load::Place;
+
+/// The class with everything that it can launch in a region, in all of its zones or in those that the class says. How
+/// many instances its capacity reservations have is not known: none.
+#[must_use]
+pub fn launchable(read: &Read, catalog: &Catalog, region: &str) -> NodeClass {
+    let place = Place {
+        catalog: catalog.clone(),
+        region: region.to_owned(),
+        zones: None,
+        reserved: std::collections::BTreeMap::new(),
+        job_run: whittle_core::model::time::Duration::ZERO,
+        start: whittle_core::model::time::Timestamp::EPOCH,
+        counts_siblings: false,
+    };
+    node_class(read, &place)
+}
 
 /// The class with everything that it can launch. What the region lacks, it lacks.
-pub(super) fn node_class(read: &Read, place: &Place) -> NodeClass {
+pub(crate) fn node_class(read: &Read, place: &Place) -> NodeClass {
     let settings = settings(read, place);
     // An unknown region is reported where it is named, in the scenario.
     let types = place.catalog.instance_types(&place.region, &settings).unwrap_or_default();

@@ -1,0 +1,140 @@
+//! What a process that ended in the middle of something has left, and what is done about it.
+
+use whittle_core::lifecycle::leftover::{Running, Strays, strays, unlaunched};
+use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
+use whittle_core::model::requirement::{Operator, Requirement};
+use whittle_core::plan::{LaunchOffering, Outcome};
+
+use crate::cluster::nodes::{Machine, claimed, node};
+use crate::cluster::pods::pods;
+use crate::cluster::pools::pool;
+use crate::cluster::{Cluster, START, at, launches};
+
+fn names(cluster: &Cluster, under_way: &str) -> Vec<String> {
+    let found = unlaunched(cluster.state.snapshot(), START, |claim| claim == under_way);
+    found.into_iter().map(|one| one.claim.name).collect()
+}
+
+#[test]
+fn a_claim_without_an_instance_is_launched_unless_it_is_on_its_way_or_on_its_way_out() {
+    let unlaunched = || node("a").unlaunched();
+    let refused = Outcome::InsufficientCapacity { claim: "a".into(), offerings: Vec::new(), at: START };
+    let cases: [(&str, Cluster, &str, &[&str]); 6] = [
+        ("has no instance", Cluster::new().with(unlaunched()), "", &["a"]),
+        ("is just being launched", Cluster::new().with(unlaunched()), "a", &[]),
+        ("has an instance", Cluster::new().with(node("a").in_flight()), "", &[]),
+        ("is being deleted", Cluster::new().with(unlaunched().leaving(START)), "", &[]),
+        (
+            "EC2 has no capacity for",
+            Cluster::new().with(unlaunched()).with(whittle_core::event::Event::Outcome(refused)),
+            "",
+            &[],
+        ),
+        (
+            "belongs to a class that is gone",
+            Cluster::new()
+                .with(unlaunched())
+                .with(whittle_core::event::Event::NodeClassGone("default".into())),
+            "",
+            &[],
+        ),
+    ];
+    for (state, cluster, under_way, expected) in cases {
+        assert_eq!(names(&cluster, under_way), expected, "a NodeClaim that {state}");
+    }
+}
+
+#[test]
+fn a_launch_that_did_not_happen_may_become_what_it_might_have_become() {
+    let mut cluster = Cluster::new().with(pool("general")).with(pods("web", 1).cpu(1_500));
+    let [launch] = launches(&cluster.provision(START)).try_into().unwrap();
+    let claim = Machine { node: None, ..claimed(&launch, START) };
+    let written = claim.claim(|claim| claim.instance = None);
+    let mut restarted = Cluster::new().with(pool("general")).with(pods("web", 1).cpu(1_500));
+    restarted.tell(written, START);
+    let [found] = unlaunched(restarted.state.snapshot(), START, |_| false).try_into().unwrap();
+    let listed: Vec<&LaunchOffering> = found.offerings.iter().collect();
+    let planned: Vec<&LaunchOffering> = launch.offerings.iter().collect();
+    assert!(!planned.is_empty());
+    assert!(planned.iter().all(|offering| listed.contains(offering)), "{planned:?}\n{listed:?}");
+    for offering in &listed {
+        assert!(planned.iter().any(|one| one.instance_type == offering.instance_type), "{offering:?}");
+    }
+    assert!(listed.is_sorted_by_key(|offering| offering.price));
+}
+
+#[test]
+fn only_what_the_claim_asks_for_is_listed_and_nothing_that_was_refused() {
+    let claim = node("a").unlaunched().claim(|claim| {
+        claim.labels.clear();
+        claim.requirements = vec![
+            Requirement::new(INSTANCE_TYPE, Operator::In, ["m.large", "m.xlarge"]),
+            Requirement::new(ZONE, Operator::NotIn, ["a"]),
+            Requirement::equals(CAPACITY_TYPE, CapacityType::OnDemand.label()),
+        ];
+    });
+    let mut cluster = Cluster::new().with(claim);
+    let listed = |cluster: &Cluster| -> Vec<(String, String)> {
+        let [found] = unlaunched(cluster.state.snapshot(), START, |_| false).try_into().unwrap();
+        let offerings = found.offerings.into_iter();
+        offerings.map(|one| (one.instance_type, one.zone)).collect()
+    };
+    let pair = |kind: &str, zone: &str| (kind.to_owned(), zone.to_owned());
+    let before = listed(&cluster);
+    let expected = [pair("m.large", "b"), pair("m.large", "c"), pair("m.xlarge", "b"), pair("m.xlarge", "c")];
+    assert_eq!(before, expected);
+    let [found] = unlaunched(cluster.state.snapshot(), START, |_| false).try_into().unwrap();
+    let refused = Outcome::InsufficientCapacity {
+        claim: "another".into(),
+        offerings: vec![found.offerings[0].clone()],
+        at: START,
+    };
+    cluster.tell(whittle_core::event::Event::Outcome(refused), START);
+    assert_eq!(listed(&cluster), expected[1..]);
+}
+
+fn running(machine: &Machine, launched: u64) -> Running {
+    let claim = machine.claim.as_ref().expect("a machine with a NodeClaim");
+    let provider_id = claim.instance.as_ref().expect("an instance").provider_id.clone();
+    Running { provider_id, claim: claim.name.clone(), launched: at(launched) }
+}
+
+#[test]
+fn an_instance_without_a_claim_is_ended_when_it_is_old_enough_for_its_claim_to_be_known() {
+    let machine = node("a");
+    let gone = Cluster::new();
+    let known = Cluster::new().with(node("a"));
+    let unheard = Cluster::new().with(node("a").unlaunched());
+    let stray = running(&machine, 0);
+    let ended = Strays { instances: vec![stray.clone()], claims: Vec::new() };
+    let cases = [
+        ("just now", &gone, 29, Strays::default()),
+        ("long ago", &gone, 30, ended),
+        ("long ago, and its NodeClaim says so", &known, 30, Strays::default()),
+        ("long ago, and its NodeClaim does not say so yet", &unheard, 30, Strays::default()),
+    ];
+    for (when, cluster, now, expected) in cases {
+        let found = strays(cluster.state.snapshot(), std::slice::from_ref(&stray), at(now));
+        assert_eq!(found, expected, "launched {when}");
+    }
+}
+
+#[test]
+fn a_claim_whose_instance_is_gone_is_deleted_when_its_node_does_not_answer_either() {
+    let unready = |machine: Machine| machine.node(|node| node.ready = false);
+    let cases: [(&str, Machine, &[&str]); 5] = [
+        ("answers", node("a"), &[]),
+        ("does not answer", unready(node("a")), &["a"]),
+        ("is gone", Machine { node: None, ..node("a") }, &["a"]),
+        ("never joined", node("a").in_flight(), &[]),
+        ("is leaving", unready(node("a")).leaving(START), &[]),
+    ];
+    for (state, machine, expected) in cases {
+        let found = strays(Cluster::new().with(machine).state.snapshot(), &[], START);
+        assert_eq!(found.claims, expected, "a node that {state}");
+    }
+    let machine = unready(node("a"));
+    let listed = [running(&machine, 0)];
+    assert_eq!(strays(Cluster::new().with(machine).state.snapshot(), &listed, START), Strays::default());
+}

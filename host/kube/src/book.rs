@@ -1,0 +1,118 @@
+//! What writes have to look up: uids of objects, what NodePools give to their NodeClaims, instance types.
+//!
+//! The intake writes it, everybody else reads it. It holds names and small values; whole objects are in the core's state.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use whittle_core::model::instance_type::InstanceType;
+use whittle_core::model::node::Instance;
+use whittle_core::model::node_pool::NodeClass;
+
+/// Everything that can be looked up.
+#[derive(Debug, Default)]
+pub struct Book {
+    pages: RwLock<Pages>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    uids: BTreeMap<(Named, String), String>,
+    annotations: BTreeMap<String, BTreeMap<String, String>>,
+    classes: BTreeMap<String, NodeClass>,
+}
+
+/// The kinds whose uids are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    /// NodePools.
+    NodePool,
+    /// NodeClaims.
+    NodeClaim,
+    /// Nodes.
+    Node,
+}
+
+impl Book {
+    /// An object has this uid.
+    pub fn put_uid(&self, kind: Named, name: &str, uid: &str) {
+        self.write(|pages| drop(pages.uids.insert((kind, name.to_owned()), uid.to_owned())));
+    }
+
+    /// An object is gone.
+    pub fn remove(&self, kind: Named, name: &str) {
+        self.write(|pages| {
+            pages.uids.remove(&(kind, name.to_owned()));
+            if kind == Named::NodePool {
+                pages.annotations.remove(name);
+            }
+        });
+    }
+
+    /// The uid of an object.
+    #[must_use]
+    pub fn uid(&self, kind: Named, name: &str) -> Option<String> {
+        self.read(|pages| pages.uids.get(&(kind, name.to_owned())).cloned())
+    }
+
+    /// The annotations that a NodePool gives to its nodes.
+    pub fn put_annotations(&self, node_pool: &str, annotations: BTreeMap<String, String>) {
+        self.write(|pages| drop(pages.annotations.insert(node_pool.to_owned(), annotations)));
+    }
+
+    /// The annotations that a NodePool gives to its nodes.
+    #[must_use]
+    pub fn annotations(&self, node_pool: &str) -> BTreeMap<String, String> {
+        self.read(|pages| pages.annotations.get(node_pool).cloned().unwrap_or_default())
+    }
+
+    /// A class has these instance types.
+    pub fn put_class(&self, class: NodeClass) {
+        self.write(|pages| drop(pages.classes.insert(class.name.clone(), class)));
+    }
+
+    /// A class is gone.
+    pub fn remove_class(&self, name: &str) {
+        self.write(|pages| drop(pages.classes.remove(name)));
+    }
+
+    /// A class with its instance types.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<NodeClass> {
+        self.read(|pages| pages.classes.get(name).cloned())
+    }
+
+    /// What an instance type of a class is like.
+    #[must_use]
+    pub fn instance_type(&self, class: &str, name: &str) -> Option<InstanceType> {
+        self.read(|pages| {
+            let types = &pages.classes.get(class)?.instance_types;
+            types.iter().find(|kind| kind.name == name).cloned()
+        })
+    }
+
+    /// Gives an instance the price that its class has for it. One that is sold no more keeps what it has.
+    pub fn price(&self, class: &str, instance: &mut Instance) {
+        let price = self.read(|pages| {
+            let types = &pages.classes.get(class)?.instance_types;
+            let kind = types.iter().find(|kind| kind.name == instance.instance_type)?;
+            let offering = kind.offerings.iter().find(|offering| {
+                let reservation = offering.reservation.as_ref().map(|one| &one.id);
+                offering.zone == instance.zone
+                    && offering.capacity_type == instance.capacity_type
+                    && reservation == instance.reservation.as_ref()
+            });
+            offering.map(|offering| offering.price)
+        });
+        instance.price = price.unwrap_or(instance.price);
+    }
+
+    // Whoever held the lock did no more than insert or remove; were it interrupted, the maps would still be whole.
+    fn read<T>(&self, look: impl FnOnce(&Pages) -> T) -> T {
+        look(&self.pages.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Pages)) {
+        change(&mut self.pages.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,42 @@
+//! The way to the API server: a kubeconfig, or what a pod is given.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kube_client::config::{KubeConfigOptions, Kubeconfig};
+use kube_client::{Client, Config};
+
+/// A server that does not even accept a connection in this time is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why there is no way.
+#[derive(Debug, thiserror::Error)]
+pub enum NoWay {
+    /// The kubeconfig that was named cannot be used.
+    #[error("the kubeconfig cannot be used: {0}")]
+    Kubeconfig(#[from] kube_client::config::KubeconfigError),
+    /// Neither a kubeconfig nor a pod's own account is there.
+    #[error("there is neither a kubeconfig nor the account of a pod: {0}")]
+    Nothing(#[from] kube_client::config::InferConfigError),
+    /// The settings make no client.
+    #[error("no client for the API server: {0}")]
+    Client(#[from] kube_client::Error),
+}
+
+/// A client for the cluster of this kubeconfig; without one, of `$KUBECONFIG`, of the home folder, or of the pod that
+/// this runs in.
+///
+/// # Errors
+///
+/// As [`NoWay`] says. Whether anybody answers is not tried.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, NoWay> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let read = Kubeconfig::read_from(path)?;
+            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?
+        }
+        None => Config::infer().await?,
+    };
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    Ok(Client::try_from(config)?)
+}

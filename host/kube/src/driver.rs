@@ -1,0 +1,590 @@
+//! The loop on a clock of the wall: events in, decisions when they are due, plans carried out side by side.
+//!
+//! Nothing is awaited between an event and the state: writes run in tasks of their own and report back. A process that
+//! does not lead, or has not seen everything yet, listens and does not decide.
+
+mod work;
+
+use std::sync::Arc;
+use std::time::Duration as Span;
+
+use kube_client::Client;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::block_in_place;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use whittle_control::controller::Controller;
+use whittle_control::execute::Effect;
+use whittle_control::in_flight::{Ended, InFlight, Key};
+use whittle_control::ports::Cloud;
+use whittle_core::event::Event;
+use whittle_core::lifecycle::leftover::{Running, strays, unlaunched};
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Action, Outcome, Plan};
+use whittle_core::state::Snapshot;
+
+use crate::book::Book;
+use crate::cluster::{Facts, Nominating, Session, Writer, clock, renominations, stale_nominations};
+use crate::driver::work::{Done, Work};
+use crate::intake::{InstanceTypes, Intake, Unclear};
+use crate::lease::Role;
+use crate::metrics::Metrics;
+use crate::pools;
+use crate::tell::{self, Teller};
+use crate::watch::{self as watches, Change, Kind};
+
+/// Decisions are at least so far apart: what arrives within is decided about together.
+const PACE: Duration = Duration::from_millis(50);
+/// So many changes are taken in before a decision may be due again.
+const CHANGES_AT_ONCE: usize = 1_000;
+/// How often metrics and the status of NodePools are brought up to date.
+const STAND_EVERY: Span = Span::from_secs(1);
+/// The cloud's list is asked for so often at first, when the last process may have left something (Karpenter: 10 s, 20
+/// times).
+const LIST_AT_FIRST: Span = Span::from_secs(10);
+/// For so many times.
+const LISTS_AT_FIRST: u32 = 20;
+/// And so often afterwards (Karpenter: 2 min).
+const LIST_LATER: Span = Span::from_secs(120);
+/// What is under way at the end is waited for so long.
+const LAST_WORDS: Span = Span::from_secs(10);
+
+/// Everything that the loop is made of.
+pub struct Parts<C> {
+    /// The way to the API server.
+    pub client: Client,
+    /// The cloud.
+    pub cloud: Arc<C>,
+    /// Who decides.
+    pub controller: Controller,
+    /// Who knows instance types.
+    pub types: Arc<dyn InstanceTypes>,
+    /// What writes look up; shared with the cloud.
+    pub book: Arc<Book>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// How it behaves.
+    pub settings: Settings,
+}
+
+/// How the loop behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The AWS region.
+    pub region: String,
+    /// Whether pods are nominated.
+    pub nominating: Nominating,
+    /// How many lanes of a plan are carried out at a time.
+    pub writes_at_once: usize,
+    /// Who this process is, for Events.
+    pub identity: String,
+}
+
+/// What the loop hears from outside and what it says.
+#[derive(Debug)]
+pub struct Lines {
+    /// Told when everything has been seen.
+    pub synced: watch::Sender<bool>,
+    /// Whether this process leads.
+    pub role: watch::Receiver<Role>,
+    /// Policies have changed.
+    pub swapped: Arc<Notify>,
+    /// The end.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Why the loop ended before it was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ending {
+    /// The lease was lost: another process may lead by now.
+    #[error("the lease was lost: another one may lead by now")]
+    Deposed,
+    /// A watch ended, which none does.
+    #[error("the watches ended")]
+    WatchesEnded,
+}
+
+struct Driver<C> {
+    client: Client,
+    controller: Controller,
+    intake: Intake,
+    book: Arc<Book>,
+    metrics: Arc<Metrics>,
+    teller: Teller,
+    in_flight: InFlight,
+    work: Work<C>,
+    writer: Arc<Writer>,
+    lines: Lines,
+    is_synced: bool,
+    decided: Timestamp,
+    now: Timestamp,
+    lists: u32,
+    next_list: Instant,
+    /// The uids of pods that have a nomination.
+    nominated: std::collections::BTreeSet<String>,
+    /// What NodePools were last said to stand like.
+    standings: std::collections::BTreeMap<String, pools::Standing>,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+///
+/// As [`Ending`] says.
+pub async fn run<C>(parts: Parts<C>, lines: Lines) -> Result<(), Ending>
+where
+    C: Cloud + Send + Sync + 'static,
+{
+    let Parts { client, cloud, controller, types, book, metrics, settings } = parts;
+    let (_watching, mut changes) = watches::start(&client);
+    let (report, mut reports) = mpsc::unbounded_channel();
+    let writer = Writer::new(client.clone(), Arc::clone(&book), settings.region, settings.nominating);
+    let mut driver = Driver {
+        teller: Teller::start(client.clone(), settings.identity),
+        intake: Intake::new(Arc::clone(&book), types),
+        work: Work::new(cloud, settings.writes_at_once, report),
+        writer: Arc::new(writer),
+        in_flight: InFlight::default(),
+        is_synced: false,
+        decided: Timestamp::EPOCH,
+        now: clock(),
+        lists: 0,
+        next_list: Instant::now(),
+        nominated: std::collections::BTreeSet::new(),
+        standings: std::collections::BTreeMap::new(),
+        client,
+        controller,
+        book,
+        metrics,
+        lines,
+    };
+    let ending = driver.turn(&mut changes, &mut reports).await;
+    driver.work.finish(LAST_WORDS).await;
+    ending
+}
+
+impl<C: Cloud + Send + Sync + 'static> Driver<C> {
+    async fn turn(
+        &mut self,
+        changes: &mut mpsc::Receiver<Change>,
+        reports: &mut mpsc::UnboundedReceiver<Done>,
+    ) -> Result<(), Ending> {
+        let mut stand = interval(STAND_EVERY);
+        stand.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut stop, mut role) = (self.lines.stop.clone(), self.lines.role.clone());
+        let swapped = Arc::clone(&self.lines.swapped);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                changed = role.changed() => self.change_role(changed.is_ok())?,
+                change = changes.recv() => {
+                    self.tick();
+                    self.take(change.ok_or(Ending::WatchesEnded)?);
+                    for _ in 0..CHANGES_AT_ONCE {
+                        let Ok(change) = changes.try_recv() else { break };
+                        self.take(change);
+                    }
+                }
+                done = reports.recv() => {
+                    self.tick();
+                    done.into_iter().for_each(|done| self.hear(done));
+                    while let Ok(done) = reports.try_recv() {
+                        self.hear(done);
+                    }
+                }
+                () = swapped.notified() => {
+                    self.tick();
+                    self.controller.reconsider(self.now);
+                }
+                () = sleep_until(self.wake()) => self.tick(),
+                _ = stand.tick() => self.stand(),
+            }
+            self.work.forget_ended();
+            if self.leads() && self.is_due() {
+                self.decide();
+            }
+        }
+    }
+
+    /// Time does not go back, whatever the clock is set to.
+    fn tick(&mut self) {
+        self.now = self.now.max(clock());
+    }
+
+    fn leads(&self) -> bool {
+        self.is_synced && *self.lines.role.borrow() == Role::Leader
+    }
+
+    fn change_role(&mut self, is_known: bool) -> Result<(), Ending> {
+        let role = *self.lines.role.borrow_and_update();
+        self.metrics.leads(role == Role::Leader);
+        match role {
+            Role::Deposed => Err(Ending::Deposed),
+            Role::Leader => {
+                tracing::info!("this process leads");
+                self.next_list = Instant::now();
+                self.lists = 0;
+                Ok(())
+            }
+            Role::Standby if is_known => Ok(()),
+            Role::Standby => Err(Ending::Deposed),
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        if let Change::Trouble(kind, message) = &change {
+            tracing::warn!(%kind, "{kind}: {message}");
+            self.metrics.watch_failed(&kind.to_string());
+        }
+        let taken = self.intake.take(change);
+        for event in taken.events {
+            if let Event::Pod(pod) = &event
+                && pod.nominated_node.is_some()
+            {
+                self.nominated.insert(pod.uid.clone());
+            }
+            if is_news(&event, self.controller.snapshot()) {
+                self.controller.handle(event, self.now);
+            }
+        }
+        for problem in taken.problems {
+            self.report(problem);
+        }
+        if !self.is_synced && self.intake.incomplete().is_empty() {
+            self.is_synced = true;
+            self.lines.synced.send_replace(true);
+            self.metrics.synced(true);
+            let snapshot = self.controller.snapshot();
+            let (nodes, pods) = (snapshot.nodes.len(), snapshot.pods.len());
+            tracing::info!(nodes, pods, claims = snapshot.claims.len(), "everything is listed");
+        }
+    }
+
+    fn report(&mut self, problem: Unclear) {
+        let Unclear { kind, namespace, name, message, .. } = &problem;
+        tracing::warn!(%kind, namespace, name, "not understood: {message}");
+        self.metrics.unclear(&kind.to_string());
+        if *kind == Kind::NodePool {
+            let (name, standing) = (name.clone(), pools::invalid(message.clone()));
+            self.publish(name, standing);
+        }
+        self.teller.tell([tell::of_unclear(&problem)], self.now);
+    }
+
+    /// When the loop has to look next though nothing happens.
+    fn wake(&self) -> Instant {
+        let due = if self.leads() { self.due_at() } else { None };
+        let left = due.map_or(STAND_EVERY, |due| Span::from_millis(due.since(self.now).millis()));
+        Instant::now() + left
+    }
+
+    fn due_at(&self) -> Option<Timestamp> {
+        let wakes = [self.controller.next_wake(), self.in_flight.next()];
+        let earliest = self.decided + PACE;
+        wakes.into_iter().flatten().min().map(|at| at.max(earliest))
+    }
+
+    fn is_due(&self) -> bool {
+        self.due_at().is_some_and(|at| at <= self.now)
+    }
+
+    fn decide(&mut self) {
+        let now = self.now;
+        self.decided = now;
+        let start = Instant::now();
+        let mut plan = block_in_place(|| self.controller.decide(now));
+        self.metrics.decided(start.elapsed());
+        self.say_what_waits(&plan);
+        self.in_flight.take_up(&mut plan, now);
+        if !plan.actions.is_empty() {
+            self.carry_out(plan);
+        }
+        self.retaint();
+        self.launch_what_was_not();
+        self.nominate_anew();
+        self.list_instances();
+    }
+
+    fn say_what_waits(&mut self, plan: &Plan) {
+        for violation in &plan.report.violations {
+            tracing::error!("left out of the plan, because it breaks a rule: {violation}");
+            self.metrics.violated();
+        }
+        for heard in &plan.report.heard {
+            tracing::info!(
+                policy = heard.policy,
+                obeyed = heard.obeyed,
+                failed = heard.failed,
+                "{}: {}",
+                heard.about,
+                heard.words
+            );
+        }
+        let snapshot = self.controller.snapshot();
+        let unplaced = tell::of_unplaced(&plan.report.unplaced, snapshot);
+        let blocked = tell::of_blocked(&plan.report.blocked, &self.book);
+        self.teller.tell(unplaced.into_iter().chain(blocked), self.now);
+    }
+
+    fn carry_out(&mut self, plan: Plan) {
+        let snapshot = self.controller.snapshot();
+        plan.actions.iter().for_each(log);
+        self.metrics.planned(&plan, snapshot);
+        let told = tell::of_plan(&plan, snapshot, &self.book);
+        let session = Session::new(Arc::clone(&self.writer), Arc::new(Facts::of(&plan, snapshot)));
+        self.teller.tell(told, self.now);
+        self.work.carry_out(plan.actions, session, self.now);
+    }
+
+    /// Gives living nodes the taints that policies want, and takes off what they want no more.
+    fn retaint(&mut self) {
+        for one in self.controller.retaints() {
+            if self.in_flight.start(Key::retaint(&one.claim), self.now) {
+                tracing::info!(node = one.node, add = one.add.len(), remove = one.remove.len(), "taints");
+                let session = Session::new(Arc::clone(&self.writer), Arc::default());
+                self.work.retaint(one, session);
+            }
+        }
+    }
+
+    /// NodeClaims whose launch did not happen: the process that wrote them ended, or the cloud did not answer.
+    fn launch_what_was_not(&mut self) {
+        let now = self.now;
+        let in_flight = &self.in_flight;
+        let found =
+            unlaunched(self.controller.snapshot(), now, |claim| in_flight.is_held(&Key::launch(claim), now));
+        for one in found {
+            if self.in_flight.start(Key::launch(&one.claim.name), now) {
+                tracing::info!(claim = one.claim.name, "launch: its NodeClaim has no instance");
+                let session = Session::new(Arc::clone(&self.writer), Arc::default());
+                self.work.launch(one, session, now);
+            }
+        }
+    }
+
+    fn nominate_anew(&mut self) {
+        if self.writer.nominating() == Nominating::Never {
+            return;
+        }
+        let snapshot = self.controller.snapshot();
+        self.nominated.retain(|uid| {
+            snapshot.pods.get(uid).is_some_and(|pod| pod.nominated_node.is_some() && pod.node.is_none())
+        });
+        let stale = stale_nominations(snapshot, &self.nominated, self.now);
+        for one in renominations(snapshot).into_iter().chain(stale) {
+            if self.in_flight.start(Key::renomination(&one.uid), self.now) {
+                self.work.nominate(one, Arc::clone(&self.writer));
+            }
+        }
+    }
+
+    /// Asks the cloud what runs, now and then.
+    fn list_instances(&mut self) {
+        if Instant::now() < self.next_list {
+            return;
+        }
+        self.lists = self.lists.saturating_add(1);
+        let pause = if self.lists < LISTS_AT_FIRST { LIST_AT_FIRST } else { LIST_LATER };
+        self.next_list = Instant::now() + pause;
+        self.work.list(self.now);
+    }
+
+    fn hear(&mut self, done: Done) {
+        match done {
+            Done::Action { action, effect } => {
+                self.in_flight.end(&Key::of(&action), ended(&effect), self.now);
+                self.hear_effect(&action, &effect);
+                if let Effect::Told(outcome) = effect {
+                    self.hear_outcome(*outcome);
+                }
+            }
+            Done::Launch { claim, outcome } => {
+                self.in_flight.end(&Key::launch(&claim), ended_with(&outcome), self.now);
+                self.hear_outcome(outcome);
+            }
+            Done::Retaint { claim, effect } => {
+                self.in_flight.end(&Key::retaint(&claim), ended(&effect), self.now);
+                if let Effect::Told(outcome) = effect {
+                    self.hear_outcome(*outcome);
+                }
+            }
+            Done::Nomination { uid, result } => {
+                let ended = if result.is_ok() { Ended::Well } else { Ended::Badly };
+                self.in_flight.end(&Key::renomination(&uid), ended, self.now);
+            }
+            Done::Published { pool, result } => {
+                if let Err(error) = result {
+                    tracing::debug!(node_pool = pool, "the status is not written, it will be: {error}");
+                    self.standings.remove(&pool);
+                }
+                return;
+            }
+            Done::Listed { running, at } => match running {
+                Ok(running) => self.end_strays(&running, at),
+                Err(error) => tracing::warn!("the cloud does not list its instances: {error}"),
+            },
+        }
+        self.controller.reconsider(self.now);
+    }
+
+    fn hear_effect(&mut self, action: &Action, effect: &Effect) {
+        let Action::Evict(eviction) = action else { return };
+        let snapshot = self.controller.snapshot();
+        let (told, code) = match effect {
+            Effect::Done => (tell::evicted(&eviction.pod, snapshot), "200"),
+            Effect::Blocked { budget } => {
+                (tell::not_drained(&eviction.claim, &eviction.pod, budget, snapshot), "429")
+            }
+            Effect::Told(_) => (None, "500"),
+        };
+        self.metrics.evicted(code);
+        self.teller.tell(told, self.now);
+    }
+
+    fn hear_outcome(&mut self, outcome: Outcome) {
+        match &outcome {
+            Outcome::Launched { claim, instance } => tracing::info!(
+                claim,
+                instance = instance.provider_id,
+                instance_type = instance.instance_type,
+                zone = instance.zone,
+                capacity_type = %instance.capacity_type,
+                "launched"
+            ),
+            Outcome::InsufficientCapacity { claim, offerings, .. } => {
+                tracing::warn!(claim, offerings = offerings.len(), "no capacity");
+            }
+            Outcome::Terminated { claim } => tracing::info!(claim, "terminated"),
+            Outcome::Failed { claim, message } => tracing::warn!(claim, "failed: {message}"),
+        }
+        self.metrics.told(&outcome, self.controller.snapshot());
+        self.teller.tell(tell::of_outcome(&outcome, &self.book), self.now);
+        self.controller.handle(Event::Outcome(outcome), self.now);
+    }
+
+    fn end_strays(&mut self, running: &[Running], listed: Timestamp) {
+        let snapshot = self.controller.snapshot();
+        let found = strays(snapshot, running, listed);
+        for stray in found.instances {
+            tracing::warn!(
+                instance = stray.provider_id,
+                claim = stray.claim,
+                "an instance without a NodeClaim is ended"
+            );
+            let node = snapshot.node_of_instance(&stray.provider_id).map(|node| node.name.clone());
+            let session = Session::new(Arc::clone(&self.writer), Arc::default());
+            self.work.end_stray(stray, node, session);
+        }
+        for claim in found.claims {
+            tracing::warn!(claim, "a NodeClaim without an instance is deleted");
+            let reason = whittle_core::plan::DeleteReason::InstanceGone;
+            let action = Action::Delete(whittle_core::plan::Delete { claim, reason });
+            if self.in_flight.start(Key::of(&action), self.now) {
+                let session = Session::new(Arc::clone(&self.writer), Arc::default());
+                self.work.carry_out(vec![action], session, self.now);
+            }
+        }
+    }
+
+    /// Brings metrics and the status of NodePools up to date.
+    fn stand(&mut self) {
+        self.tick();
+        let snapshot = self.controller.snapshot();
+        self.metrics.stand(snapshot, self.controller.unplaced().len());
+        if !self.leads() {
+            return;
+        }
+        let changed: Vec<_> = snapshot
+            .node_pools
+            .values()
+            .map(|pool| (pool.name.clone(), pools::standing(pool, snapshot)))
+            .filter(|(name, standing)| self.standings.get(name) != Some(standing))
+            .collect();
+        for (name, standing) in changed {
+            self.publish(name, standing);
+        }
+        self.nominate_anew();
+        self.list_instances();
+    }
+
+    fn publish(&mut self, name: String, standing: pools::Standing) {
+        if *self.lines.role.borrow() != Role::Leader {
+            return;
+        }
+        self.standings.insert(name.clone(), standing.clone());
+        let (client, now) = (self.client.clone(), self.now);
+        self.work.publish(name.clone(), async move { pools::publish(&client, &name, &standing, now).await });
+    }
+}
+
+fn ended(effect: &Effect) -> Ended {
+    match effect {
+        Effect::Done => Ended::Well,
+        Effect::Blocked { .. } => Ended::Badly,
+        Effect::Told(outcome) => ended_with(outcome),
+    }
+}
+
+const fn ended_with(outcome: &Outcome) -> Ended {
+    match outcome {
+        Outcome::Launched { .. } | Outcome::Terminated { .. } => Ended::Well,
+        Outcome::Failed { .. } | Outcome::InsufficientCapacity { .. } => Ended::Badly,
+    }
+}
+
+/// Whether an event says anything that is not known: a new list repeats everything, and kubelets repeat themselves.
+fn is_news(event: &Event, snapshot: &Snapshot) -> bool {
+    match event {
+        Event::NodePool(pool) => snapshot.node_pools.get(&pool.name) != Some(pool),
+        Event::Node(node) => snapshot.nodes.get(&node.name) != Some(node),
+        Event::Pod(pod) => snapshot.pods.get(&pod.uid) != Some(pod),
+        Event::VolumeLimits(limits) => snapshot.volume_limits.get(&limits.node) != Some(&limits.drivers),
+        Event::PodDisruptionBudget(budget) => {
+            let key = (budget.namespace.clone(), budget.name.clone());
+            snapshot.disruption_budgets.get(&key) != Some(budget)
+        }
+        Event::VolumeClaim(claim) => {
+            let key = (claim.namespace.clone(), claim.name.clone());
+            snapshot.volume_claims.get(&key) != Some(claim)
+        }
+        Event::Namespace(name, labels) => snapshot.namespaces.get(name) != Some(labels),
+        Event::NodeClass(class) => snapshot.node_classes.get(&class.name) != Some(class),
+        // What is known of these is more than what the object says.
+        Event::NodeClaim(_) | Event::DaemonSet(_) => true,
+        Event::NodePoolGone(_)
+        | Event::NodeClassGone(_)
+        | Event::NodeClaimGone(_)
+        | Event::NodeGone(_)
+        | Event::VolumeLimitsGone(_)
+        | Event::PodGone(_)
+        | Event::DaemonSetGone(_)
+        | Event::PodDisruptionBudgetGone(_)
+        | Event::VolumeClaimGone(_)
+        | Event::Notice(_)
+        | Event::Outcome(_) => true,
+    }
+}
+
+/// What is about to be done, one line each.
+fn log(action: &Action) {
+    match action {
+        Action::Launch(launch) => tracing::info!(
+            claim = launch.claim,
+            node_pool = launch.node_pool,
+            pods = launch.pods.len(),
+            offerings = launch.offerings.len(),
+            price = %launch.price(),
+            "launch"
+        ),
+        Action::Nominate(one) => tracing::debug!(pod = one.pod, node = one.node, "nominate"),
+        Action::Register(one) => tracing::info!(claim = one.claim, node = one.node, "register"),
+        Action::Initialize(one) => tracing::info!(claim = one.claim, node = one.node, "initialize"),
+        Action::Cordon(one) => tracing::info!(claim = one.claim, node = one.node, "cordon"),
+        Action::Uncordon(one) => tracing::info!(claim = one.claim, node = one.node, "uncordon"),
+        Action::Delete(one) => tracing::info!(claim = one.claim, reason = ?one.reason, "delete"),
+        Action::Evict(one) => {
+            tracing::info!(claim = one.claim, pod = one.pod, forced = one.forced.is_some(), "evict");
+        }
+        Action::Terminate(one) => tracing::info!(claim = one.claim, instance = one.provider_id, "terminate"),
+        Action::Finalize(one) => tracing::info!(claim = one.claim, node = one.node, "finalize"),
+    }
+}

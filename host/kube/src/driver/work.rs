@@ -1,0 +1,189 @@
+//! What is under way: writes and launches in tasks of their own, so many at a time, each of which reports back.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration as Span;
+
+use futures::future::join_all;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use whittle_control::execute::lanes::lanes;
+use whittle_control::execute::{Effect, carry_out, launch_for, retaint_one};
+use whittle_control::ports::{Cloud, CloudError, Cluster as _, ClusterError};
+use whittle_core::lifecycle::leftover::{Running, Unlaunched};
+use whittle_core::model::time::Timestamp;
+use whittle_core::plan::{Action, Outcome, Retaint};
+
+use crate::cluster::{Renomination, Session, Writer};
+
+/// Something is not under way any more.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// An action of a plan.
+    Action { action: Action, effect: Effect },
+    /// The launch for a NodeClaim that was there.
+    Launch { claim: String, outcome: Outcome },
+    /// The taints of a NodeClaim's node were changed.
+    Retaint { claim: String, effect: Effect },
+    /// A pod was nominated anew.
+    Nomination { uid: String, result: Result<(), ClusterError> },
+    /// The status of a NodePool is written.
+    Published { pool: String, result: Result<(), String> },
+    /// The cloud has listed its instances, when it was asked at this time.
+    Listed { running: Result<Vec<Running>, CloudError>, at: Timestamp },
+}
+
+/// Everything that is under way.
+#[derive(Debug)]
+pub(super) struct Work<C> {
+    cloud: Arc<C>,
+    permits: Arc<Semaphore>,
+    report: mpsc::UnboundedSender<Done>,
+    tasks: JoinSet<()>,
+}
+
+impl<C: Cloud + Send + Sync + 'static> Work<C> {
+    pub(super) fn new(cloud: Arc<C>, at_once: usize, report: mpsc::UnboundedSender<Done>) -> Self {
+        Self { cloud, permits: Arc::new(Semaphore::new(at_once.max(1))), report, tasks: JoinSet::new() }
+    }
+
+    /// Forgets tasks that have ended.
+    pub(super) fn forget_ended(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!("a task ended in the middle: {error}");
+            }
+        }
+    }
+
+    /// Waits for what is under way, but not for ever.
+    pub(super) async fn finish(&mut self, at_most: Span) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(at_most, all).await.is_err() {
+            tracing::warn!(tasks = self.tasks.len(), "not everything that was under way has ended");
+        }
+    }
+
+    /// Writes the status of a NodePool.
+    pub(super) fn publish(
+        &mut self,
+        pool: String,
+        write: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) {
+        let report = self.report.clone();
+        self.tasks.spawn(async move {
+            let result = write.await;
+            send(&report, Done::Published { pool, result });
+        });
+    }
+
+    /// Carries out actions: one task for each lane. Pods are asked to leave when everything is closed that is to be closed:
+    /// else they would go from one node that ends to another.
+    pub(super) fn carry_out(&mut self, actions: Vec<Action>, session: Session, now: Timestamp) {
+        let (evictions, others): (Vec<_>, Vec<_>) =
+            actions.into_iter().partition(|action| matches!(action, Action::Evict(_)));
+        let (closing, others): (Vec<_>, Vec<_>) = by_lane(others).into_iter().partition(|lane| {
+            !evictions.is_empty() && lane.iter().any(|action| matches!(action, Action::Cordon(_)))
+        });
+        for lane in others {
+            self.tasks.spawn(self.lane(lane, session.clone(), now));
+        }
+        let closing: Vec<_> = closing.into_iter().map(|lane| self.lane(lane, session.clone(), now)).collect();
+        let leaving: Vec<_> =
+            by_lane(evictions).into_iter().map(|lane| self.lane(lane, session.clone(), now)).collect();
+        self.tasks.spawn(async move {
+            join_all(closing).await;
+            join_all(leaving).await;
+        });
+    }
+
+    /// Carries out the actions of a lane, one after the other.
+    fn lane(
+        &self,
+        lane: Vec<Action>,
+        session: Session,
+        now: Timestamp,
+    ) -> impl Future<Output = ()> + Send + use<C> {
+        let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.permits));
+        let report = self.report.clone();
+        async move {
+            // It is never closed; if it were, waiting in line would be over.
+            let _permit = permits.acquire().await;
+            for action in lane {
+                let effect = carry_out(&action, now, &*cloud, &session).await;
+                send(&report, Done::Action { action, effect });
+            }
+        }
+    }
+
+    /// Launches the instance of a NodeClaim that is written.
+    pub(super) fn launch(&mut self, one: Unlaunched, session: Session, now: Timestamp) {
+        let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.permits));
+        let report = self.report.clone();
+        self.tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let outcome = launch_for((&one.claim, &one.offerings), now, &*cloud, &session).await;
+            send(&report, Done::Launch { claim: one.claim.name, outcome });
+        });
+    }
+
+    /// Changes the taints of a living node.
+    pub(super) fn retaint(&mut self, one: Retaint, session: Session) {
+        let permits = Arc::clone(&self.permits);
+        let report = self.report.clone();
+        self.tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let effect = retaint_one(&one, &session).await;
+            send(&report, Done::Retaint { claim: one.claim, effect });
+        });
+    }
+
+    /// Nominates a pod anew.
+    pub(super) fn nominate(&mut self, one: Renomination, writer: Arc<Writer>) {
+        let permits = Arc::clone(&self.permits);
+        let report = self.report.clone();
+        self.tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let result =
+                writer.nominate_pod((&one.namespace, &one.name, &one.uid), one.node.as_deref()).await;
+            send(&report, Done::Nomination { uid: one.uid, result });
+        });
+    }
+
+    /// Asks the cloud what runs.
+    pub(super) fn list(&mut self, now: Timestamp) {
+        let (cloud, report) = (Arc::clone(&self.cloud), self.report.clone());
+        self.tasks.spawn(async move {
+            let running = cloud.list().await;
+            send(&report, Done::Listed { running, at: now });
+        });
+    }
+
+    /// Ends an instance that no NodeClaim stands for, and its Node.
+    pub(super) fn end_stray(&mut self, stray: Running, node: Option<String>, session: Session) {
+        let cloud = Arc::clone(&self.cloud);
+        self.tasks.spawn(async move {
+            if let Err(error) = cloud.terminate(&stray.provider_id).await {
+                tracing::warn!(instance = stray.provider_id, "a stray instance is not ended: {error}");
+                return;
+            }
+            match session.finalize(&stray.claim, node.as_deref()).await {
+                Ok(()) | Err(ClusterError::NotFound { .. }) => {}
+                Err(error) => tracing::warn!(instance = stray.provider_id, "its Node stays: {error}"),
+            }
+        });
+    }
+}
+
+fn by_lane(actions: Vec<Action>) -> Vec<Vec<Action>> {
+    let lanes = lanes(&actions);
+    let mut by_position: Vec<Option<Action>> = actions.into_iter().map(Some).collect();
+    lanes.into_iter().map(|lane| lane.into_iter().filter_map(|at| by_position[at].take()).collect()).collect()
+}
+
+/// Nobody listens any more only at the very end.
+fn send(report: &mpsc::UnboundedSender<Done>, done: Done) {
+    if report.send(done).is_err() {
+        tracing::debug!("a report comes after the end");
+    }
+}

@@ -1,0 +1,332 @@
+//! From objects of the API to the core's events. Objects that refer to others are told anew when those change.
+//!
+//! What is kept here is what the core does not: volumes, StorageClasses and PriorityClasses, which it knows only by what
+//! they mean for others. Everything else is dropped once it is converted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use whittle_api::convert;
+use whittle_api::convert::node_class::NodeClassSettings;
+use whittle_api::convert::pod::{Priorities, namespace};
+use whittle_api::convert::volume::{Volumes, volume_claim};
+use whittle_api::node_class::Ec2NodeClass;
+use whittle_api::problem::Defect;
+use whittle_core::event::{Event, ObjectKey};
+use whittle_core::model::node::NodeClaim;
+use whittle_core::model::node_pool::NodeClass;
+
+use crate::book::{Book, Named};
+use crate::watch::{Change, Id, Kind, Object};
+
+/// Who knows what a class can launch.
+pub trait InstanceTypes: fmt::Debug + Send + Sync {
+    /// The class with its instance types, their prices and what is left of them for pods.
+    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass;
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// What the core has to hear, in order.
+    pub events: Vec<Event>,
+    /// What could not be understood.
+    pub problems: Vec<Unclear>,
+}
+
+/// An object that could not be understood. What was known of it still holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclear {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its namespace, if it has one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: Option<String>,
+    /// What was found and what was expected, everything at once.
+    pub message: String,
+}
+
+/// What has to be known about some objects to understand others.
+#[derive(Debug)]
+pub struct Intake {
+    book: Arc<Book>,
+    types: Arc<dyn InstanceTypes>,
+    priority_classes: BTreeMap<String, PriorityClass>,
+    priorities: Priorities,
+    daemon_sets: BTreeMap<ObjectKey, DaemonSet>,
+    volume_claims: BTreeMap<ObjectKey, PersistentVolumeClaim>,
+    volumes: BTreeMap<String, PersistentVolume>,
+    storage_classes: BTreeMap<String, StorageClass>,
+    /// NodeClaims with an instance, whose price is that of the class.
+    launched: BTreeMap<String, NodeClaim>,
+    incomplete: BTreeSet<Kind>,
+}
+
+impl Intake {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(book: Arc<Book>, types: Arc<dyn InstanceTypes>) -> Self {
+        Self {
+            book,
+            types,
+            priority_classes: BTreeMap::new(),
+            priorities: Priorities::new(&[]),
+            daemon_sets: BTreeMap::new(),
+            volume_claims: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            storage_classes: BTreeMap::new(),
+            launched: BTreeMap::new(),
+            incomplete: Kind::ALL.into_iter().collect(),
+        }
+    }
+
+    /// The kinds of which not everything has been seen yet that was there at the start.
+    #[must_use]
+    pub const fn incomplete(&self) -> &BTreeSet<Kind> {
+        &self.incomplete
+    }
+
+    /// Takes a change in.
+    pub fn take(&mut self, change: Change) -> Taken {
+        let mut taken = Taken::default();
+        match change {
+            Change::Seen(object) => self.see(object, &mut taken),
+            Change::Gone(kind, id) => self.lose(kind, &id, &mut taken),
+            Change::Complete(kind) => drop(self.incomplete.remove(&kind)),
+            Change::Bad { kind, metadata, message } => taken.problems.push(unclear(kind, &metadata, message)),
+            // Nothing has changed; who runs the loop says so in its log.
+            Change::Trouble(..) => {}
+        }
+        taken
+    }
+
+    fn see(&mut self, object: Object, taken: &mut Taken) {
+        match object {
+            Object::NodePool(pool) => {
+                let metadata = &pool.metadata;
+                self.note_uid(Named::NodePool, metadata);
+                if let Some(pool) =
+                    understood(Kind::NodePool, metadata, convert::node_pool::node_pool(&pool), taken)
+                {
+                    self.book.put_annotations(&pool.name, pool.annotations.clone());
+                    taken.events.push(Event::NodePool(Box::new(pool)));
+                }
+            }
+            Object::Ec2NodeClass(class) => self.see_class(&class, taken),
+            Object::PriorityClass(class) => {
+                self.priority_classes.insert(name_of(&class.metadata), *class);
+                self.reprioritize(taken);
+            }
+            Object::StorageClass(class) => {
+                self.storage_classes.insert(name_of(&class.metadata), *class);
+                self.retell_claims(|_| true, taken);
+            }
+            Object::PersistentVolume(volume) => {
+                let name = name_of(&volume.metadata);
+                self.volumes.insert(name.clone(), *volume);
+                self.retell_claims(|claim| volume_of(claim) == Some(&name), taken);
+            }
+            Object::PersistentVolumeClaim(claim) => {
+                let key = key_of(&claim.metadata);
+                taken.events.push(self.volume_claim(&claim));
+                self.volume_claims.insert(key, *claim);
+            }
+            Object::CsiNode(node) => {
+                let limits = convert::volume::volume_limits(&node);
+                let limits = understood(Kind::CsiNode, &node.metadata, limits, taken);
+                taken.events.extend(limits.map(Event::VolumeLimits));
+            }
+            Object::Namespace(space) => {
+                let labels = space.metadata.labels.clone().unwrap_or_default();
+                taken.events.push(Event::Namespace(name_of(&space.metadata), labels));
+            }
+            Object::PodDisruptionBudget(budget) => {
+                let read = convert::budget::pod_disruption_budget(&budget);
+                let read = understood(Kind::PodDisruptionBudget, &budget.metadata, read, taken);
+                taken.events.extend(read.map(|(budget, _)| Event::PodDisruptionBudget(budget)));
+            }
+            Object::DaemonSet(set) => {
+                self.tell_daemon_set(&set, taken);
+                self.daemon_sets.insert(key_of(&set.metadata), *set);
+            }
+            Object::NodeClaim(claim) => {
+                self.note_uid(Named::NodeClaim, &claim.metadata);
+                let read = convert::node_claim::node_claim(&claim);
+                if let Some(claim) = understood(Kind::NodeClaim, &claim.metadata, read, taken) {
+                    self.tell_node_claim(claim, taken);
+                }
+            }
+            Object::Node(node) => {
+                self.note_uid(Named::Node, &node.metadata);
+                let read = understood(Kind::Node, &node.metadata, convert::node::node(&node), taken);
+                taken.events.extend(read.map(|node| Event::Node(Box::new(node))));
+            }
+            Object::Pod(pod) => {
+                let read = convert::pod::pod(&pod, &self.priorities);
+                let read = understood(Kind::Pod, &pod.metadata, read, taken);
+                taken.events.extend(read.map(|pod| Event::Pod(Arc::new(pod))));
+            }
+        }
+    }
+
+    fn lose(&mut self, kind: Kind, id: &Id, taken: &mut Taken) {
+        let name = id.name.to_string();
+        let key = (id.namespace.to_string(), name.clone());
+        match kind {
+            Kind::NodePool => {
+                self.book.remove(Named::NodePool, &name);
+                taken.events.push(Event::NodePoolGone(name));
+            }
+            Kind::Ec2NodeClass => {
+                self.book.remove_class(&name);
+                taken.events.push(Event::NodeClassGone(name));
+            }
+            Kind::PriorityClass => {
+                self.priority_classes.remove(&name);
+                self.reprioritize(taken);
+            }
+            Kind::StorageClass => {
+                self.storage_classes.remove(&name);
+                self.retell_claims(|_| true, taken);
+            }
+            Kind::PersistentVolume => {
+                self.volumes.remove(&name);
+                self.retell_claims(|claim| volume_of(claim) == Some(&name), taken);
+            }
+            Kind::PersistentVolumeClaim => {
+                self.volume_claims.remove(&key);
+                taken.events.push(Event::VolumeClaimGone(key));
+            }
+            Kind::CsiNode => taken.events.push(Event::VolumeLimitsGone(name)),
+            // Its pods are gone as well, and nobody else asks for its labels.
+            Kind::Namespace => {}
+            Kind::PodDisruptionBudget => taken.events.push(Event::PodDisruptionBudgetGone(key)),
+            Kind::DaemonSet => {
+                self.daemon_sets.remove(&key);
+                taken.events.push(Event::DaemonSetGone(key));
+            }
+            Kind::NodeClaim => {
+                self.book.remove(Named::NodeClaim, &name);
+                self.launched.remove(&name);
+                taken.events.push(Event::NodeClaimGone(name));
+            }
+            Kind::Node => {
+                self.book.remove(Named::Node, &name);
+                taken.events.push(Event::NodeGone(name));
+            }
+            Kind::Pod => taken.events.push(Event::PodGone(name)),
+        }
+    }
+
+    fn note_uid(&self, kind: Named, metadata: &ObjectMeta) {
+        if let (Some(name), Some(uid)) = (&metadata.name, &metadata.uid) {
+            self.book.put_uid(kind, name, uid);
+        }
+    }
+
+    fn see_class(&mut self, class: &Ec2NodeClass, taken: &mut Taken) {
+        let settings = convert::node_class::node_class_settings(class);
+        let Some(settings) = understood(Kind::Ec2NodeClass, &class.metadata, settings, taken) else { return };
+        let class = self.types.node_class(&settings);
+        self.book.put_class(class.clone());
+        let name = class.name.clone();
+        taken.events.push(Event::NodeClass(class));
+        let of_class: Vec<NodeClaim> =
+            self.launched.values().filter(|claim| claim.node_class == name).cloned().collect();
+        for claim in of_class {
+            let before = claim.instance.as_ref().map(|instance| instance.price);
+            let mut claim = claim;
+            if let Some(instance) = &mut claim.instance {
+                self.book.price(&name, instance);
+            }
+            if claim.instance.as_ref().map(|instance| instance.price) != before {
+                self.tell_node_claim(claim, taken);
+            }
+        }
+    }
+
+    /// Kubernetes does not know what an instance costs; the class does.
+    fn tell_node_claim(&mut self, mut claim: NodeClaim, taken: &mut Taken) {
+        if let Some(instance) = &mut claim.instance {
+            self.book.price(&claim.node_class, instance);
+            self.launched.insert(claim.name.clone(), claim.clone());
+        }
+        taken.events.push(Event::NodeClaim(Box::new(claim)));
+    }
+
+    fn reprioritize(&mut self, taken: &mut Taken) {
+        let classes: Vec<PriorityClass> = self.priority_classes.values().cloned().collect();
+        self.priorities = Priorities::new(&classes);
+        // Pods say their priority in a number; only templates have to be read anew.
+        for set in self.daemon_sets.values() {
+            self.tell_daemon_set(set, taken);
+        }
+    }
+
+    fn tell_daemon_set(&self, set: &DaemonSet, taken: &mut Taken) {
+        let read = convert::workload::daemon_set(set, &self.priorities);
+        // Until its PriorityClass is known, a template cannot be understood, and that is nobody's fault.
+        if read.is_err() && self.incomplete.contains(&Kind::PriorityClass) {
+            return;
+        }
+        let read = understood(Kind::DaemonSet, &set.metadata, read, taken);
+        taken.events.extend(read.map(Event::DaemonSet));
+    }
+
+    fn retell_claims(&self, concerns: impl Fn(&PersistentVolumeClaim) -> bool, taken: &mut Taken) {
+        let claims = self.volume_claims.values().filter(|claim| concerns(claim));
+        taken.events.extend(claims.map(|claim| self.volume_claim(claim)));
+    }
+
+    fn volume_claim(&self, claim: &PersistentVolumeClaim) -> Event {
+        let volume = volume_of(claim).and_then(|name| self.volumes.get(name));
+        let known = Volumes::new(volume, self.storage_classes.values());
+        Event::VolumeClaim(volume_claim(claim, &known))
+    }
+}
+
+fn volume_of(claim: &PersistentVolumeClaim) -> Option<&String> {
+    claim.spec.as_ref().and_then(|spec| spec.volume_name.as_ref())
+}
+
+fn name_of(metadata: &ObjectMeta) -> String {
+    metadata.name.clone().unwrap_or_default()
+}
+
+fn key_of(metadata: &ObjectMeta) -> ObjectKey {
+    (namespace(metadata).to_owned(), name_of(metadata))
+}
+
+/// What a conversion gives, or its defects as one problem.
+fn understood<T>(
+    kind: Kind,
+    metadata: &ObjectMeta,
+    read: Result<T, Vec<Defect>>,
+    taken: &mut Taken,
+) -> Option<T> {
+    match read {
+        Ok(converted) => Some(converted),
+        Err(defects) => {
+            let texts: Vec<String> = defects.iter().map(ToString::to_string).collect();
+            taken.problems.push(unclear(kind, metadata, texts.join("; ")));
+            None
+        }
+    }
+}
+
+fn unclear(kind: Kind, metadata: &ObjectMeta, message: String) -> Unclear {
+    let (namespace, uid) = (metadata.namespace.clone(), metadata.uid.clone());
+    Unclear { kind, namespace, name: name_of(metadata), uid, message }
+}
+
+#[cfg(test)]
+mod tests;

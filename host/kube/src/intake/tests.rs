@@ -1,0 +1,210 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use whittle_api::convert::node_class::NodeClassSettings;
+use whittle_core::event::Event;
+use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
+use whittle_core::model::node_pool::{NodeClass, VolumeBinding};
+use whittle_core::model::price::Price;
+use whittle_core::model::resources::Resources;
+
+use super::{InstanceTypes, Intake};
+use crate::book::{Book, Named};
+use crate::watch::{Change, Id, Kind, Object};
+
+/// Every class can launch one type in one zone, for as many dollars an hour as its pods per core.
+#[derive(Debug)]
+struct OneType;
+
+impl InstanceTypes for OneType {
+    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
+        let offering = Offering {
+            zone: "a".into(),
+            zone_id: String::new(),
+            capacity_type: CapacityType::Spot,
+            price: Price::from_micros(settings.pods_per_core.unwrap_or(0) * 1_000_000),
+            estimated: false,
+            available: true,
+            reservation: None,
+        };
+        let only = InstanceType {
+            name: "m.large".into(),
+            labels: BTreeMap::new(),
+            capacity: Resources::default(),
+            overhead: Resources::default(),
+            offerings: vec![offering],
+        };
+        NodeClass { name: settings.name.clone(), ready: settings.ready, instance_types: [only].into() }
+    }
+}
+
+fn intake() -> (Intake, Arc<Book>) {
+    let book = Arc::new(Book::default());
+    (Intake::new(Arc::clone(&book), Arc::new(OneType)), book)
+}
+
+fn object<T: DeserializeOwned>(value: Value) -> Box<T> {
+    Box::new(serde_json::from_value(value).unwrap())
+}
+
+fn seen(intake: &mut Intake, object: Object) -> Vec<Event> {
+    let taken = intake.take(Change::Seen(object));
+    assert_eq!(taken.problems, []);
+    taken.events
+}
+
+fn class(pods_per_core: u32) -> Object {
+    Object::Ec2NodeClass(object(json!({
+        "metadata": { "name": "default" },
+        "spec": {
+            "amiSelectorTerms": [{ "alias": "al2023@latest" }],
+            "subnetSelectorTerms": [{ "tags": { "a": "b" } }],
+            "securityGroupSelectorTerms": [{ "tags": { "a": "b" } }],
+            "role": "nodes",
+            "kubelet": { "podsPerCore": pods_per_core },
+        },
+    })))
+}
+
+fn prices(events: &[Event]) -> Vec<u64> {
+    let claims = events.iter().filter_map(|event| match event {
+        Event::NodeClaim(claim) => claim.instance.as_ref(),
+        _ => None,
+    });
+    claims.map(|instance| instance.price.micros()).collect()
+}
+
+#[test]
+fn a_claims_instance_has_the_price_of_its_class_whichever_is_seen_first_and_when_it_changes() {
+    let claim = || {
+        Object::NodeClaim(object(json!({
+            "metadata": {
+                "name": "web-1", "uid": "u-1",
+                "labels": {
+                    "karpenter.sh/nodepool": "web", "karpenter.sh/capacity-type": "spot",
+                    "node.kubernetes.io/instance-type": "m.large", "topology.kubernetes.io/zone": "a",
+                },
+            },
+            "spec": {
+                "requirements": [],
+                "nodeClassRef": { "group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default" },
+            },
+            "status": { "providerID": "aws:///a/i-1" },
+        })))
+    };
+    let (mut intake, book) = intake();
+    assert_eq!(prices(&seen(&mut intake, claim())), [0]);
+    assert_eq!(prices(&seen(&mut intake, class(2))), [2_000_000]);
+    assert_eq!(prices(&seen(&mut intake, claim())), [2_000_000]);
+    assert_eq!(prices(&seen(&mut intake, class(2))), [0_u64; 0]);
+    assert_eq!(prices(&seen(&mut intake, class(3))), [3_000_000]);
+    assert_eq!(book.uid(Named::NodeClaim, "web-1"), Some("u-1".into()));
+
+    let id = Id { namespace: "".into(), name: "web-1".into() };
+    let gone = intake.take(Change::Gone(Kind::NodeClaim, id));
+    assert_eq!(gone.events, [Event::NodeClaimGone("web-1".into())]);
+    assert_eq!(book.uid(Named::NodeClaim, "web-1"), None);
+    assert_eq!(prices(&seen(&mut intake, class(4))), [0_u64; 0]);
+}
+
+#[test]
+fn a_volume_claim_is_told_anew_when_its_volume_or_its_class_becomes_known_or_is_gone() {
+    let (mut intake, _) = intake();
+    let claim = |name: &str, spec: Value, annotations: Value| {
+        let metadata = json!({ "namespace": "shop", "name": name, "annotations": annotations });
+        Object::PersistentVolumeClaim(object(json!({ "metadata": metadata, "spec": spec })))
+    };
+    let bindings = |events: Vec<Event>| -> Vec<(String, bool)> {
+        let told = events.into_iter().map(|event| match event {
+            Event::VolumeClaim(claim) => (claim.name, matches!(claim.binding, VolumeBinding::Nodes(_))),
+            other => panic!("{other:?}"),
+        });
+        told.collect()
+    };
+    let bound = json!({ "pv.kubernetes.io/bind-completed": "yes" });
+    let told = seen(&mut intake, claim("bound", json!({ "volumeName": "pv-1" }), bound));
+    assert_eq!(bindings(told), [("bound".to_owned(), false)]);
+    let told = seen(&mut intake, claim("waits", json!({ "storageClassName": "gp3" }), json!({})));
+    assert_eq!(bindings(told), [("waits".to_owned(), false)]);
+
+    let volume = json!({ "metadata": { "name": "pv-1" }, "spec": {} });
+    let told = seen(&mut intake, Object::PersistentVolume(object(volume)));
+    assert_eq!(bindings(told), [("bound".to_owned(), true)]);
+    let class = json!({
+        "metadata": { "name": "gp3" }, "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    let told = seen(&mut intake, Object::StorageClass(object(class)));
+    assert_eq!(bindings(told), [("bound".to_owned(), true), ("waits".to_owned(), true)]);
+
+    let id = Id { namespace: "".into(), name: "gp3".into() };
+    let told = intake.take(Change::Gone(Kind::StorageClass, id)).events;
+    assert_eq!(bindings(told), [("bound".to_owned(), true), ("waits".to_owned(), false)]);
+}
+
+#[test]
+fn a_daemon_set_waits_for_its_priority_class_and_is_told_when_it_changes() {
+    let (mut intake, _) = intake();
+    let set = || {
+        let template = json!({
+            "metadata": { "labels": { "app": "log" } },
+            "spec": { "containers": [], "priorityClassName": "high" },
+        });
+        let spec = json!({ "selector": { "matchLabels": { "app": "log" } }, "template": template });
+        Object::DaemonSet(object(json!({ "metadata": { "namespace": "logs", "name": "log" }, "spec": spec })))
+    };
+    let priorities = |events: Vec<Event>| -> Vec<i32> {
+        let told = events.into_iter().map(|event| match event {
+            Event::DaemonSet(set) => set.spec.priority,
+            other => panic!("{other:?}"),
+        });
+        told.collect()
+    };
+    assert_eq!(seen(&mut intake, set()), []);
+    let class =
+        |value: i32| Object::PriorityClass(object(json!({ "metadata": { "name": "high" }, "value": value })));
+    assert_eq!(priorities(seen(&mut intake, class(7))), [7]);
+    assert_eq!(priorities(seen(&mut intake, class(8))), [8]);
+
+    // Once all classes are known, one that is missing is a mistake.
+    intake.take(Change::Complete(Kind::PriorityClass));
+    let id = Id { namespace: "".into(), name: "high".into() };
+    let taken = intake.take(Change::Gone(Kind::PriorityClass, id));
+    assert_eq!(taken.events, []);
+    let [problem] = taken.problems.try_into().unwrap();
+    assert_eq!(
+        problem.message,
+        "spec.template.spec.priorityClassName: found \"high\", expected the name of a PriorityClass that exists"
+    );
+}
+
+#[test]
+fn an_object_that_makes_no_sense_is_reported_with_everything_that_is_wrong_and_changes_nothing() {
+    let (mut intake, _) = intake();
+    let pod = json!({
+        "metadata": { "namespace": "shop", "name": "web-1", "uid": "u-1" },
+        "spec": {
+            "containers": [{ "name": "web", "resources": { "requests": { "cpu": "many", "memory": "-1" } } }],
+        },
+    });
+    let taken = intake.take(Change::Seen(Object::Pod(object(pod))));
+    assert_eq!(taken.events, []);
+    let [problem] = taken.problems.try_into().unwrap();
+    let about = (problem.kind, problem.namespace.as_deref(), problem.name.as_str(), problem.uid.as_deref());
+    assert_eq!(about, (Kind::Pod, Some("shop"), "web-1", Some("u-1")));
+    for found in ["found \"many\"", "found \"-1\""] {
+        assert!(problem.message.contains(found), "{}", problem.message);
+    }
+}
+
+#[test]
+fn everything_is_known_when_every_kind_is_complete() {
+    let (mut intake, _) = intake();
+    for kind in Kind::ALL {
+        assert!(intake.incomplete().contains(&kind));
+        intake.take(Change::Complete(kind));
+    }
+    assert!(intake.incomplete().is_empty());
+}

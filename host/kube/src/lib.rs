@@ -1,0 +1,26 @@
+//! The Kubernetes API: what is watched becomes events, what a plan wants becomes writes, and a clock of the wall drives
+//! the loop between the two.
+//!
+//! ```text
+//!  watch ─► intake ─► Event ─► driver { Controller } ─► Plan ─► cluster (writes), Cloud
+//!                                   ▲                               │
+//!                                   └───────────── Outcome ◄────────┘
+//! ```
+//!
+//! Nothing here decides: what is due, and what is wrong with an object, is said by the core, `whittle-control` and
+//! `whittle-api`. Errors of the API are told apart in [`error`] and nowhere else.
+
+pub mod book;
+pub mod cluster;
+pub mod connect;
+pub mod driver;
+pub mod error;
+pub mod intake;
+pub mod lease;
+pub mod metrics;
+mod patch;
+mod pools;
+pub mod serve;
+pub mod simulated;
+pub mod tell;
+pub mod watch;

@@ -1,0 +1,271 @@
+//! Metrics: with Karpenter's names where they mean the same, so that dashboards go on working.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+use whittle_core::model::node_pool::NODES;
+use whittle_core::model::resources::CPU;
+use whittle_core::plan::{Action, DeleteReason, Outcome, Plan};
+use whittle_core::state::Snapshot;
+
+/// A made NodeClaim.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Created {
+    reason: String,
+    nodepool: String,
+    min_values_relaxed: String,
+}
+
+/// An ended NodeClaim.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Disrupted {
+    reason: String,
+    nodepool: String,
+    capacity_type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPool {
+    nodepool: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolResource {
+    nodepool: String,
+    resource_type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Coded {
+    code: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Watched {
+    kind: String,
+}
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    created: Family<Created, Counter>,
+    disrupted: Family<Disrupted, Counter>,
+    launch_failures: Family<OfPool, Counter>,
+    evictions: Family<Coded, Counter>,
+    usage: Family<PoolResource, Gauge<f64, AtomicU64>>,
+    limit: Family<PoolResource, Gauge<f64, AtomicU64>>,
+    nodes: Gauge,
+    synced: Gauge,
+    unschedulable: Gauge,
+    decision: Histogram,
+    violations: Counter,
+    unclear: Family<Watched, Counter>,
+    watch_errors: Family<Watched, Counter>,
+    leader: Gauge,
+    cost_per_hour: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All of them at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        // From a tenth of a millisecond to some 26 seconds.
+        let decision = Histogram::new(exponential_buckets(0.0001, 2.0, 19));
+        let mut metrics = Self {
+            registry: Registry::default(),
+            created: Family::default(),
+            disrupted: Family::default(),
+            launch_failures: Family::default(),
+            evictions: Family::default(),
+            usage: Family::default(),
+            limit: Family::default(),
+            nodes: Gauge::default(),
+            synced: Gauge::default(),
+            unschedulable: Gauge::default(),
+            decision,
+            violations: Counter::default(),
+            unclear: Family::default(),
+            watch_errors: Family::default(),
+            leader: Gauge::default(),
+            cost_per_hour: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let karpenter = self.registry.sub_registry_with_prefix("karpenter");
+        karpenter.register("nodeclaims_created", "NodeClaims that were made", self.created.clone());
+        karpenter.register("nodeclaims_disrupted", "NodeClaims that were ended", self.disrupted.clone());
+        karpenter.register("pods_eviction_requests", "Evictions by their answer", self.evictions.clone());
+        karpenter.register("nodepools_usage", "What the nodes of a NodePool have", self.usage.clone());
+        karpenter.register("nodepools_limit", "The limits of a NodePool", self.limit.clone());
+        karpenter.register("cluster_state_node_count", "Nodes that are known", self.nodes.clone());
+        karpenter.register("cluster_state_synced", "1 when everything was listed", self.synced.clone());
+        let help = "Pods without a place";
+        karpenter.register("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
+        let own = self.registry.sub_registry_with_prefix("whittle");
+        own.register_with_unit("decision_duration", "A decision", Unit::Seconds, self.decision.clone());
+        own.register(
+            "plan_violations",
+            "Plans that broke a rule and were not carried out",
+            self.violations.clone(),
+        );
+        own.register("objects_unclear", "Objects that could not be understood", self.unclear.clone());
+        own.register("watch_errors", "Watches that failed and were tried again", self.watch_errors.clone());
+        own.register("launch_failures", "Launches that came to nothing", self.launch_failures.clone());
+        own.register("leader", "1 when this process leads", self.leader.clone());
+        own.register("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
+    }
+
+    /// All of them, as Prometheus reads it.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: the encoder writes into memory.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    /// A decision has taken so long.
+    pub fn decided(&self, took: std::time::Duration) {
+        self.decision.observe(took.as_secs_f64());
+    }
+
+    /// A plan broke rules.
+    pub fn violated(&self) {
+        self.violations.inc();
+    }
+
+    /// An object could not be understood.
+    pub fn unclear(&self, kind: &str) {
+        self.unclear.get_or_create(&Watched { kind: kind.to_owned() }).inc();
+    }
+
+    /// A watch failed.
+    pub fn watch_failed(&self, kind: &str) {
+        self.watch_errors.get_or_create(&Watched { kind: kind.to_owned() }).inc();
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Whether everything has been listed.
+    pub fn synced(&self, synced: bool) {
+        self.synced.set(i64::from(synced));
+    }
+
+    /// How an eviction was answered, by the code of HTTP.
+    pub fn evicted(&self, code: &str) {
+        self.evictions.get_or_create(&Coded { code: code.to_owned() }).inc();
+    }
+
+    /// A plan is carried out.
+    pub fn planned(&self, plan: &Plan, snapshot: &Snapshot) {
+        for action in &plan.actions {
+            match action {
+                Action::Launch(launch) => {
+                    let reason = if launch.replaces.is_empty() { "provisioned" } else { "disrupted" };
+                    let labels = Created {
+                        reason: reason.to_owned(),
+                        nodepool: launch.node_pool.clone(),
+                        min_values_relaxed: launch.min_values_relaxed.to_string(),
+                    };
+                    self.created.get_or_create(&labels).inc();
+                }
+                Action::Delete(delete) => {
+                    let Some(claim) = snapshot.claims.get(&delete.claim) else { continue };
+                    let capacity = claim.instance.as_ref().map(|one| one.capacity_type.label());
+                    let labels = Disrupted {
+                        reason: reason(delete.reason).to_owned(),
+                        nodepool: claim.node_pool.clone(),
+                        capacity_type: capacity.unwrap_or_default().to_owned(),
+                    };
+                    self.disrupted.get_or_create(&labels).inc();
+                }
+                Action::Nominate(_)
+                | Action::Register(_)
+                | Action::Initialize(_)
+                | Action::Cordon(_)
+                | Action::Uncordon(_)
+                | Action::Evict(_)
+                | Action::Terminate(_)
+                | Action::Finalize(_) => {}
+            }
+        }
+    }
+
+    /// Something came of an action.
+    pub fn told(&self, outcome: &Outcome, snapshot: &Snapshot) {
+        let claim = match outcome {
+            Outcome::InsufficientCapacity { claim, .. } => claim,
+            Outcome::Launched { .. } | Outcome::Terminated { .. } | Outcome::Failed { .. } => return,
+        };
+        let pool = snapshot.claims.get(claim).map(|claim| claim.node_pool.clone());
+        self.launch_failures.get_or_create(&OfPool { nodepool: pool.unwrap_or_default() }).inc();
+    }
+
+    /// How things stand.
+    pub fn stand(&self, snapshot: &Snapshot, unplaced: usize) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.nodes.set(count(snapshot.nodes.len()));
+        self.unschedulable.set(count(unplaced));
+        for pool in snapshot.node_pools.values() {
+            let (used, nodes) = snapshot.used_of_pool(&pool.name);
+            let used = used.iter().map(|(name, amount)| (name.to_owned(), amount));
+            for (resource, used) in used.chain([(NODES.to_owned(), nodes)]) {
+                let units = in_units(&resource, used);
+                let labels = PoolResource { nodepool: pool.name.clone(), resource_type: resource };
+                self.usage.get_or_create(&labels).set(units);
+            }
+            for (resource, limit) in &pool.limits {
+                let labels = PoolResource { nodepool: pool.name.clone(), resource_type: resource.clone() };
+                self.limit.get_or_create(&labels).set(in_units(resource, *limit));
+            }
+        }
+        let instances = snapshot.claims.values().filter_map(|claim| claim.instance.as_ref());
+        let micros: u64 = instances.fold(0, |sum, one| sum.saturating_add(one.price.micros()));
+        #[expect(clippy::cast_precision_loss, reason = "a sum of money for a chart")]
+        self.cost_per_hour.set(micros as f64 / 1e6);
+    }
+}
+
+/// An amount in the unit that a chart shows: CPU in cores.
+#[expect(clippy::cast_precision_loss, reason = "an amount for a chart")]
+fn in_units(resource: &str, amount: u64) -> f64 {
+    if resource == CPU { amount as f64 / 1e3 } else { amount as f64 }
+}
+
+/// Karpenter's word for a reason.
+#[must_use]
+pub const fn reason(reason: DeleteReason) -> &'static str {
+    use whittle_core::model::node_pool::DisruptionReason;
+    match reason {
+        DeleteReason::Disrupted(DisruptionReason::Underutilized) => "underutilized",
+        DeleteReason::Disrupted(DisruptionReason::Empty) => "empty",
+        DeleteReason::Disrupted(DisruptionReason::Drifted) => "drifted",
+        DeleteReason::Interrupted => "interruption",
+        DeleteReason::Expired => "expired",
+        DeleteReason::InsufficientCapacity => "insufficient_capacity",
+        DeleteReason::NeverJoined => "liveness",
+        DeleteReason::InstanceGone => "garbage_collected",
+        DeleteReason::NodeDeleted => "node_deleted",
+        DeleteReason::Requested => "requested",
+    }
+}

@@ -1,0 +1,275 @@
+//! What is written, as data: patches of Nodes and NodeClaims from what is there. Nothing here talks to anybody.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Node, Taint as NodeTaint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
+use serde_json::{Value, json};
+use whittle_api::conditions::{self, INITIALIZED, LAUNCHED, READY, REGISTERED};
+use whittle_api::convert::node_claim::node_claim_from;
+use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
+use whittle_api::quantity::quantities;
+use whittle_api::template;
+use whittle_core::model::labels;
+use whittle_core::model::node as core;
+use whittle_core::model::requirement::Taint;
+use whittle_core::model::time::Timestamp;
+use whittle_core::plan::Retaint;
+
+/// Keeps a NodeClaim, and its Node, until the instance is gone.
+pub(crate) const FINALIZER: &str = "karpenter.sh/termination";
+/// On a Node: its taints are somebody else's business.
+const DO_NOT_SYNC_TAINTS: &str = "karpenter.sh/do-not-sync-taints";
+/// Keeps load balancers from sending anything to a node that goes.
+const EXCLUDE_FROM_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// The API version of NodePools and NodeClaims.
+pub(crate) const KARPENTER: &str = "karpenter.sh/v1";
+
+/// A NodeClaim as it is made: with its finalizer, its owner, and what its NodePool gives to its nodes.
+pub(crate) fn new_claim(
+    claim: &core::NodeClaim,
+    pool_uid: Option<String>,
+    annotations: BTreeMap<String, String>,
+) -> NodeClaim {
+    let mut made = node_claim_from(claim);
+    made.status = None;
+    let metadata = &mut made.metadata;
+    metadata.creation_timestamp = None;
+    metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+    metadata.labels.get_or_insert_default().insert(labels::NODE_CLASS.to_owned(), claim.node_class.clone());
+    let own = metadata.annotations.get_or_insert_default();
+    for (key, value) in annotations {
+        own.entry(key).or_insert(value);
+    }
+    metadata.owner_references = pool_uid.map(|uid| vec![owner("NodePool", &claim.node_pool, uid)]);
+    made
+}
+
+fn owner(kind: &str, name: &str, uid: String) -> OwnerReference {
+    OwnerReference {
+        api_version: KARPENTER.to_owned(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        uid,
+        controller: None,
+        block_owner_deletion: Some(true),
+    }
+}
+
+/// Writes into a NodeClaim's status which instance it has.
+pub(crate) fn launched(status: &mut NodeClaimStatus, instance: &core::Instance, now: Timestamp) {
+    status.provider_id = Some(instance.provider_id.clone());
+    status.capacity = Some(quantities(&instance.capacity));
+    status.allocatable = Some(quantities(&instance.allocatable));
+    set_true(&mut status.conditions, LAUNCHED, now);
+    for waits in [REGISTERED, INITIALIZED, READY] {
+        if conditions::find(&status.conditions, waits).is_none() {
+            set(&mut status.conditions, waits, ("Unknown", "AwaitingReconciliation", ""), now);
+        }
+    }
+}
+
+/// Writes into a NodeClaim's status which Node it has.
+pub(crate) fn registered(status: &mut NodeClaimStatus, node: &str, now: Timestamp) {
+    status.node_name = Some(node.to_owned());
+    set_true(&mut status.conditions, REGISTERED, now);
+}
+
+/// Writes into a NodeClaim's status that its Node is ready for pods.
+pub(crate) fn initialized(status: &mut NodeClaimStatus, now: Timestamp) {
+    set_true(&mut status.conditions, INITIALIZED, now);
+    set_true(&mut status.conditions, READY, now);
+}
+
+fn set_true(conditions: &mut Vec<Condition>, type_: &str, now: Timestamp) {
+    set(conditions, type_, ("True", type_, ""), now);
+}
+
+/// Sets a condition: its status, its reason and its message. The time of the last transition changes with the status
+/// alone.
+pub(crate) fn set(
+    conditions: &mut Vec<Condition>,
+    type_: &str,
+    (status, reason, message): (&str, &str, &str),
+    now: Timestamp,
+) {
+    let last = conditions.iter().position(|condition| condition.type_ == type_);
+    let since = last.map(|at| &conditions[at]).filter(|known| known.status == status);
+    let condition = Condition {
+        last_transition_time: since
+            .map_or_else(|| conditions::time(now), |known| known.last_transition_time.clone()),
+        message: message.to_owned(),
+        observed_generation: None,
+        reason: reason.to_owned(),
+        status: status.to_owned(),
+        type_: type_.to_owned(),
+    };
+    match last {
+        Some(at) => conditions[at] = condition,
+        None => conditions.push(condition),
+    }
+}
+
+/// What a Node that has joined gets from its NodeClaim. It keeps the unregistered taint.
+pub(crate) fn joined(node: &Node, claim: &NodeClaim) -> Value {
+    let metadata = &node.metadata;
+    let claim_name = claim.metadata.name.clone().unwrap_or_default();
+    let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+    if !finalizers.iter().any(|one| one == FINALIZER) {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let mut owners = metadata.owner_references.clone().unwrap_or_default();
+    if let Some(uid) = &claim.metadata.uid
+        && !owners.iter().any(|one| one.uid == *uid)
+    {
+        owners.push(owner("NodeClaim", &claim_name, uid.clone()));
+    }
+    let taints = if is(metadata, DO_NOT_SYNC_TAINTS) || is_registered(node) {
+        taints_of(node).to_vec()
+    } else {
+        with_taints(taints_of(node), claim.spec.taints.iter().chain(&claim.spec.startup_taints))
+    };
+    json!({
+        "metadata": {
+            "resourceVersion": metadata.resource_version,
+            "labels": claim.metadata.labels,
+            "annotations": claim.metadata.annotations,
+            "finalizers": finalizers,
+            "ownerReferences": owners,
+        },
+        "spec": { "taints": taints },
+    })
+}
+
+/// Whether a Node has been given everything that it gets when it joins.
+pub(crate) fn is_registered(node: &Node) -> bool {
+    is(&node.metadata, labels::REGISTERED)
+}
+
+fn is(metadata: &ObjectMeta, label: &str) -> bool {
+    metadata.labels.as_ref().and_then(|labels| labels.get(label)).is_some_and(|value| value == "true")
+}
+
+/// Opens a Node that has joined for pods.
+pub(crate) fn opened(node: &Node) -> Value {
+    let taints = without_taint(taints_of(node), labels::UNREGISTERED_TAINT);
+    json!({
+        "metadata": {
+            "resourceVersion": node.metadata.resource_version,
+            "labels": { labels::REGISTERED: "true" },
+        },
+        "spec": { "taints": taints },
+    })
+}
+
+/// Keeps new pods off a Node; `None` when it does so already.
+pub(crate) fn cordoned(node: &Node) -> Option<Value> {
+    if has_taint(node, labels::DISRUPTED_TAINT) {
+        return None;
+    }
+    let mut taints = taints_of(node).to_vec();
+    taints.push(NodeTaint {
+        key: labels::DISRUPTED_TAINT.to_owned(),
+        value: None,
+        effect: "NoSchedule".to_owned(),
+        time_added: None,
+    });
+    Some(json!({
+        "metadata": {
+            "resourceVersion": node.metadata.resource_version,
+            "labels": { EXCLUDE_FROM_BALANCERS: "karpenter" },
+        },
+        "spec": { "taints": taints },
+    }))
+}
+
+/// Lets new pods on a Node again; `None` when it does so already.
+pub(crate) fn uncordoned(node: &Node) -> Option<Value> {
+    has_taint(node, labels::DISRUPTED_TAINT).then(|| {
+        json!({
+            "metadata": {
+                "resourceVersion": node.metadata.resource_version,
+                "labels": { EXCLUDE_FROM_BALANCERS: null },
+            },
+            "spec": { "taints": without_taint(taints_of(node), labels::DISRUPTED_TAINT) },
+        })
+    })
+}
+
+/// Gives a living Node taints and takes others off; `None` when it is so already. Who says that its taints are somebody
+/// else's business has that respected.
+pub(crate) fn retainted(node: &Node, retaint: &Retaint) -> Option<Value> {
+    if is(&node.metadata, DO_NOT_SYNC_TAINTS) {
+        return None;
+    }
+    let before = taints_of(node);
+    let is_meant = |known: &NodeTaint, taints: &[Taint]| {
+        taints.iter().any(|taint| known.key == taint.key && known.effect == format!("{:?}", taint.effect))
+    };
+    let stays = |known: &&NodeTaint| !is_meant(known, &retaint.remove) && !is_meant(known, &retaint.add);
+    let added = retaint.add.iter().map(|taint| {
+        let effect = format!("{:?}", taint.effect);
+        let same = |known: &&NodeTaint| {
+            known.key == taint.key
+                && known.effect == effect
+                && known.value.as_deref().unwrap_or_default() == taint.value
+        };
+        // One that is there keeps the time since when it is.
+        before.iter().find(same).cloned().unwrap_or_else(|| NodeTaint {
+            key: taint.key.clone(),
+            value: Some(taint.value.clone()).filter(|value| !value.is_empty()),
+            effect: effect.clone(),
+            time_added: None,
+        })
+    });
+    let taints: Vec<NodeTaint> = before.iter().filter(stays).cloned().chain(added).collect();
+    if taints == before {
+        return None;
+    }
+    Some(json!({
+        "metadata": { "resourceVersion": node.metadata.resource_version },
+        "spec": { "taints": taints },
+    }))
+}
+
+/// Lets go of an object; `None` when nobody of ours holds it.
+pub(crate) fn released(metadata: &ObjectMeta) -> Option<Value> {
+    let finalizers = metadata.finalizers.as_ref()?;
+    finalizers.iter().any(|one| one == FINALIZER).then(|| {
+        let left: Vec<&String> = finalizers.iter().filter(|one| *one != FINALIZER).collect();
+        json!({ "metadata": { "resourceVersion": metadata.resource_version, "finalizers": left } })
+    })
+}
+
+fn taints_of(node: &Node) -> &[NodeTaint] {
+    node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
+}
+
+/// Whether a Node has a taint with this key.
+pub(crate) fn has_taint(node: &Node, key: &str) -> bool {
+    taints_of(node).iter().any(|taint| taint.key == key)
+}
+
+fn without_taint(taints: &[NodeTaint], key: &str) -> Vec<NodeTaint> {
+    taints.iter().filter(|taint| taint.key != key).cloned().collect()
+}
+
+/// A taint is known by its key and effect: what is there is not put there twice.
+fn with_taints<'a>(taints: &[NodeTaint], more: impl Iterator<Item = &'a template::Taint>) -> Vec<NodeTaint> {
+    let mut taints = taints.to_vec();
+    for taint in more {
+        let effect = format!("{:?}", taint.effect);
+        if !taints.iter().any(|known| known.key == taint.key && known.effect == effect) {
+            taints.push(NodeTaint {
+                key: taint.key.clone(),
+                value: taint.value.clone().filter(|value| !value.is_empty()),
+                effect,
+                time_added: None,
+            });
+        }
+    }
+    taints
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! What is answered on HTTP: whether this process is alive, whether it is ready, and its metrics.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// What kubelets and Prometheus ask for.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// Whether everything has been seen that was there at the start.
+    pub synced: watch::Receiver<bool>,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// `/healthz` and `/readyz`.
+pub fn health(answers: Answers) -> Router {
+    Router::new().route("/healthz", get(healthy)).route("/readyz", get(ready)).with_state(answers)
+}
+
+/// `/metrics`.
+pub fn metrics(answers: Answers) -> Router {
+    Router::new().route("/metrics", get(exposition)).with_state(answers)
+}
+
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(answers): State<Answers>) -> impl IntoResponse {
+    if *answers.synced.borrow() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not everything has been listed yet\n")
+    }
+}
+
+async fn exposition(State(answers): State<Answers>) -> impl IntoResponse {
+    match answers.metrics.text() {
+        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], String::new()),
+    }
+}
+
+/// Answers on `address` until `stop` says so.
+///
+/// # Errors
+///
+/// When the address cannot be had.
+pub async fn serve(
+    address: SocketAddr,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    let stopped = async move {
+        // A sender that is gone means the same.
+        drop(stop.wait_for(|stop| *stop).await);
+    };
+    axum::serve(listener, router).with_graceful_shutdown(stopped).await
+}

@@ -1,0 +1,368 @@
+//! Kubernetes Events: what `kubectl describe` shows of decisions. Which there are, in Karpenter's reasons, and that
+//! nothing is said twice within a while.
+//!
+//! Events are a courtesy: when there are too many, or the server does not take them, they are dropped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube_client::Client;
+use kube_runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Action, DeleteReason, Outcome, Plan};
+use whittle_core::state::Snapshot;
+use whittle_core::why::change::Remedy;
+use whittle_core::why::{MoveBlocked, Unplaced};
+
+use crate::book::{Book, Named};
+use crate::intake::Unclear;
+use crate::metrics;
+use crate::patch::KARPENTER;
+
+/// The same is not said again within this (Karpenter: 2 min).
+const QUIET: Duration = Duration::from_secs(120);
+/// Why a node stays is not said again within this (Karpenter: 15 min).
+const QUIET_ABOUT_STAYING: Duration = Duration::from_secs(15 * 60);
+/// So many Events wait to be written; more are dropped.
+const WAITING_MAX: usize = 2_000;
+/// So many Events are written at a time.
+const WRITES_AT_ONCE: usize = 8;
+/// The API server takes so many bytes of a note.
+const NOTE_MAX: usize = 1_024;
+
+/// Something to say about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The object.
+    pub about: Subject,
+    /// Whether somebody should look at it.
+    pub weight: Weight,
+    /// The reason, in one word.
+    pub reason: &'static str,
+    /// The reason, in a sentence.
+    pub note: String,
+}
+
+/// How much something weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// It goes as it should.
+    Normal,
+    /// Somebody should look at it.
+    Warning,
+}
+
+/// An object that something is said about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    api_version: &'static str,
+    kind: String,
+    namespace: Option<String>,
+    name: String,
+    uid: Option<String>,
+}
+
+impl Subject {
+    fn pod(uid: &str, snapshot: &Snapshot) -> Option<Self> {
+        let pod = snapshot.pods.get(uid)?;
+        Some(Self {
+            api_version: "v1",
+            kind: "Pod".to_owned(),
+            namespace: Some(pod.spec.namespace.clone()),
+            name: pod.name.clone(),
+            uid: Some(uid.to_owned()),
+        })
+    }
+
+    fn claim(name: &str, book: &Book) -> Self {
+        Self {
+            api_version: KARPENTER,
+            kind: "NodeClaim".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+            uid: book.uid(Named::NodeClaim, name),
+        }
+    }
+
+    /// Events of a kubelet name its Node as the uid, and `kubectl describe node` looks for both.
+    fn node(name: &str) -> Self {
+        Self {
+            api_version: "v1",
+            kind: "Node".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+            uid: Some(name.to_owned()),
+        }
+    }
+
+    fn unclear(unclear: &Unclear) -> Self {
+        use crate::watch::Kind;
+        let api_version = match unclear.kind {
+            Kind::NodePool | Kind::NodeClaim => KARPENTER,
+            Kind::Ec2NodeClass => "karpenter.k8s.aws/v1",
+            Kind::PriorityClass => "scheduling.k8s.io/v1",
+            Kind::StorageClass | Kind::CsiNode => "storage.k8s.io/v1",
+            Kind::PodDisruptionBudget => "policy/v1",
+            Kind::DaemonSet => "apps/v1",
+            Kind::PersistentVolume
+            | Kind::PersistentVolumeClaim
+            | Kind::Namespace
+            | Kind::Node
+            | Kind::Pod => "v1",
+        };
+        let Unclear { kind, namespace, name, uid, .. } = unclear;
+        Self {
+            api_version,
+            kind: kind.to_string(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+            uid: uid.clone(),
+        }
+    }
+
+    fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.api_version.to_owned()),
+            kind: Some(self.kind.clone()),
+            namespace: self.namespace.clone(),
+            name: Some(self.name.clone()),
+            uid: self.uid.clone(),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+fn told(about: Subject, weight: Weight, reason: &'static str, note: String) -> Told {
+    Told { about, weight, reason, note }
+}
+
+/// What a plan that is carried out says.
+#[must_use]
+pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
+    let mut all = Vec::new();
+    for action in &plan.actions {
+        match action {
+            Action::Launch(launch) => {
+                let pods = launch.pods.iter().filter_map(|pod| Subject::pod(pod, snapshot));
+                let note = format!("Pod should schedule on: nodeclaim/{}", launch.claim);
+                all.extend(pods.map(|pod| told(pod, Weight::Normal, "Nominated", note.clone())));
+            }
+            Action::Nominate(one) => {
+                let kind = if snapshot.nodes.contains_key(&one.node) { "node" } else { "nodeclaim" };
+                let note = format!("Pod should schedule on: {kind}/{}", one.node);
+                let pod = Subject::pod(&one.pod, snapshot);
+                all.extend(pod.map(|pod| told(pod, Weight::Normal, "Nominated", note)));
+            }
+            Action::Delete(delete) => {
+                let why = metrics::reason(delete.reason);
+                let (reason, weight) = match delete.reason {
+                    DeleteReason::Disrupted(_) => ("DisruptionTerminating", Weight::Normal),
+                    DeleteReason::InsufficientCapacity => ("InsufficientCapacityError", Weight::Warning),
+                    DeleteReason::NeverJoined => ("Disrupted", Weight::Warning),
+                    DeleteReason::Interrupted
+                    | DeleteReason::Expired
+                    | DeleteReason::InstanceGone
+                    | DeleteReason::NodeDeleted
+                    | DeleteReason::Requested => ("Disrupted", Weight::Normal),
+                };
+                let note = format!("Disrupting NodeClaim: {why}");
+                let node = snapshot.claims.get(&delete.claim).and_then(|claim| claim.node.clone());
+                all.push(told(Subject::claim(&delete.claim, book), weight, reason, note.clone()));
+                all.extend(node.map(|node| told(Subject::node(&node), weight, reason, note)));
+            }
+            Action::Register(_)
+            | Action::Initialize(_)
+            | Action::Cordon(_)
+            | Action::Uncordon(_)
+            | Action::Evict(_)
+            | Action::Terminate(_)
+            | Action::Finalize(_) => {}
+        }
+    }
+    all
+}
+
+/// Why pods have no place, and what would give them one.
+#[must_use]
+pub fn of_unplaced(unplaced: &[Unplaced], snapshot: &Snapshot) -> Vec<Told> {
+    let say = |one: &Unplaced| {
+        let pod = Subject::pod(&one.pod, snapshot)?;
+        // The pod's own name is what the Event is about already.
+        let line = one.to_string();
+        let why = line.strip_prefix(&format!("{}: ", one.name)).unwrap_or(&line).to_owned();
+        let note = match &one.remedy {
+            Remedy::Change(change) => with_remedy(&why, &format!(". Smallest change: {change}")),
+            Remedy::NoSingleChange | Remedy::NotTried => why,
+        };
+        Some(told(pod, Weight::Warning, "FailedScheduling", note))
+    };
+    unplaced.iter().filter_map(say).collect()
+}
+
+/// Of two halves that are too long together, the first is cut: what to do is worth more than the last reason.
+fn with_remedy(why: &str, remedy: &str) -> String {
+    let room = NOTE_MAX.saturating_sub(remedy.len());
+    format!("{}{remedy}", shortened(why, room))
+}
+
+fn shortened(text: &str, max: usize) -> String {
+    const CUT: &str = "…";
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let mut end = max.saturating_sub(CUT.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{CUT}", &text[..end])
+}
+
+/// Why nodes stay.
+#[must_use]
+pub fn of_blocked(blocked: &[MoveBlocked], book: &Book) -> Vec<Told> {
+    let say = |one: &MoveBlocked| {
+        let about = Subject::claim(&one.claim, book);
+        told(about, Weight::Normal, "DisruptionBlocked", one.why.to_string())
+    };
+    blocked.iter().map(say).collect()
+}
+
+/// What came of an action.
+#[must_use]
+pub fn of_outcome(outcome: &Outcome, book: &Book) -> Option<Told> {
+    match outcome {
+        Outcome::InsufficientCapacity { claim, offerings, .. } => {
+            let note = format!("EC2 has none of {} offerings", offerings.len());
+            let reason = "InsufficientCapacityError";
+            Some(told(Subject::claim(claim, book), Weight::Warning, reason, note))
+        }
+        Outcome::Failed { .. } | Outcome::Launched { .. } | Outcome::Terminated { .. } => None,
+    }
+}
+
+/// A pod was asked to leave.
+#[must_use]
+pub fn evicted(pod: &str, snapshot: &Snapshot) -> Option<Told> {
+    Some(told(Subject::pod(pod, snapshot)?, Weight::Normal, "Evicted", "Evicted pod".to_owned()))
+}
+
+/// A pod may not leave yet.
+#[must_use]
+pub fn not_drained(claim: &str, pod: &str, budget: &str, snapshot: &Snapshot) -> Option<Told> {
+    let node = snapshot.claims.get(claim)?.node.clone()?;
+    let pod = snapshot.pods.get(pod)?.full_name();
+    let note =
+        format!("Failed to drain node: PodDisruptionBudget {budget} does not allow pod {pod} to be evicted");
+    Some(told(Subject::node(&node), Weight::Warning, "FailedDraining", note))
+}
+
+/// An object could not be understood.
+#[must_use]
+pub fn of_unclear(unclear: &Unclear) -> Told {
+    let note = format!("not understood, what was known before still holds: {}", unclear.message);
+    told(Subject::unclear(unclear), Weight::Warning, "FailedValidation", note)
+}
+
+/// What was said, and when.
+#[derive(Debug, Default)]
+struct Said {
+    last: BTreeMap<(Subject, &'static str, String), Timestamp>,
+}
+
+impl Said {
+    /// Whether this is worth saying now.
+    fn is_news(&mut self, told: &Told, now: Timestamp) -> bool {
+        self.last.retain(|(_, reason, _), at| now.since(*at) < quiet(reason));
+        let key = (told.about.clone(), told.reason, told.note.clone());
+        if self.last.contains_key(&key) {
+            return false;
+        }
+        self.last.insert(key, now);
+        true
+    }
+}
+
+fn quiet(reason: &str) -> Duration {
+    if reason == "DisruptionBlocked" { QUIET_ABOUT_STAYING } else { QUIET }
+}
+
+/// Says things, in the background.
+#[derive(Debug)]
+pub struct Teller {
+    said: Said,
+    sender: mpsc::Sender<Told>,
+}
+
+impl Teller {
+    /// Starts to write what is told. `identity` is the process that says so.
+    #[must_use]
+    pub fn start(client: Client, identity: String) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let reporter = Reporter { controller: "whittle".to_owned(), instance: Some(identity) };
+        let recorder = Arc::new(Recorder::new(client, reporter));
+        tokio::spawn(async move {
+            let write = |told: Told| {
+                let recorder = Arc::clone(&recorder);
+                async move {
+                    if let Err(error) = recorder.publish(&event(&told), &told.about.reference()).await {
+                        tracing::debug!(reason = told.reason, "an Event is not written: {error}");
+                    }
+                }
+            };
+            ReceiverStream::new(receiver).for_each_concurrent(WRITES_AT_ONCE, write).await;
+        });
+        Self { said: Said::default(), sender }
+    }
+
+    /// Says what has not been said of late.
+    pub fn tell(&mut self, all: impl IntoIterator<Item = Told>, now: Timestamp) {
+        for told in all {
+            if self.said.is_news(&told, now) && self.sender.try_send(told).is_err() {
+                tracing::debug!("an Event is dropped: too many wait");
+            }
+        }
+    }
+}
+
+fn event(told: &Told) -> Event {
+    Event {
+        type_: match told.weight {
+            Weight::Normal => EventType::Normal,
+            Weight::Warning => EventType::Warning,
+        },
+        reason: told.reason.to_owned(),
+        note: Some(shortened(&told.note, NOTE_MAX)),
+        action: told.reason.to_owned(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whittle_core::model::time::{Duration, Timestamp};
+
+    use super::{NOTE_MAX, Said, Subject, Weight, shortened, told, with_remedy};
+
+    #[test]
+    fn the_same_is_said_once_in_two_minutes_and_something_else_at_once() {
+        let mut said = Said::default();
+        let node = |note: &str| told(Subject::node("n"), Weight::Normal, "Evicted", note.to_owned());
+        let at = |secs| Timestamp::EPOCH + Duration::from_secs(secs);
+        assert!(said.is_news(&node("a"), at(0)));
+        assert!(!said.is_news(&node("a"), at(119)));
+        assert!(said.is_news(&node("b"), at(119)));
+        assert!(said.is_news(&node("a"), at(120)));
+    }
+
+    #[test]
+    fn a_note_that_is_too_long_is_cut_between_letters_and_keeps_the_remedy() {
+        assert_eq!(shortened("äöü", 5), "ä…");
+        let note = with_remedy(&"x".repeat(5_000), ". Smallest change: this");
+        assert_eq!(note.len(), NOTE_MAX);
+        assert!(note.ends_with("x…. Smallest change: this"), "{note}");
+    }
+}

@@ -1,0 +1,216 @@
+//! `whittle run`: puts the parts of a running controller together, and takes them apart in order at its end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
+use whittle_api::convert::node_class::NodeClassSettings;
+use whittle_catalog::catalog::Catalog;
+use whittle_control::controller::{Controller, Settings};
+use whittle_core::model::node_pool::NodeClass;
+use whittle_kube::book::Book;
+use whittle_kube::cluster::Nominating;
+use whittle_kube::connect::connect;
+use whittle_kube::driver::{self, Lines, Parts};
+use whittle_kube::intake::InstanceTypes;
+use whittle_kube::lease::{self, Candidate, Role};
+use whittle_kube::metrics::Metrics;
+use whittle_kube::serve::{self, Answers};
+use whittle_kube::simulated::{self, SimulatedCloud};
+use whittle_policy::advisor::{Advisor, Patience};
+use whittle_policy::engine::Engine;
+use whittle_policy::reload::{Looked, Reloader};
+use whittle_policy::watch::Watch;
+use whittle_sim::classes::launchable;
+
+use crate::args::{CloudArg, LogFormatArg, RunArgs};
+use crate::simulate::keep_status;
+
+pub(crate) fn run(args: &RunArgs) -> Result<()> {
+    log(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(controller(args))
+}
+
+fn log(args: &RunArgs) -> Result<()> {
+    let filter = EnvFilter::try_new(&args.log_level)
+        .with_context(|| format!("{:?} says nothing about what is logged", args.log_level))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);
+    match args.log_format {
+        LogFormatArg::Text => builder.init(),
+        LogFormatArg::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// What the catalogue has for a class.
+#[derive(Debug)]
+struct FromCatalog {
+    catalog: Catalog,
+    region: String,
+}
+
+impl InstanceTypes for FromCatalog {
+    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
+        launchable(settings, &self.catalog, &self.region)
+    }
+}
+
+async fn controller(args: &RunArgs) -> Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    listen_for_signals(stop.clone())?;
+    let client = connect(args.kubeconfig.as_deref()).await?;
+    let identity = identity(&args.identity);
+    let metrics = Arc::new(Metrics::new());
+    let (synced, is_synced) = watch::channel(false);
+    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics) };
+    let servers = serve(args, &answers, &stopped);
+    let swapped = Arc::new(Notify::new());
+    let (controller, _watch) = decider(args, &swapped)?;
+    let book = Arc::new(Book::default());
+    let CloudArg::Sim = args.cloud;
+    let cloud = SimulatedCloud::new(
+        client.clone(),
+        Arc::clone(&book),
+        simulated::Settings {
+            region: args.region.clone(),
+            namespace: args.system_namespace.clone(),
+            boot: Duration::from_millis(args.simulated_boot.millis()),
+        },
+    );
+    cloud.resume().await.context("cannot reach the cluster")?;
+    let classes = tokio::spawn(cloud.clone().keep_classes_ready());
+    let (role, leads) = watch::channel(Role::Standby);
+    let (resign, resigned) = watch::channel(false);
+    let election = stand(args, client.clone(), &identity, (role, resigned));
+    let parts = Parts {
+        client,
+        cloud: Arc::new(cloud),
+        controller,
+        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        book,
+        metrics,
+        settings: driver::Settings {
+            region: args.region.clone(),
+            nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
+            writes_at_once: args.writes_at_once,
+            identity,
+        },
+    };
+    let ending = driver::run(parts, Lines { synced, role: leads, swapped, stop: stopped }).await;
+    classes.abort();
+    // In this order: nothing is written any more when another one may begin.
+    resign.send_replace(true);
+    election.await.context("the election ended badly")?;
+    stop.send_replace(true);
+    for server in servers {
+        server.await.context("a server ended badly")?;
+    }
+    tracing::info!("the end");
+    Ok(ending?)
+}
+
+fn listen_for_signals(stop: watch::Sender<bool>) -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+        stop.send_replace(true);
+    });
+    Ok(())
+}
+
+/// Two processes of one host are two: a lease that one holds is not the other's.
+fn identity(host: &str) -> String {
+    format!("{host}-{}-{:x}", std::process::id(), since_epoch().subsec_nanos())
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+fn serve(args: &RunArgs, answers: &Answers, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    let metrics = (args.metrics_port, serve::metrics(answers.clone()), "metrics");
+    let health = (args.health_probe_port, serve::health(answers.clone()), "health");
+    let asked = [metrics, health].into_iter().filter(|(port, ..)| *port != 0);
+    let servers = asked.map(|(port, router, what)| {
+        let (address, stopped) = (SocketAddr::new(args.bind_address, port), stopped.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serve::serve(address, router, stopped).await {
+                tracing::error!(%address, "{what} cannot be answered: {error}");
+            }
+        })
+    });
+    servers.collect()
+}
+
+fn decider(args: &RunArgs, swapped: &Arc<Notify>) -> Result<(Controller, Option<Watch>)> {
+    let mut settings = Settings {
+        batch_idle: args.batch_idle_duration,
+        batch_max: args.batch_max_duration,
+        seed: args.seed.unwrap_or_else(|| u64::try_from(since_epoch().as_nanos()).unwrap_or(u64::MAX)),
+        ..Settings::default()
+    };
+    settings.decisions.min_values = args.min_values_policy.into();
+    settings.decisions.preferences = args.preference_policy.into();
+    let controller = Controller::new(settings);
+    let Some(directory) = &args.policies else { return Ok((controller, None)) };
+    let advisor = Arc::new(Advisor::new(Arc::new(Engine::new()?), Patience::Production));
+    let policies = Arc::clone(&advisor);
+    let state = args.policy_state.clone();
+    let reloader = Reloader::new(directory, advisor, state.as_deref())?;
+    let nudge = Arc::clone(swapped);
+    let watch = Watch::start(reloader, move |looked, status| {
+        match looked {
+            Looked::Unchanged | Looked::Settling(_) => {}
+            Looked::Swapped(digest) => {
+                tracing::info!(digest = digest.short(), "policies are in force");
+                nudge.notify_one();
+            }
+            Looked::Refused(problems) => problems.iter().for_each(|problem| {
+                tracing::error!("policies are refused, the old ones stay: {problem}");
+            }),
+            Looked::Unreadable(error) => {
+                tracing::error!("policies cannot be read, the old ones stay: {error}");
+            }
+        }
+        if let Some(state) = &state
+            && let Err(error) = keep_status(state, status)
+        {
+            tracing::error!("the status of policies is not kept: {error:#}");
+        }
+    })?;
+    Ok((controller.with_policies(policies), Some(watch)))
+}
+
+/// Stands for the lease, or leads without one.
+fn stand(
+    args: &RunArgs,
+    client: kube_client::Client,
+    identity: &str,
+    (role, resigned): (watch::Sender<Role>, watch::Receiver<bool>),
+) -> JoinHandle<()> {
+    let candidate = Candidate {
+        namespace: args.leader_election_namespace.clone().unwrap_or_else(|| args.system_namespace.clone()),
+        name: args.leader_election_name.clone(),
+        identity: identity.to_owned(),
+    };
+    let alone = args.disable_leader_election;
+    tokio::spawn(async move {
+        if alone {
+            role.send_replace(Role::Leader);
+            let mut resigned = resigned;
+            drop(resigned.wait_for(|resigned| *resigned).await);
+        } else {
+            lease::stand(client, candidate, role, resigned).await;
+        }
+    })
+}
