@@ -5,6 +5,7 @@
 //! control plane cannot be had, every test fails and says why: none is skipped. Whatever happens in them, nothing is
 //! left running.
 
+mod controller;
 mod custom_resources;
 mod machines;
 mod resilience;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         rules::trials(&shared),
         workloads::trials(&shared),
         resilience::trials(&shared),
+        controller::trials(&shared),
     ]
     .into_iter()
     .flatten()
