@@ -64,7 +64,8 @@ impl InstanceTypes for FromCatalog {
 async fn controller(args: &RunArgs) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     listen_for_signals(stop.clone())?;
-    let client = connect(args.kubeconfig.as_deref()).await?;
+    let ways = connect(args.kubeconfig.as_deref()).await?;
+    let client = ways.client.clone();
     let identity = identity(&args.identity);
     let metrics = Arc::new(Metrics::new());
     let (synced, is_synced) = watch::channel(false);
@@ -87,9 +88,9 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let classes = tokio::spawn(cloud.clone().keep_classes_ready());
     let (role, leads) = watch::channel(Role::Standby);
     let (resign, resigned) = watch::channel(false);
-    let election = stand(args, client.clone(), &identity, (role, resigned));
+    let election = stand(args, client, &identity, (role, resigned));
     let parts = Parts {
-        client,
+        ways,
         cloud: Arc::new(cloud),
         controller,
         types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),

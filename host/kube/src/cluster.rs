@@ -26,6 +26,7 @@ use whittle_core::plan::{Action, Nomination, Plan, Retaint};
 use whittle_core::state::Snapshot;
 
 use crate::book::{Book, Named};
+use crate::connect::Ways;
 use crate::error::{Reaction, answered, cluster_error, eviction_error, reaction};
 use crate::patch;
 
@@ -51,6 +52,8 @@ pub enum Nominating {
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
+    /// For what is not asked again when the server says no.
+    asking_once: Client,
     book: Arc<Book>,
     /// The AWS region, for the labels of nodes.
     region: String,
@@ -212,8 +215,9 @@ impl Session {
 impl Writer {
     /// A writer for nodes in this region.
     #[must_use]
-    pub const fn new(client: Client, book: Arc<Book>, region: String, nominating: Nominating) -> Self {
-        Self { client, book, region, nominating }
+    pub fn new(ways: Ways, book: Arc<Book>, region: String, nominating: Nominating) -> Self {
+        let Ways { client, asking_once } = ways;
+        Self { client, asking_once, book, region, nominating }
     }
 
     /// Whether pods are nominated.
@@ -496,7 +500,7 @@ impl Cluster for Session {
 
     async fn evict(&self, pod_uid: &str) -> Result<(), ClusterError> {
         let (namespace, name) = self.pod(pod_uid)?;
-        let pods = self.writer.pods(namespace);
+        let pods: Api<Pod> = namespaced(&self.writer.asking_once, namespace);
         let parameters =
             EvictParams { delete_options: Some(only(Some(pod_uid.to_owned()))), ..EvictParams::default() };
         let told = |error: &kube_client::Error| eviction_error(error, &format!("pod {namespace}/{name}"));

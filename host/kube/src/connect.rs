@@ -23,13 +23,23 @@ pub enum NoWay {
     Client(#[from] kube_client::Error),
 }
 
-/// A client for the cluster of this kubeconfig; without one, of `$KUBECONFIG`, of the home folder, or of the pod that
+/// Clients for one cluster.
+#[derive(Clone)]
+pub struct Ways {
+    /// What the server is too busy for is asked again.
+    pub client: Client,
+    /// It is not: an eviction that a PodDisruptionBudget forbids is answered like one that comes too fast, and whoever
+    /// asks for it again and again holds up the others.
+    pub asking_once: Client,
+}
+
+/// Clients for the cluster of this kubeconfig; without one, of `$KUBECONFIG`, of the home folder, or of the pod that
 /// this runs in.
 ///
 /// # Errors
 ///
 /// As [`NoWay`] says. Whether anybody answers is not tried.
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, NoWay> {
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Ways, NoWay> {
     let mut config = match kubeconfig {
         Some(path) => {
             let read = Kubeconfig::read_from(path)?;
@@ -38,5 +48,7 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, NoWay> {
         None => Config::infer().await?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    Ok(Client::try_from(config)?)
+    let mut asking_once = config.clone();
+    asking_once.default_retry = false;
+    Ok(Ways { client: Client::try_from(config)?, asking_once: Client::try_from(asking_once)? })
 }

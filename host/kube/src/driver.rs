@@ -24,6 +24,7 @@ use whittle_core::state::Snapshot;
 
 use crate::book::Book;
 use crate::cluster::{Facts, Nominating, Session, Writer, clock, renominations, stale_nominations};
+use crate::connect::Ways;
 use crate::driver::work::{Done, Work};
 use crate::intake::{InstanceTypes, Intake, Unclear};
 use crate::lease::Role;
@@ -50,8 +51,8 @@ const LAST_WORDS: Span = Span::from_secs(10);
 
 /// Everything that the loop is made of.
 pub struct Parts<C> {
-    /// The way to the API server.
-    pub client: Client,
+    /// The ways to the API server.
+    pub ways: Ways,
     /// The cloud.
     pub cloud: Arc<C>,
     /// Who decides.
@@ -134,10 +135,11 @@ pub async fn run<C>(parts: Parts<C>, lines: Lines) -> Result<(), Ending>
 where
     C: Cloud + Send + Sync + 'static,
 {
-    let Parts { client, cloud, controller, types, book, metrics, settings } = parts;
+    let Parts { ways, cloud, controller, types, book, metrics, settings } = parts;
+    let client = ways.client.clone();
     let (_watching, mut changes) = watches::start(&client);
     let (report, mut reports) = mpsc::unbounded_channel();
-    let writer = Writer::new(client.clone(), Arc::clone(&book), settings.region, settings.nominating);
+    let writer = Writer::new(ways, Arc::clone(&book), settings.region, settings.nominating);
     let mut driver = Driver {
         teller: Teller::start(client.clone(), settings.identity),
         intake: Intake::new(Arc::clone(&book), types),
