@@ -252,14 +252,7 @@ impl Writer {
         name: &str,
         change: impl Fn(&Node) -> Option<Value> + Send + Sync,
     ) -> Result<Node, ClusterError> {
-        let mut outcome = Err(Beaten::Yes);
-        for _ in 0..CONFLICTS_MAX {
-            outcome = self.change_node_once(name, &change).await;
-            if !matches!(outcome, Err(Beaten::Yes)) {
-                break;
-            }
-        }
-        outcome.map_err(Beaten::error)
+        until_unbeaten(|| self.change_node_once(name, &change)).await
     }
 
     async fn change_node_once(
@@ -279,14 +272,7 @@ impl Writer {
         name: &str,
         change: impl Fn(&mut NodeClaimStatus) + Send + Sync,
     ) -> Result<(), ClusterError> {
-        let mut outcome = Err(Beaten::Yes);
-        for _ in 0..CONFLICTS_MAX {
-            outcome = self.change_status_once(name, &change).await;
-            if !matches!(outcome, Err(Beaten::Yes)) {
-                break;
-            }
-        }
-        outcome.map_err(Beaten::error)
+        until_unbeaten(|| self.change_status_once(name, &change)).await
     }
 
     async fn change_status_once(
@@ -326,14 +312,7 @@ impl Writer {
 
     /// Lets go of an object and deletes it.
     async fn let_go<K: Held>(&self, api: Api<K>, name: &str) -> Result<(), ClusterError> {
-        let mut outcome = Err(Beaten::Yes);
-        for _ in 0..CONFLICTS_MAX {
-            outcome = let_go_once(&api, name).await;
-            if !matches!(outcome, Err(Beaten::Yes)) {
-                break;
-            }
-        }
-        outcome.map_err(Beaten::error)
+        until_unbeaten(|| let_go_once(&api, name)).await
     }
 }
 
@@ -381,6 +360,22 @@ impl Beaten {
             },
         }
     }
+}
+
+/// Does something anew as long as somebody else was quicker, but not for ever.
+async fn until_unbeaten<T, F>(attempt: impl Fn() -> F + Send + Sync) -> Result<T, ClusterError>
+where
+    T: Send,
+    F: Future<Output = Result<T, Beaten>> + Send,
+{
+    let mut outcome = Err(Beaten::Yes);
+    for _ in 0..CONFLICTS_MAX {
+        outcome = attempt().await;
+        if !matches!(outcome, Err(Beaten::Yes)) {
+            break;
+        }
+    }
+    outcome.map_err(Beaten::error)
 }
 
 async fn patched<T>(
