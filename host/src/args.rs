@@ -23,6 +23,12 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a cluster: watch it, decide, and carry the decisions out.
     Run(Box<RunArgs>),
+    /// Say why a pod waits or a node stays: what the loop would decide about it, now.
+    Why(WhyArgs),
+    /// Show a cluster: its nodes, how full they are, what they cost, what waits, and what comes next.
+    Top(TopArgs),
+    /// Write the state of a cluster into a directory that `simulate` and `why` read.
+    Snapshot(SnapshotArgs),
     /// Simulate a cluster and what happens to it: a directory of manifests and a scenario.
     Simulate(SimulateArgs),
     /// Decide once: which nodes to launch for the pods in a directory of manifests, and which pods go where.
@@ -113,6 +119,87 @@ pub(crate) struct RunArgs {
     /// With the simulated cloud: how long an instance boots until its Node is there.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = span)]
     pub(crate) simulated_boot: Duration,
+}
+
+/// Which cluster is looked at, and how decisions about it are made.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LookArgs {
+    /// The kubeconfig of the cluster. Without it: $KUBECONFIG, ~/.kube/config, or the account of the pod.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The AWS region, for prices. Without it, the one that the Nodes name.
+    #[arg(long, env = "AWS_REGION")]
+    pub(crate) region: Option<String>,
+    /// What happens when a NodePool's `minValues` cannot be kept.
+    #[arg(long, env = "MIN_VALUES_POLICY", value_name = "POLICY", default_value = "Strict")]
+    pub(crate) min_values_policy: MinValuesArg,
+    /// Whether what pods prefer is held to like a requirement while it can be had.
+    #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
+    pub(crate) preference_policy: PreferenceArg,
+    /// Decide with the policies of this directory: `policies.yaml` and the modules beside it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WhyArgs {
+    #[command(subcommand)]
+    pub(crate) about: WhyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WhyCommand {
+    /// Why a pod waits, where it would go, and what would give it a place.
+    Pod {
+        /// The pod: NAMESPACE/NAME, or NAME in the namespace `default`.
+        pod: String,
+        #[command(flatten)]
+        from: FromArgs,
+    },
+    /// Why a node stays, or when it goes.
+    Node {
+        /// The name of the Node or of its NodeClaim.
+        node: String,
+        #[command(flatten)]
+        from: FromArgs,
+    },
+}
+
+/// Where the answer comes from.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct FromArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// Ask about the manifests of a directory, such as a snapshot, in place of a cluster.
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
+    pub(crate) dir: Option<PathBuf>,
+    /// How the answer is printed.
+    #[arg(long, default_value = "text")]
+    pub(crate) output: OutputArg,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct TopArgs {
+    #[command(flatten)]
+    pub(crate) look: LookArgs,
+    /// Print it once and end. So it is as well where the output is no terminal.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How it is printed, with --once.
+    #[arg(long, default_value = "text", requires = "once")]
+    pub(crate) output: OutputArg,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SnapshotArgs {
+    /// The directory: a new one, or one that is empty.
+    pub(crate) dir: PathBuf,
+    /// The kubeconfig of the cluster. Without it: $KUBECONFIG, ~/.kube/config, or the account of the pod.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The AWS region. Without it, the one that the Nodes name.
+    #[arg(long, env = "AWS_REGION")]
+    pub(crate) region: Option<String>,
 }
 
 /// Where instances come from.

@@ -3,11 +3,15 @@
 mod args;
 mod catalog;
 mod crds;
+mod look;
 mod output;
 mod policies;
 mod policy;
 mod run;
 mod simulate;
+mod snapshot;
+mod top;
+mod why;
 
 use std::process::ExitCode;
 
@@ -26,6 +30,9 @@ fn main() -> ExitCode {
         Command::Catalog(args) => catalog::run(args),
         Command::Crds => crds::run(),
         Command::Run(args) => run::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args),
         Command::Policy(args) => policy::run(&args),
     };
     match outcome {

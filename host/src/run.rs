@@ -50,9 +50,9 @@ fn log(args: &RunArgs) -> Result<()> {
 
 /// What the catalogue has for a class.
 #[derive(Debug)]
-struct FromCatalog {
-    catalog: Catalog,
-    region: String,
+pub(crate) struct FromCatalog {
+    pub(crate) catalog: Catalog,
+    pub(crate) region: String,
 }
 
 impl InstanceTypes for FromCatalog {

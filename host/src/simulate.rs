@@ -178,7 +178,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
     }
 }
 
-fn options(args: &WorldArgs) -> Result<(Options, Arc<Advisor>)> {
+pub(crate) fn options(args: &WorldArgs) -> Result<(Options, Arc<Advisor>)> {
     let mut control = Settings::default();
     control.decisions.min_values = args.min_values_policy.into();
     control.decisions.preferences = args.preference_policy.into();

@@ -48,7 +48,7 @@ const JUDGED_FOR: Duration = Duration::from_secs(60);
 const LOOKS_MAX: usize = 8;
 
 /// What asking policies needs from one decision to the next. All of it may be lost.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Advised {
     policies: Arc<dyn Policies>,
     /// The digest of the set that was asked last.
@@ -69,7 +69,7 @@ pub(crate) struct Advised {
 }
 
 /// Judgements on the offerings of a NodePool, and what they were asked for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct JudgedPool {
     generation: String,
     at: Timestamp,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use whittle_core::model::time::{Duration, Timestamp};
 
 /// Collects triggers until none has come for a while, or for long enough.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct BatchWindow {
     idle: Duration,
     max: Duration,

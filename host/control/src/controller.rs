@@ -55,7 +55,7 @@ impl Default for Settings {
 
 /// The loop's state. Besides what is known about the cluster it holds only what may be lost: a batch that is being
 /// collected, and moves that have not been carried out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Controller {
     settings: Settings,
     state: ClusterState,

@@ -11,5 +11,8 @@ mod advised;
 pub mod batch;
 pub mod controller;
 pub mod execute;
+pub mod explain;
 pub mod in_flight;
+pub mod overview;
 pub mod ports;
+pub mod preview;

@@ -4,6 +4,7 @@
 //! is EC2's, among the offerings that a launch lists.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -221,6 +222,23 @@ pub enum DeleteReason {
     NodeDeleted,
     /// Its deletion has been asked for already: it is drained.
     Requested,
+}
+
+impl fmt::Display for DeleteReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disrupted(DisruptionReason::Underutilized) => "its pods fit on other nodes",
+            Self::Disrupted(DisruptionReason::Empty) => "it has no pods of its own",
+            Self::Disrupted(DisruptionReason::Drifted) => "it is not what its NodePool asks for any more",
+            Self::Interrupted => "EC2 takes its instance back",
+            Self::Expired => "it is older than its NodePool allows (expireAfter)",
+            Self::InsufficientCapacity => "EC2 has no capacity for it",
+            Self::NeverJoined => "it was never launched, or never joined",
+            Self::InstanceGone => "its instance is gone",
+            Self::NodeDeleted => "somebody has deleted its Node",
+            Self::Requested => "its deletion was asked for",
+        })
+    }
 }
 
 /// A pod to ask to leave.

@@ -6,6 +6,7 @@
 pub(crate) mod amount;
 pub mod change;
 pub mod lost;
+pub mod standing;
 
 use std::fmt;
 

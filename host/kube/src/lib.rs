@@ -22,5 +22,7 @@ mod patch;
 mod pools;
 pub mod serve;
 pub mod simulated;
+pub mod snapshot;
 pub mod tell;
+pub mod view;
 pub mod watch;

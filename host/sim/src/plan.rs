@@ -92,7 +92,34 @@ pub fn plan_files(files: Vec<File>, options: &Options) -> Result<PlanReport, Pro
     Ok(decided(read_files(files, options)?, options))
 }
 
-fn decided(mut input: Input, options: &Options) -> PlanReport {
+/// A loop that has heard of everything in a directory and has not decided anything yet.
+#[derive(Debug)]
+pub struct Undecided {
+    /// The loop.
+    pub controller: Controller,
+    /// The time at which the directory stands.
+    pub now: Timestamp,
+    world: World,
+}
+
+impl Undecided {
+    /// The uid of a pod; `None`: there is none of this name.
+    #[must_use]
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&str> {
+        self.world.pod_named(namespace, name).map(|pod| pod.uid.as_str())
+    }
+}
+
+/// A loop for the manifests in a directory, for whoever has a question to it.
+///
+/// # Errors
+///
+/// Everything that is wrong with the files, at once.
+pub fn undecided(dir: &FilePath, options: &Options) -> Result<Undecided, Problems> {
+    Ok(heard(read(dir, options)?, options).0)
+}
+
+fn heard(mut input: Input, options: &Options) -> (Undecided, Course) {
     for workload in input.objects.workloads.values_mut() {
         // No time passes in which one pod after the other could become ready, and all of them are to have a place.
         if let WorkloadKind::StatefulSet { ordered, .. } = &mut workload.kind {
@@ -101,12 +128,17 @@ fn decided(mut input: Input, options: &Options) -> PlanReport {
     }
     let mut world = World::new(setup(&input.course), input.objects);
     let mut controller = controller(&input.course, options);
-    let start = input.course.start;
+    let now = input.course.start;
     for event in world.take_events() {
-        controller.handle(event, start);
+        controller.handle(event, now);
     }
-    let plan = first_plan(&mut controller, start);
-    report(plan, &world, &input.course)
+    (Undecided { controller, now, world }, input.course)
+}
+
+fn decided(input: Input, options: &Options) -> PlanReport {
+    let (Undecided { mut controller, now, world }, course) = heard(input, options);
+    let plan = first_plan(&mut controller, now);
+    report(plan, &world, &course)
 }
 
 /// The first plan that does something, or the last that does not.

@@ -19,7 +19,7 @@ const NOTICED: &str = "whittle.dev/noticed";
 type Mark = (String, Taint);
 
 /// What nodes are to carry.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Marks {
     /// Who wants a taint that policies added.
     wanted: BTreeMap<Mark, BTreeSet<String>>,

@@ -37,17 +37,42 @@ pub(crate) struct GroupPods {
 pub(crate) enum Quiet<'a> {
     Yes(&'a NodePool),
     At(Timestamp),
-    Never,
+    Never(&'static str),
+}
+
+/// Why a node is left in peace, or that it is not.
+pub(crate) enum Rest<'a> {
+    Never(&'static str),
+    NotQuiet(Timestamp),
+    Expects(Timestamp),
+    Quiet(&'a NodePool),
+}
+
+/// Whether a round would look at one node.
+pub(crate) fn rest<'a>(snapshot: &'a Snapshot, claim: &NodeClaim, now: Timestamp) -> Rest<'a> {
+    match quiet(snapshot, claim, now) {
+        Quiet::Never(why) => Rest::Never(why),
+        Quiet::At(at) => Rest::NotQuiet(at),
+        Quiet::Yes(pool) => match nodes_with_expected_pods(snapshot, now).get(claim.name.as_str()) {
+            Some(until) => Rest::Expects(*until),
+            None => Rest::Quiet(pool),
+        },
+    }
 }
 
 /// Whether a node has been quiet for as long as its NodePool wants.
 pub(crate) fn quiet<'a>(snapshot: &'a Snapshot, claim: &NodeClaim, now: Timestamp) -> Quiet<'a> {
-    let (Some(pool), Some(initialized)) = (snapshot.node_pools.get(&claim.node_pool), claim.initialized)
-    else {
-        return Quiet::Never;
+    let Some(pool) = snapshot.node_pools.get(&claim.node_pool) else {
+        return Quiet::Never("its NodePool is gone");
     };
-    let Some(span) = pool.disruption.consolidate_after.filter(|_| pool.replicas.is_none()) else {
-        return Quiet::Never;
+    let Some(initialized) = claim.initialized else {
+        return Quiet::Never("it is not initialized");
+    };
+    if pool.replicas.is_some() {
+        return Quiet::Never("its NodePool has a fixed number of nodes (spec.replicas)");
+    }
+    let Some(span) = pool.disruption.consolidate_after else {
+        return Quiet::Never("its NodePool says so (consolidateAfter: Never)");
     };
     let since = claim.last_pod_event.map_or(initialized, |event| event.max(initialized));
     if since + span <= now { Quiet::Yes(pool) } else { Quiet::At(since + span) }
@@ -72,7 +97,7 @@ pub(crate) fn candidates<'a>(
                 next = Some(next.map_or(at, |next| next.min(at)));
                 continue;
             }
-            Quiet::Never => continue,
+            Quiet::Never(_) => continue,
         };
         if let Some(until) = expected.get(claim.name.as_str()) {
             next = Some(next.map_or(*until, |next| next.min(*until)));

@@ -107,7 +107,7 @@ impl<'a> Drain<'a> {
 }
 
 /// Whether a drain waits for a pod.
-fn is_drained(pod: &Pod, now: Timestamp) -> bool {
+pub(crate) fn is_drained(pod: &Pod, now: Timestamp) -> bool {
     let is_static = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node");
     let stuck =
         pod.deleting.is_some_and(|asked| asked + pod.spec.termination_grace_period + STUCK_AFTER <= now);

@@ -13,3 +13,4 @@ mod lifecycle;
 mod properties;
 mod provisioning;
 mod reference;
+mod standing;

@@ -351,6 +351,11 @@ impl World {
         self.pods.get(&self.find_pod(uid)?).map(|entry| &entry.pod)
     }
 
+    pub(crate) fn pod_named(&self, namespace: &str, name: &str) -> Option<&Pod> {
+        let named = |pod: &&Pod| pod.name == name && pod.spec.namespace == namespace;
+        self.pods.values().map(|entry| &entry.pod).find(named)
+    }
+
     /// `namespace/name` of the workload that makes a pod.
     pub(crate) fn workload_of(&self, uid: &str) -> Option<String> {
         let spec = &self.pod_by_uid(uid)?.spec;

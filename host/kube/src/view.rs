@@ -1,0 +1,132 @@
+//! A cluster as it stands, for whoever looks at it and changes nothing: everything is listed, a loop hears of it, and
+//! nobody carries out what it decides.
+
+use std::sync::Arc;
+use std::time::Duration as Span;
+
+use k8s_openapi::api::core::v1::Node;
+use kube_client::Client;
+use kube_client::api::{Api, ListParams};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use whittle_control::controller::Controller;
+use whittle_core::model::labels::REGION;
+use whittle_core::model::time::Timestamp;
+
+use crate::book::Book;
+use crate::cluster::clock;
+use crate::error::message;
+use crate::intake::{InstanceTypes, Intake, Unclear};
+use crate::watch::{self as watches, Change, Kind};
+
+/// Whoever has asked a question waits so long for the API server to have told everything.
+const PATIENCE: Span = Span::from_secs(60);
+
+/// Why a cluster cannot be seen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSeen {
+    /// Something cannot be listed.
+    #[error("cannot list {kind}: {message}")]
+    Refused {
+        /// What.
+        kind: Kind,
+        /// What the API server says, or what lies on the way to it.
+        message: String,
+    },
+    /// The API server is slow.
+    #[error("after {} s the API server has not told everything yet: {missing} is missing", PATIENCE.as_secs())]
+    Slow {
+        /// The kinds that are missing.
+        missing: String,
+    },
+}
+
+/// A cluster as it stands.
+#[derive(Debug)]
+pub struct View {
+    /// The loop that has heard of it.
+    pub controller: Controller,
+    /// Objects that could not be understood.
+    pub unclear: Vec<Unclear>,
+    intake: Intake,
+    changes: mpsc::Receiver<Change>,
+    _watching: JoinSet<()>,
+    /// Time does not go back, whatever the clock is set to.
+    now: Timestamp,
+}
+
+impl View {
+    /// Lists everything.
+    ///
+    /// # Errors
+    ///
+    /// As [`NotSeen`] says: at the first thing that cannot be listed, for whoever asks does not want to wait.
+    pub async fn open(
+        client: &Client,
+        controller: Controller,
+        types: Arc<dyn InstanceTypes>,
+    ) -> Result<Self, NotSeen> {
+        let (watching, changes) = watches::start(client);
+        let intake = Intake::new(Arc::new(Book::default()), types);
+        let unclear = Vec::new();
+        let mut view = Self { controller, unclear, intake, changes, _watching: watching, now: clock() };
+        match timeout(PATIENCE, view.list()).await {
+            Ok(Ok(())) => Ok(view),
+            Ok(Err(refused)) => Err(refused),
+            Err(_) => {
+                let missing: Vec<String> = view.intake.incomplete().iter().map(Kind::to_string).collect();
+                Err(NotSeen::Slow { missing: missing.join(", ") })
+            }
+        }
+    }
+
+    async fn list(&mut self) -> Result<(), NotSeen> {
+        while !self.intake.incomplete().is_empty() {
+            let Some(change) = self.changes.recv().await else { break };
+            if let Change::Trouble(kind, message) = change {
+                return Err(NotSeen::Refused { kind, message });
+            }
+            self.take(change);
+        }
+        Ok(())
+    }
+
+    /// Takes in what has changed. What cannot be heard of for a while is left as it was.
+    pub fn refresh(&mut self) {
+        while let Ok(change) = self.changes.try_recv() {
+            self.take(change);
+        }
+    }
+
+    /// The time by the clock.
+    pub fn now(&mut self) -> Timestamp {
+        self.now = self.now.max(clock());
+        self.now
+    }
+
+    fn take(&mut self, change: Change) {
+        let now = self.now();
+        let taken = self.intake.take(change);
+        taken.events.into_iter().for_each(|event| self.controller.handle(event, now));
+        for problem in taken.problems {
+            self.unclear.retain(|known| {
+                (known.kind, &known.namespace, &known.name)
+                    != (problem.kind, &problem.namespace, &problem.name)
+            });
+            self.unclear.push(problem);
+        }
+    }
+}
+
+/// The region that the nodes of a cluster say they are in.
+///
+/// # Errors
+///
+/// When Nodes cannot be listed.
+pub async fn region(client: &Client) -> Result<Option<String>, NotSeen> {
+    let labelled = ListParams::default().labels(REGION).limit(1);
+    let nodes = Api::<Node>::all(client.clone()).list(&labelled).await;
+    let nodes = nodes.map_err(|error| NotSeen::Refused { kind: Kind::Node, message: message(&error) })?;
+    Ok(nodes.items.into_iter().find_map(|node| node.metadata.labels?.remove(REGION)))
+}
