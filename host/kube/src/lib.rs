@@ -20,6 +20,7 @@ pub mod lease;
 pub mod metrics;
 mod patch;
 mod pools;
+pub mod said;
 pub mod serve;
 pub mod simulated;
 pub mod snapshot;

@@ -34,6 +34,9 @@ const WRITES_AT_ONCE: usize = 8;
 /// The API server takes so many bytes of a note.
 const NOTE_MAX: usize = 1_024;
 
+/// Who says so.
+pub(crate) const CONTROLLER: &str = "whittle";
+
 /// Something to say about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
@@ -302,7 +305,7 @@ impl Teller {
     #[must_use]
     pub fn start(client: Client, identity: String) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let reporter = Reporter { controller: "whittle".to_owned(), instance: Some(identity) };
+        let reporter = Reporter { controller: CONTROLLER.to_owned(), instance: Some(identity) };
         let recorder = Arc::new(Recorder::new(client, reporter));
         tokio::spawn(async move {
             let write = |told: Told| {

@@ -92,11 +92,16 @@ impl View {
         Ok(())
     }
 
-    /// Takes in what has changed. What cannot be heard of for a while is left as it was.
-    pub fn refresh(&mut self) {
+    /// Takes in what has changed, and tells what cannot be heard of now: it is left as it was.
+    pub fn refresh(&mut self) -> Option<String> {
+        let mut trouble = None;
         while let Ok(change) = self.changes.try_recv() {
+            if let Change::Trouble(kind, message) = &change {
+                trouble = Some(format!("{kind}: {message}"));
+            }
             self.take(change);
         }
+        trouble
     }
 
     /// The time by the clock.

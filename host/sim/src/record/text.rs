@@ -1,7 +1,7 @@
 //! The record as text for a terminal: the timeline and the summary. Estimated money is marked with `~`.
 
 mod stays;
-pub(crate) mod table;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 
 /// To which side a column leans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Align {
+pub enum Align {
     /// Words.
     Left,
     /// Numbers.
@@ -10,7 +10,8 @@ pub(crate) enum Align {
 }
 
 /// Rows with their columns aligned, two spaces between columns and none at the end of a line.
-pub(crate) fn table(rows: &[Vec<String>], columns: &[Align]) -> String {
+#[must_use]
+pub fn table(rows: &[Vec<String>], columns: &[Align]) -> String {
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
