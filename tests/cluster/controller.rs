@@ -22,9 +22,6 @@ use whittle_control_plane::plane::ControlPlane;
 use crate::shared::{Shared, block_on, client, failed, start, until};
 
 pub(crate) fn trials(_: &Arc<Shared>) -> Vec<Trial> {
-    let story = |name: &str, tell: fn(&Story) -> Result<()>| {
-        Trial::test(name, move || Story::begin().and_then(|story| story.tell(tell)).map_err(failed))
-    };
     vec![
         story("pods_get_nodes_and_the_nodes_go_when_the_pods_have_gone", comes_and_goes),
         story("a_controller_that_is_killed_again_and_again_leaves_one_instance_for_each_claim", is_killed),
@@ -33,40 +30,50 @@ pub(crate) fn trials(_: &Arc<Shared>) -> Vec<Trial> {
     ]
 }
 
+/// A test with a control plane of its own.
+pub(crate) fn story(name: &str, tell: fn(&Story) -> Result<()>) -> Trial {
+    Trial::test(name, move || Story::begin().and_then(|story| story.tell(tell)).map_err(failed))
+}
+
 /// A control plane, and where what belongs to a story is written.
-struct Story {
-    plane: ControlPlane,
-    folder: TempDir,
+pub(crate) struct Story {
+    pub(crate) plane: ControlPlane,
+    pub(crate) folder: TempDir,
 }
 
 impl Story {
-    fn begin() -> Result<Self> {
+    pub(crate) fn begin() -> Result<Self> {
         Ok(Self { plane: start()?, folder: tempfile::tempdir()? })
     }
 
     /// Tells a story. When it does not end well, what the controller had to say is part of the error.
-    fn tell(self, story: fn(&Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn tell(self, story: fn(&Self) -> Result<()>) -> Result<()> {
         let log = || fs::read_to_string(self.log()).unwrap_or_default();
         story(&self).with_context(|| format!("the controller says:\n{}", log()))
     }
 
-    fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.path().join("controller.log")
     }
 
-    /// Starts a controller. It ends when it is dropped, as `kill -9` would end it.
-    fn controller(&self) -> Result<Controller> {
+    /// Starts a controller that leads at once. It ends when it is dropped, as `kill -9` would end it.
+    pub(crate) fn controller(&self) -> Result<Controller> {
+        self.controller_as(&self.plane.kubeconfig(), &["--disable-leader-election"])
+    }
+
+    /// Starts a controller with the rights of a kubeconfig.
+    pub(crate) fn controller_as(&self, kubeconfig: &Path, arguments: &[&str]) -> Result<Controller> {
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut command = Command::new(whittle()?);
-        command.args(["run", "--cloud", "sim", "--log-format", "text", "--disable-leader-election"]);
+        command.args(["run", "--cloud", "sim", "--log-format", "text"]).args(arguments);
         command.args(["--metrics-port", "0", "--health-probe-port", "0", "--simulated-boot", "1s"]);
-        command.args(["--region", "ap-northeast-2", "--kubeconfig"]).arg(self.plane.kubeconfig());
+        command.args(["--region", "ap-northeast-2", "--kubeconfig"]).arg(kubeconfig);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Controller(command.spawn().context("cannot start whittle")?))
     }
 
     /// Applies objects.
-    fn apply(&self, objects: &[Value]) -> Result<()> {
+    pub(crate) fn apply(&self, objects: &[Value]) -> Result<()> {
         let file = self.folder.path().join("objects.json");
         fs::write(
             &file,
@@ -75,13 +82,13 @@ impl Story {
         self.plane.apply(&file)
     }
 
-    fn ask<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
+    pub(crate) fn ask<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
         block_on(async { ask(client(&self.plane.kubeconfig()).await?).await })
     }
 }
 
 /// A controller that runs.
-struct Controller(Child);
+pub(crate) struct Controller(Child);
 
 impl Drop for Controller {
     fn drop(&mut self) {
@@ -91,7 +98,7 @@ impl Drop for Controller {
 }
 
 /// The command, built once: cargo builds no programs of other packages for a test.
-fn whittle() -> Result<&'static Path> {
+pub(crate) fn whittle() -> Result<&'static Path> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
     built.as_deref().map_err(|problem| anyhow::anyhow!("there is no whittle: {problem}"))
@@ -112,7 +119,7 @@ fn build() -> Result<PathBuf> {
     Ok(profile.join("whittle"))
 }
 
-fn node_pool(consolidate_after: &str) -> [Value; 2] {
+pub(crate) fn node_pool(consolidate_after: &str) -> [Value; 2] {
     let terms = json!([{ "tags": { "karpenter.sh/discovery": "story" } }]);
     [
         json!({
@@ -143,7 +150,7 @@ fn node_pool(consolidate_after: &str) -> [Value; 2] {
     ]
 }
 
-fn deployment(name: &str, replicas: u32) -> Value {
+pub(crate) fn deployment(name: &str, replicas: u32) -> Value {
     let labels = json!({ "app": name });
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": "default" },
@@ -161,13 +168,13 @@ fn deployment(name: &str, replicas: u32) -> Value {
 }
 
 /// The pods of a namespace that run.
-async fn running(client: &Client, namespace: &str) -> Result<Vec<Pod>> {
+pub(crate) async fn running(client: &Client, namespace: &str) -> Result<Vec<Pod>> {
     let pods = Api::<Pod>::namespaced(client.clone(), namespace).list(&ListParams::default()).await?;
     let runs = |pod: &Pod| pod.status.as_ref().is_some_and(|it| it.phase.as_deref() == Some("Running"));
     Ok(pods.items.into_iter().filter(runs).collect())
 }
 
-async fn wait_for_pods(client: &Client, namespace: &str, count: usize) -> Result<()> {
+pub(crate) async fn wait_for_pods(client: &Client, namespace: &str, count: usize) -> Result<()> {
     until(&format!("{count} pods of {namespace} run"), async || {
         Ok((running(client, namespace).await?.len() == count).then_some(()))
     })
@@ -175,7 +182,7 @@ async fn wait_for_pods(client: &Client, namespace: &str, count: usize) -> Result
 }
 
 /// The names of Nodes, the Nodes that NodeClaims have, and how many instances there are.
-async fn standing(client: &Client) -> Result<(BTreeSet<String>, BTreeSet<String>, usize)> {
+pub(crate) async fn standing(client: &Client) -> Result<(BTreeSet<String>, BTreeSet<String>, usize)> {
     let all = ListParams::default();
     let nodes = Api::<Node>::all(client.clone()).list(&all).await?;
     let claims = Api::<NodeClaim>::all(client.clone()).list(&all).await?;
@@ -190,7 +197,7 @@ async fn standing(client: &Client) -> Result<(BTreeSet<String>, BTreeSet<String>
 }
 
 /// Waits until each instance is the Node of one NodeClaim, and tells how many there are.
-async fn wait_until_all_agree(client: &Client) -> Result<usize> {
+pub(crate) async fn wait_until_all_agree(client: &Client) -> Result<usize> {
     until("every instance is the Node of one NodeClaim, and nothing else is there", async || {
         let (nodes, claimed, instances) = standing(client).await?;
         Ok((nodes == claimed && nodes.len() == instances).then_some(instances))

@@ -7,12 +7,15 @@
 
 mod controller;
 mod custom_resources;
+mod looks;
 mod machines;
 mod resilience;
 #[path = "../../host/api/tests/rules/cases.rs"]
 mod rule_cases;
 mod rules;
 mod shared;
+mod stories;
+mod takeover;
 mod workloads;
 
 use std::process::ExitCode;
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
     let shared = Arc::new(Shared::default());
     let trials: Vec<Trial> = [
         custom_resources::trials(&shared),
+        looks::trials(&shared),
+        stories::trials(&shared),
+        takeover::trials(&shared),
         rules::trials(&shared),
         workloads::trials(&shared),
         resilience::trials(&shared),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -125,8 +126,12 @@ fn children() -> Result<Vec<String>> {
     let tasks = Path::new("/proc/self/task");
     if tasks.is_dir() {
         for task in fs::read_dir(tasks)? {
-            let text = fs::read_to_string(task?.path().join("children"))?;
-            children.extend(text.split_whitespace().map(str::to_owned));
+            match fs::read_to_string(task?.path().join("children")) {
+                Ok(text) => children.extend(text.split_whitespace().map(str::to_owned)),
+                // A thread that has ended since is no parent any more.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(children)
