@@ -145,13 +145,13 @@ fn startup_taints(story: &Story) -> Result<()> {
     story.apply(&[class, pool, deployment("web", 3)])?;
     let _controller = story.controller()?;
     story.ask(async |client| {
-        wait_until_all_agree(&client).await?;
         let is_true = |claim: &NodeClaim, type_: &str| {
             let conditions = claim.status.iter().flat_map(|status| &status.conditions);
             conditions.filter(|one| one.type_ == type_).any(|one| one.status == "True")
         };
         let claim = until("the NodeClaim is registered", async || {
-            Ok(Some(only_claim(&client).await?).filter(|claim| is_true(claim, "Registered")))
+            let claims = Api::<NodeClaim>::all(client.clone()).list(&ListParams::default()).await?;
+            Ok(claims.items.into_iter().find(|claim| is_true(claim, "Registered")))
         })
         .await?;
         ensure!(!is_true(&claim, "Initialized"), "its startup taint is still there");
