@@ -92,11 +92,7 @@ async fn turn(client: &Client, mut view: View, terminal: &mut ratatui::DefaultTe
                 }
             }
             event = keys.recv() => match event.context("the keyboard is gone")?? {
-                Event::Key(key) if key.kind == KeyEventKind::Press => {
-                    if !obey(&mut screen, key) {
-                        return Ok(());
-                    }
-                }
+                Event::Key(key) if key.kind == KeyEventKind::Press && !obey(&mut screen, key) => return Ok(()),
                 _ => {}
             },
         }

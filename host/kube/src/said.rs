@@ -1,5 +1,7 @@
 //! What was said last: the Events that this controller has written, whichever process it was.
 
+use std::cmp::Reverse;
+
 use k8s_openapi::api::core::v1::Event;
 use kube_client::Client;
 use kube_client::api::{Api, ListParams};
@@ -16,7 +18,7 @@ pub async fn last(client: &Client, max: usize) -> Result<Vec<String>, String> {
     let ours = ListParams::default().fields(&format!("reportingComponent={CONTROLLER}"));
     let events = Api::<Event>::all(client.clone()).list(&ours).await;
     let mut events = events.map_err(|error| format!("Events cannot be listed: {}", message(&error)))?.items;
-    events.sort_by(|left, right| time(right).cmp(&time(left)));
+    events.sort_by_key(|event| Reverse(time(event)));
     Ok(events.iter().take(max).map(line).collect())
 }
 
