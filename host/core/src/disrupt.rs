@@ -5,6 +5,7 @@
 
 mod budget;
 mod candidates;
+pub mod drifted;
 pub(crate) mod kinds;
 mod search;
 

@@ -6,7 +6,9 @@
 mod drain;
 pub mod given;
 pub mod leftover;
+pub mod repair;
 
+use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Delete, DeleteReason, NodeRef, Termination};
@@ -63,9 +65,10 @@ pub fn lifecycle(snapshot: &Snapshot, now: Timestamp) -> Due {
         } else if snapshot.terminated.contains(&claim.name) {
             due.actions.push(delete(claim, DeleteReason::InstanceGone));
         } else {
-            grow(claim, node, now, &mut due);
+            grow(snapshot, (claim, node), now, &mut due);
         }
     }
+    repair::repair(snapshot, now, &mut due);
     due
 }
 
@@ -78,7 +81,7 @@ fn node_ref(claim: &NodeClaim, node: &Node) -> NodeRef {
 }
 
 /// From launch to old age.
-fn grow(claim: &NodeClaim, node: Option<&Node>, now: Timestamp, due: &mut Due) {
+fn grow(snapshot: &Snapshot, (claim, node): (&NodeClaim, Option<&Node>), now: Timestamp, due: &mut Due) {
     if let Some(span) = claim.expire_after {
         let at = claim.created + span;
         if at <= now {
@@ -101,8 +104,17 @@ fn grow(claim: &NodeClaim, node: Option<&Node>, now: Timestamp, due: &mut Due) {
         (Some(node), Some(_), None) if is_initialized(claim, node) => {
             due.actions.push(Action::Initialize(node_ref(claim, node)));
         }
+        // What it was closed for did not come to pass, or whoever closed it is gone.
+        (Some(node), Some(_), Some(_)) if is_closed(node) && !snapshot.is_leaving(claim) => {
+            due.actions.push(Action::Uncordon(node_ref(claim, node)));
+        }
         (Some(_), Some(_), _) => {}
     }
+}
+
+/// Whether a node takes no more pods, because it is being taken away.
+pub(crate) fn is_closed(node: &Node) -> bool {
+    node.taints.iter().any(|taint| taint.key == labels::DISRUPTED_TAINT)
 }
 
 fn give_up_after(claim: &NodeClaim, at: Timestamp, now: Timestamp, due: &mut Due) {

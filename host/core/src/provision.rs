@@ -178,7 +178,7 @@ pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
 }
 
 /// Whether a pod on a leaving node will have to start elsewhere, rather than stay until the end.
-fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
+pub(crate) fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
     is_reschedulable(pod) && !pod.is_do_not_disrupt(now) && !is_blocked_always(snapshot, pod)
 }
 

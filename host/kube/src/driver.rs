@@ -552,11 +552,16 @@ fn is_news(event: &Event, snapshot: &Snapshot) -> bool {
         Event::NodeClass(class) => snapshot.node_classes.get(&class.name) != Some(class),
         // What is known of these is more than what the object says.
         Event::NodeClaim(_) | Event::DaemonSet(_) => true,
+        Event::VolumeAttachment(one) => snapshot.attachments.get(&one.name) != Some(one),
+        Event::InstanceDrift { provider_id, found } => {
+            snapshot.cloud_drift.get(provider_id).copied() != *found
+        }
         Event::NodePoolGone(_)
         | Event::NodeClassGone(_)
         | Event::NodeClaimGone(_)
         | Event::NodeGone(_)
         | Event::VolumeLimitsGone(_)
+        | Event::VolumeAttachmentGone(_)
         | Event::PodGone(_)
         | Event::DaemonSetGone(_)
         | Event::PodDisruptionBudgetGone(_)

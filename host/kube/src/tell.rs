@@ -162,7 +162,7 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
                 let (reason, weight) = match delete.reason {
                     DeleteReason::Disrupted(_) => ("DisruptionTerminating", Weight::Normal),
                     DeleteReason::InsufficientCapacity => ("InsufficientCapacityError", Weight::Warning),
-                    DeleteReason::NeverJoined => ("Disrupted", Weight::Warning),
+                    DeleteReason::NeverJoined | DeleteReason::Unhealthy => ("Disrupted", Weight::Warning),
                     DeleteReason::Interrupted
                     | DeleteReason::Expired
                     | DeleteReason::InstanceGone

@@ -69,6 +69,7 @@ pub fn volume_claim(claim: &k8s::PersistentVolumeClaim, volumes: &Volumes<'_>) -
     VolumeClaim {
         namespace: namespace(&claim.metadata).to_owned(),
         name: claim.metadata.name.clone().unwrap_or_default(),
+        volume: claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty()),
         binding: binding(claim, volumes).map_or_else(VolumeBinding::Impossible, VolumeBinding::Nodes),
         driver: driver(claim, volumes),
     }

@@ -46,7 +46,7 @@ fn deadline(world: &World<'_>, claim: &NodeClaim) -> Option<Timestamp> {
     let by_notice = world.snapshot.notices.get(&claim.name).map(|notice| notice.deadline);
     let grace = claim.termination_grace_period;
     let by_grace = deleting_since(world, claim).zip(grace).map(|(since, grace)| since + grace);
-    by_notice.into_iter().chain(by_grace).min()
+    by_notice.into_iter().chain(by_grace).chain(claim.terminate_by).min()
 }
 
 fn evict(world: &World<'_>, eviction: &Eviction) -> Option<Violation> {

@@ -58,7 +58,7 @@ impl<'a> Drain<'a> {
 
     /// The pods of a node that leave now.
     pub(super) fn evictions(&mut self, claim: &NodeClaim, node: &Node, since: Timestamp) -> Evictable {
-        let deadline = claim.termination_grace_period.map(|span| since + span);
+        let deadline = deadline(claim, since);
         let pods: Vec<_> =
             self.snapshot.pods_on(&node.name).filter(|pod| is_drained(pod, self.now)).collect();
         let Some(first) = pods.iter().map(|pod| tier(pod)).min() else { return Evictable::None };
@@ -104,6 +104,13 @@ impl<'a> Drain<'a> {
         }
         true
     }
+}
+
+/// When a drain that began at `since` must be over: when its NodeClaim's grace period ends, or earlier where somebody has
+/// said so.
+pub(crate) fn deadline(claim: &NodeClaim, since: Timestamp) -> Option<Timestamp> {
+    let by_grace = claim.termination_grace_period.map(|span| since + span);
+    [by_grace, claim.terminate_by].into_iter().flatten().min()
 }
 
 /// Whether a drain waits for a pod.

@@ -36,7 +36,12 @@ impl InstanceTypes for OneType {
             overhead: Resources::default(),
             offerings: vec![offering],
         };
-        NodeClass { name: settings.name.clone(), ready: settings.ready, instance_types: [only].into() }
+        NodeClass {
+            name: settings.name.clone(),
+            ready: settings.ready,
+            fingerprint: None,
+            instance_types: [only].into(),
+        }
     }
 }
 

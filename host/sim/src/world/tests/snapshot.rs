@@ -41,6 +41,7 @@ fn foreign_node(name: &str) -> Node {
         capacity: room.clone(),
         allocatable: room,
         ready: true,
+        conditions: Vec::new(),
         do_not_disrupt: false,
         created: START_DEFAULT,
         deleting: None,
