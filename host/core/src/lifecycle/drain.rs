@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::disrupt::kinds::blocker;
 use crate::event::ObjectKey;
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
@@ -14,6 +15,7 @@ use crate::model::time::{Duration, Timestamp};
 use crate::pdb::budgets_of;
 use crate::plan::{Action, Cordon, DeleteReason, Eviction};
 use crate::state::Snapshot;
+use crate::why::Blocker;
 
 /// A pod that has not ended this long after it should have is not waited for any more.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
@@ -113,8 +115,39 @@ pub(crate) fn deadline(claim: &NodeClaim, since: Timestamp) -> Option<Timestamp>
     [by_grace, claim.terminate_by].into_iter().flatten().min()
 }
 
+/// A pod that holds up the drain of its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The NodeClaim.
+    pub claim: String,
+    /// The Node.
+    pub node: String,
+    /// What keeps the pod.
+    pub why: Blocker,
+}
+
+/// The pods that would have to leave their nodes now and may not, the first of each node.
+#[must_use]
+pub fn held(snapshot: &Snapshot, now: Timestamp) -> Vec<Held> {
+    let mut found = Vec::new();
+    for claim in snapshot.claims.values() {
+        let Some((since, node)) = claim.deleting.zip(snapshot.node_of_claim(claim)) else { continue };
+        if snapshot.terminated.contains(&claim.name) {
+            continue;
+        }
+        let by = deadline(claim, since);
+        let is_forced = |pod: &Pod| by.is_some_and(|by| by - pod.spec.termination_grace_period <= now);
+        let pods: Vec<_> = snapshot.pods_on(&node.name).filter(|pod| is_drained(pod, now)).collect();
+        let first = pods.iter().map(|pod| tier(pod)).min();
+        let waits = |pod: &&&Pod| pod.deleting.is_none() && Some(tier(pod)) == first && !is_forced(pod);
+        let held = pods.iter().filter(waits).find_map(|pod| blocker(snapshot, pod, now));
+        found.extend(held.map(|why| Held { claim: claim.name.clone(), node: node.name.clone(), why }));
+    }
+    found
+}
+
 /// Whether a drain waits for a pod.
-fn is_drained(pod: &Pod, now: Timestamp) -> bool {
+pub(crate) fn is_drained(pod: &Pod, now: Timestamp) -> bool {
     let is_static = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node");
     let stuck =
         pod.deleting.is_some_and(|asked| asked + pod.spec.termination_grace_period + STUCK_AFTER <= now);

@@ -13,3 +13,5 @@ mod lifecycle;
 mod properties;
 mod provisioning;
 mod reference;
+mod repair;
+mod standing;
