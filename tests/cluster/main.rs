@@ -7,6 +7,7 @@
 
 mod controller;
 mod custom_resources;
+mod life;
 mod machines;
 mod resilience;
 #[path = "../../host/api/tests/rules/cases.rs"]
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         workloads::trials(&shared),
         resilience::trials(&shared),
         controller::trials(&shared),
+        life::trials(&shared),
     ]
     .into_iter()
     .flatten()

@@ -18,6 +18,19 @@ pub const DRIFTED: &str = "Drifted";
 /// The claim's node is being replaced, and why.
 pub const DISRUPTION_REASON: &str = "DisruptionReason";
 
+/// The nodes of a NodePool join.
+pub const NODE_REGISTRATION_HEALTHY: &str = "NodeRegistrationHealthy";
+
+/// What the condition of this type says; `None` when it is unknown or absent.
+#[must_use]
+pub fn known(conditions: &[Condition], type_: &str) -> Option<bool> {
+    match find(conditions, type_)?.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
+}
+
 /// The condition of this type.
 #[must_use]
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

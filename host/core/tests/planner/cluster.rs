@@ -124,8 +124,12 @@ impl Cluster {
     }
 
     /// The next steps of nodes that are being replaced, in words.
+    #[track_caller]
     pub(crate) fn replacements(&self, now: Timestamp) -> Vec<String> {
-        text::actions(&replacements(self.state.snapshot(), now).actions)
+        let actions = replacements(self.state.snapshot(), now).actions;
+        let plan = Plan { actions, ..Plan::default() };
+        assert_eq!(check(self.state.snapshot(), &plan, now), [], "the plan breaks no rule");
+        text::actions(&plan.actions)
     }
 
     /// What disruption comes to at the start, in words.

@@ -236,3 +236,18 @@ fn a_node_that_stays_after_all_is_opened_again() {
     assert_eq!(cluster.due(at(1)), ["uncordon a"]);
     assert_eq!(cluster.state.snapshot().nominations.len(), 0, "its pods are expected nowhere else any more");
 }
+
+#[test]
+fn pods_of_a_replaced_node_go_to_nodes_that_are_there_and_to_new_ones() {
+    let mut cluster = Cluster::new()
+        .with(pool("general"))
+        .with(old("a"))
+        .with(old("b"))
+        .with(pods("web", 3).cpu(600).on("a"))
+        .with(pods("api", 1).cpu(600).on("b"));
+    cluster.state.replace("a", START);
+    let plan = cluster.provision_and_expect(START);
+    let expected = ["general c.large/a/spot: web-2", "web-0 on b", "web-1 on b"];
+    assert_eq!(text::plan(&plan), expected);
+    assert_eq!(cluster.replacements(START), ["cordon a (Disrupted(Drifted))"]);
+}
