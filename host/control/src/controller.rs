@@ -286,7 +286,10 @@ impl Controller {
             return;
         }
         let mut round = self.advised.disrupt(&self.state, &mut self.cache, now, None);
-        round.blocked.extend(blocked);
+        // What keeps a node from being replaced often keeps it from being consolidated as well.
+        let known = std::mem::take(&mut round.blocked);
+        round.blocked = blocked.into_iter().filter(|one| !known.contains(one)).collect();
+        round.blocked.splice(0..0, known);
         round.next = [round.next, next].into_iter().flatten().min();
         plan.report.blocked.clone_from(&round.blocked);
         self.blocked = round.blocked;
