@@ -393,6 +393,7 @@ fn pod(name: String, spec: &Arc<PodSpec>, volume_claims: Vec<String>) -> Pod {
         created: Timestamp::EPOCH,
         started: None,
         deleting: None,
+        stops_within: None,
     }
 }
 

@@ -72,7 +72,9 @@ impl<'a> Drain<'a> {
             let eviction = |forced| Eviction { pod: pod.uid.clone(), claim: claim.name.clone(), forced };
             match (forced_at, deadline) {
                 (Some(at), Some(deadline)) if at <= self.now => {
-                    if pod.deleting.is_none() {
+                    // One that has been given longer has to stop earlier now. The API counts whole seconds.
+                    let latest = deadline.max(self.now) + GRACE_MIN;
+                    if pod.stops_by().is_none_or(|by| by > latest) {
                         evictions.push(eviction(Some(deadline.since(self.now).max(GRACE_MIN))));
                     }
                 }
@@ -83,8 +85,8 @@ impl<'a> Drain<'a> {
                     }
                 }
             }
-            if let Some(asked) = pod.deleting {
-                next = [next, Some(asked + grace + STUCK_AFTER)].into_iter().flatten().min();
+            if let Some(by) = pod.stops_by() {
+                next = [next, Some(by + STUCK_AFTER)].into_iter().flatten().min();
             }
         }
         Evictable::Some { evictions, next }
@@ -149,8 +151,7 @@ pub fn held(snapshot: &Snapshot, now: Timestamp) -> Vec<Held> {
 /// Whether a drain waits for a pod.
 pub(crate) fn is_drained(pod: &Pod, now: Timestamp) -> bool {
     let is_static = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node");
-    let stuck =
-        pod.deleting.is_some_and(|asked| asked + pod.spec.termination_grace_period + STUCK_AFTER <= now);
+    let stuck = pod.stops_by().is_some_and(|by| by + STUCK_AFTER <= now);
     !is_static && !pod.phase.is_terminal() && !stuck && !tolerates_disruption(&pod.spec.tolerations)
 }
 

@@ -1,5 +1,7 @@
 //! From the decision to end a node to its end: who leaves when.
 
+use std::sync::Arc;
+
 use whittle_core::event::Event;
 use whittle_core::lifecycle::drain::held;
 use whittle_core::model::labels::DISRUPTED_TAINT;
@@ -222,4 +224,18 @@ fn who_holds_up_a_drain_is_told_until_time_is_up() {
         .with(pod("dns").priority(CRITICAL).do_not_disrupt().on("a"))
         .with(pod("web").on("a"));
     assert_eq!(told(&critical, at(1)), Vec::<String>::new(), "it is not its turn yet");
+}
+
+#[test]
+fn a_pod_that_was_given_longer_than_its_node_has_is_told_to_stop_earlier_once() {
+    let going = |within: u64, asked: u64| {
+        let mut pod = pod("slow").grace(120).on("a").leaving(at(asked)).object();
+        pod.stops_within = Some(secs(within));
+        Cluster::new().with(hurried(60)).with(Event::Pod(Arc::new(pod)))
+    };
+    assert_eq!(going(120, 0).due(at(10)), ["force slow in 50s"]);
+    assert_eq!(going(60, 0).due(at(10)), Vec::<String>::new(), "it has no longer than its node");
+    assert_eq!(going(120, 0).due(at(70)), ["force slow in 1s"]);
+    assert_eq!(going(1, 70).due(at(70)), Vec::<String>::new());
+    assert_eq!(going(1, 70).due(at(72)), Vec::<String>::new());
 }

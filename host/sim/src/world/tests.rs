@@ -449,6 +449,7 @@ fn a_snapshot_goes_on_from_where_it_was() {
         created: START_DEFAULT,
         started: Some(START_DEFAULT),
         deleting: None,
+        stops_within: None,
     };
     let mut world = world_with(Objects {
         workloads: [(key("Deployment", "web"), spec)].into(),

@@ -290,6 +290,7 @@ pub(super) fn pod(name: &str) -> Pod {
         created: Timestamp::EPOCH,
         started: None,
         deleting: None,
+        stops_within: None,
     }
 }
 

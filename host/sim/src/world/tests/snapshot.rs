@@ -28,6 +28,7 @@ fn live_pod(name: &str, spec: &PodSpec, node: &str) -> Pod {
         created: START_DEFAULT,
         started: Some(START_DEFAULT),
         deleting: None,
+        stops_within: None,
     }
 }
 
