@@ -14,7 +14,7 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use whittle_api::conditions::{self, NODE_REGISTRATION_HEALTHY};
 use whittle_api::convert;
-use whittle_api::convert::node_class::NodeClassSettings;
+use whittle_api::convert::node_class::{NodeClassSettings, is_ec2_node_class};
 use whittle_api::convert::pod::{Priorities, namespace};
 use whittle_api::convert::volume::{Volumes, volume_claim};
 use whittle_api::node_class::Ec2NodeClass;
@@ -112,6 +112,9 @@ impl Intake {
 
     fn see(&mut self, object: Object, taken: &mut Taken) {
         match object {
+            // What has a class of another kind is another provider's.
+            Object::NodePool(pool) if !is_ec2_node_class(&pool.spec.template.spec.node_class_ref) => {}
+            Object::NodeClaim(claim) if !is_ec2_node_class(&claim.spec.node_class_ref) => {}
             Object::NodePool(pool) => {
                 let metadata = &pool.metadata;
                 self.note_uid(Named::NodePool, metadata);

@@ -376,9 +376,13 @@ fn event(told: &Told) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use whittle_core::event::Event;
     use whittle_core::model::time::{Duration, Timestamp};
+    use whittle_core::plan::{Action, NodeRef, Plan};
+    use whittle_core::state::ClusterState;
 
-    use super::{NOTE_MAX, Said, Subject, Weight, shortened, told, with_remedy};
+    use super::{NOTE_MAX, Said, Subject, Weight, of_plan, shortened, told, with_remedy};
+    use crate::book::Book;
 
     #[test]
     fn the_same_is_said_once_in_two_minutes_and_something_else_at_once() {
@@ -397,5 +401,28 @@ mod tests {
         let note = with_remedy(&"x".repeat(5_000), ". Smallest change: this");
         assert_eq!(note.len(), NOTE_MAX);
         assert!(note.ends_with("x…. Smallest change: this"), "{note}");
+    }
+
+    #[test]
+    fn a_node_that_joins_without_its_mark_is_told_of() {
+        let words = |labels: serde_json::Value, taints: serde_json::Value| {
+            let node = serde_json::json!({
+                "metadata": { "name": "n", "labels": labels },
+                "spec": { "providerID": "aws:///a/i-1", "taints": taints },
+            });
+            let node: k8s_openapi::api::core::v1::Node = serde_json::from_value(node).unwrap();
+            let node = whittle_api::convert::node::node(&node).unwrap();
+            let mut state = ClusterState::new(whittle_core::settings::Settings::default());
+            state.apply(Event::Node(Box::new(node)), Timestamp::EPOCH);
+            let register = Action::Register(NodeRef { claim: "a".into(), node: Some("n".into()) });
+            let plan = Plan { actions: vec![register], ..Plan::default() };
+            let told = of_plan(&plan, state.snapshot(), &Book::default());
+            told.into_iter().map(|told| told.reason).collect::<Vec<_>>()
+        };
+        use serde_json::json;
+        let mark = json!([{ "key": "karpenter.sh/unregistered", "effect": "NoExecute" }]);
+        assert_eq!(words(json!({}), json!([])), ["UnregisteredTaintMissing"]);
+        assert_eq!(words(json!({}), mark), [] as [&str; 0]);
+        assert_eq!(words(json!({ "karpenter.sh/registered": "true" }), json!([])), [] as [&str; 0]);
     }
 }
