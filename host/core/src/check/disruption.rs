@@ -61,6 +61,9 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
                 let pool = world.snapshot.node_pools.get(&claim.node_pool);
                 decisions.push(Decision { claim, place, pool, reason });
             }
+            Some(place) if deletes && reason == DisruptionReason::Drifted => {
+                violations.extend(drift::check_end(world, claim, place));
+            }
             Some(_) | None => {}
         }
     }

@@ -3,11 +3,11 @@
 use crate::check::disruption::Decision;
 use crate::check::labels::selects;
 use crate::check::placement::is_reschedulable;
-use crate::check::world::World;
+use crate::check::world::{Place, World};
 use crate::check::{Rule, Violation, broken};
 use crate::model::fingerprint::Fingerprint;
 use crate::model::instance_type::CapacityType;
-use crate::model::node::Instance;
+use crate::model::node::{Instance, NodeClaim};
 use crate::model::node_pool::NodePool;
 use crate::model::pod::Pod;
 
@@ -26,6 +26,25 @@ pub(super) fn check(world: &World<'_>, decision: &Decision<'_, '_>) -> Vec<Viola
         broken(Rule::PodsFit, &claim.name, found, "a place for each pod before its node goes")
     }));
     violations
+}
+
+/// Judges the end of a node whose replacement was decided on earlier: the places of its pods are ready.
+pub(super) fn check_end(world: &World<'_>, claim: &NodeClaim, place: &Place<'_>) -> Vec<Violation> {
+    let is_ready = |pod: &Pod| {
+        let earlier = world.snapshot.nominations.get(&pod.uid).filter(|(_, until)| *until > world.now);
+        let place = earlier.and_then(|(target, _)| world.places.get(target.as_str()));
+        place.is_some_and(|place| {
+            place.leaving.is_none()
+                && place.node.is_some()
+                && place.claim.is_none_or(|claim| claim.initialized.is_some())
+        })
+    };
+    let moving = place.there.iter().filter(|pod| pod.node.is_some() && has_to_move(world, pod));
+    let early = moving.filter(|pod| !is_ready(pod)).map(|pod| {
+        let found = format!("pod {} whose place is not ready", pod.full_name());
+        broken(Rule::PodsFit, &claim.name, found, "a place for each pod that is ready for it")
+    });
+    early.collect()
 }
 
 /// Whether anything at all is different.

@@ -1,5 +1,7 @@
 //! Node repair: a node that has been unhealthy for too long is ended by force, unless too many are at once.
 
+use std::collections::BTreeMap;
+
 use crate::model::node::{ConditionStatus, Node, NodeClaim};
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Delete, DeleteReason};
@@ -76,6 +78,7 @@ pub(super) fn repair(snapshot: &Snapshot, now: Timestamp, due: &mut Due) {
     if snapshot.settings.repair == Repair::Never {
         return;
     }
+    let mut pools = Pools::default();
     for claim in snapshot.claims.values().filter(|claim| claim.deleting.is_none()) {
         let Some(node) = snapshot.node_of_claim(claim).filter(|_| claim.initialized.is_some()) else {
             continue;
@@ -83,7 +86,7 @@ pub(super) fn repair(snapshot: &Snapshot, now: Timestamp, due: &mut Due) {
         let Some((at, _)) = unhealthy_at(node) else { continue };
         if at > now {
             due.wake(at);
-        } else if brake(snapshot, claim, now).is_some() {
+        } else if pools.brake(snapshot, claim, now).is_some() {
             due.wake(now + LOOK_AGAIN_AFTER);
         } else {
             let reason = DeleteReason::Unhealthy;
@@ -98,11 +101,12 @@ pub fn braked(snapshot: &Snapshot, now: Timestamp) -> Vec<Braked> {
     if snapshot.settings.repair == Repair::Never {
         return Vec::new();
     }
+    let mut pools = Pools::default();
     let given_up = snapshot
         .claims
         .values()
         .filter(|claim| claim.deleting.is_none() && is_given_up(snapshot, claim, now));
-    given_up.filter_map(|claim| brake(snapshot, claim, now)).collect()
+    given_up.filter_map(|claim| pools.brake(snapshot, claim, now)).collect()
 }
 
 fn is_given_up(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> bool {
@@ -110,17 +114,33 @@ fn is_given_up(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> bool {
     node.and_then(unhealthy_at).is_some_and(|(at, _)| at <= now)
 }
 
-/// What keeps a node from being repaired: too many of its NodePool are unhealthy; without a NodePool, of the cluster.
-fn brake(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> Option<Braked> {
-    let siblings = snapshot.claims.values().filter(|other| {
-        let same = claim.node_pool.is_empty() || other.node_pool == claim.node_pool;
-        same && snapshot.node_of_claim(other).is_some()
-    });
-    let (mut nodes, mut unhealthy) = (0, 0);
-    for other in siblings {
-        nodes += 1;
-        unhealthy += usize::from(is_given_up(snapshot, other, now));
+/// How many nodes each NodePool has, and how many of them are given up; by no name those of the whole cluster. Counted when
+/// it is first asked for: most of the time nobody is unhealthy.
+#[derive(Debug, Default)]
+struct Pools {
+    counted: Option<BTreeMap<String, (usize, usize)>>,
+}
+
+impl Pools {
+    /// What keeps a node from being repaired: too many of its NodePool are unhealthy; without a NodePool, of the cluster.
+    fn brake(&mut self, snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> Option<Braked> {
+        let counted = self.counted.get_or_insert_with(|| count(snapshot, now));
+        let (nodes, unhealthy) = counted.get(&claim.node_pool).copied().unwrap_or_default();
+        let allowed = (nodes * UNHEALTHY_MAX_PERCENT).div_ceil(100);
+        (unhealthy > allowed).then(|| Braked { claim: claim.name.clone(), unhealthy, nodes })
     }
-    let allowed = (nodes * UNHEALTHY_MAX_PERCENT).div_ceil(100);
-    (unhealthy > allowed).then(|| Braked { claim: claim.name.clone(), unhealthy, nodes })
+}
+
+fn count(snapshot: &Snapshot, now: Timestamp) -> BTreeMap<String, (usize, usize)> {
+    let mut counted: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for claim in snapshot.claims.values().filter(|claim| snapshot.node_of_claim(claim).is_some()) {
+        let is_given_up = usize::from(is_given_up(snapshot, claim, now));
+        let pool = Some(claim.node_pool.clone()).filter(|pool| !pool.is_empty());
+        for name in pool.into_iter().chain([String::new()]) {
+            let (nodes, unhealthy) = counted.entry(name).or_default();
+            *nodes += 1;
+            *unhealthy += is_given_up;
+        }
+    }
+    counted
 }

@@ -7,7 +7,7 @@ use super::build::{
 use crate::model::fingerprint::{Fingerprint, VERSION};
 use crate::model::node_pool::DisruptionReason::{Drifted, Empty, Underutilized};
 use crate::model::node_pool::{Budget, BudgetNodes, BudgetWindow, ConsolidationPolicy};
-use crate::model::pod::DoNotDisrupt;
+use crate::model::pod::{DoNotDisrupt, PodPhase};
 use crate::model::requirement::Requirement;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, DeleteReason};
@@ -456,6 +456,34 @@ fn a_node_that_goes_as_drifted_is_drifted_and_its_pods_have_places() {
     ];
     for (position, (change, expected)) in cases.into_iter().enumerate() {
         let mut scene = drifted();
+        change(&mut scene);
+        assert_eq!(scene.judge(), expected, "case {position}");
+    }
+}
+
+#[test]
+fn a_node_that_was_to_be_replaced_ends_when_the_places_of_its_pods_are_ready() {
+    let early = "pods fit: claim-x: found pod shop/p whose place is not ready, \
+                 expected a place for each pod that is ready for it";
+    let replaced = || {
+        let mut scene = one_move();
+        drift(&mut scene, "claim-x");
+        scene.actions.truncate(1);
+        scene.claim(0).disrupted = Some(Timestamp::EPOCH);
+        scene.node(0).taints.push(disrupted());
+        scene.nominations.push(("p", "claim-y"));
+        scene
+    };
+    assert_eq!(replaced().judge(), [] as [&str; 0]);
+    type Change = fn(&mut Scene);
+    let cases: [(Change, &[&str]); 4] = [
+        (|scene| scene.claim(1).initialized = None, &[early]),
+        (|scene| scene.nominations.clear(), &[early]),
+        (|scene| scene.claim(1).deleting = Some(NOW), &[early]),
+        (|scene| scene.pods[0].phase = PodPhase::Succeeded, &[]),
+    ];
+    for (position, (change, expected)) in cases.into_iter().enumerate() {
+        let mut scene = replaced();
         change(&mut scene);
         assert_eq!(scene.judge(), expected, "case {position}");
     }
