@@ -9,7 +9,7 @@ use whittle_catalog::listing::Sort;
 use whittle_core::advice::Hook;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Duration;
-use whittle_core::settings::{MinValuesPolicy, PreferencePolicy};
+use whittle_core::settings::{MinValuesPolicy, PreferencePolicy, Repair};
 
 /// A node autoscaler for Kubernetes on EC2 that reads Karpenter's resources.
 #[derive(Debug, Parser)]
@@ -116,6 +116,9 @@ pub(crate) struct RunArgs {
     /// How it is logged.
     #[arg(long, env = "WHITTLE_LOG_FORMAT", default_value = "json")]
     pub(crate) log_format: LogFormatArg,
+    /// What is tried only where it is wanted, as in `NodeRepair=true`; other names mean nothing here.
+    #[arg(long, env = "FEATURE_GATES", value_name = "GATES", default_value = "", value_parser = feature_gates)]
+    pub(crate) feature_gates: FeatureGates,
     /// With the simulated cloud: how long an instance boots until its Node is there.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = span)]
     pub(crate) simulated_boot: Duration,
@@ -213,6 +216,27 @@ pub(crate) enum CloudArg {
 pub(crate) enum LogFormatArg {
     Text,
     Json,
+}
+
+/// What is tried only where it is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FeatureGates {
+    /// Whether nodes that have been unhealthy for too long are given up.
+    pub(crate) node_repair: Repair,
+}
+
+/// Gates as Karpenter writes them: `A=true,B=false`.
+fn feature_gates(text: &str) -> Result<FeatureGates, String> {
+    let mut gates = FeatureGates::default();
+    for gate in text.split(',').map(str::trim).filter(|gate| !gate.is_empty()) {
+        let wrong = || format!("{gate:?} is no gate such as NodeRepair=true");
+        let (name, value) = gate.split_once('=').ok_or_else(wrong)?;
+        let is_open: bool = value.trim().parse().map_err(|_| wrong())?;
+        if name.trim() == "NodeRepair" {
+            gates.node_repair = if is_open { Repair::WhenUnhealthy } else { Repair::Never };
+        }
+    }
+    Ok(gates)
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -491,6 +515,28 @@ impl From<CapacityTypeArg> for CapacityType {
         match capacity_type {
             CapacityTypeArg::Spot => Self::Spot,
             CapacityTypeArg::OnDemand => Self::OnDemand,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FeatureGates, Repair, feature_gates};
+
+    #[test]
+    fn gates_are_read_as_karpenter_writes_them_and_other_names_mean_nothing() {
+        let open = FeatureGates { node_repair: Repair::WhenUnhealthy };
+        let shut = FeatureGates { node_repair: Repair::Never };
+        for (text, expected) in [
+            ("", Some(shut)),
+            ("NodeRepair=true", Some(open)),
+            ("ReservedCapacity=true, NodeRepair=true", Some(open)),
+            ("NodeRepair=true,NodeRepair=false", Some(shut)),
+            ("SpotToSpotConsolidation=true", Some(shut)),
+            ("NodeRepair", None),
+            ("NodeRepair=yes", None),
+        ] {
+            assert_eq!(feature_gates(text).ok(), expected, "{text:?}");
         }
     }
 }

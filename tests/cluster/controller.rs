@@ -58,7 +58,13 @@ impl Story {
 
     /// Starts a controller that leads at once. It ends when it is dropped, as `kill -9` would end it.
     pub(crate) fn controller(&self) -> Result<Controller> {
-        self.controller_as(&self.plane.kubeconfig(), &["--disable-leader-election"])
+        self.controller_with(&[])
+    }
+
+    /// The same with some more flags.
+    pub(crate) fn controller_with(&self, flags: &[&str]) -> Result<Controller> {
+        let flags = [&["--disable-leader-election"], flags].concat();
+        self.controller_as(&self.plane.kubeconfig(), &flags)
     }
 
     /// Starts a controller with the rights of a kubeconfig.

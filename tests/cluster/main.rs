@@ -7,6 +7,7 @@
 
 mod controller;
 mod custom_resources;
+mod life;
 mod looks;
 mod machines;
 mod resilience;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         workloads::trials(&shared),
         resilience::trials(&shared),
         controller::trials(&shared),
+        life::trials(&shared),
     ]
     .into_iter()
     .flatten()

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube_client::Client;
 use kube_client::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use libtest_mimic::Trial;
-use serde_json::{Value, json};
+use serde_json::json;
 use whittle_api::node_claim::NodeClaim;
 use whittle_api::node_pool::NodePool;
 
@@ -18,13 +17,9 @@ use crate::controller::{
 };
 use crate::shared::{Shared, until};
 
-const DISRUPTED: &str = "karpenter.sh/disrupted";
-
 pub(crate) fn trials(_: &Arc<Shared>) -> Vec<Trial> {
     vec![
         story("pods_wait_at_the_limit_of_their_node_pool_until_it_is_raised", limit_is_raised),
-        story("a_drain_waits_for_a_budget_and_goes_on_when_it_allows", budget_holds_a_drain),
-        story("a_drain_ends_with_its_termination_grace_period_whatever_budgets_say", drain_is_cut),
         story("pods_wait_until_startup_taints_are_gone", startup_taints),
         story("the_pods_of_daemon_sets_have_room_on_every_new_node", daemon_sets),
         story("pods_that_spread_over_zones_get_nodes_in_each", zone_spread),
@@ -60,15 +55,6 @@ async fn wait_until_only(client: &Client, other_than: &str) -> Result<()> {
     .await
 }
 
-async fn wait_until_cordoned(client: &Client, node: &str) -> Result<()> {
-    let nodes = Api::<Node>::all(client.clone());
-    until(&format!("{node} is cordoned"), async || {
-        let taints = nodes.get(node).await?.spec.and_then(|spec| spec.taints).unwrap_or_default();
-        Ok(taints.iter().any(|taint| taint.key == DISRUPTED).then_some(()))
-    })
-    .await
-}
-
 fn limit_is_raised(story: &Story) -> Result<()> {
     let [class, mut pool] = node_pool("Never");
     pool["spec"]["limits"] = json!({ "cpu": "8" });
@@ -81,60 +67,6 @@ fn limit_is_raised(story: &Story) -> Result<()> {
         let raised = json!({ "spec": { "limits": { "cpu": "100" } } });
         pools.patch("general", &PatchParams::default(), &Patch::Merge(raised)).await?;
         wait_for_pods(&client, "default", 16).await
-    })
-}
-
-/// A Deployment of one pod, and a budget that lets it go nowhere.
-fn guarded() -> [Value; 2] {
-    let budget = json!({
-        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
-        "metadata": { "name": "guard", "namespace": "default" },
-        "spec": { "maxUnavailable": 0, "selector": { "matchLabels": { "app": "web" } } },
-    });
-    [deployment("web", 1), budget]
-}
-
-/// One node with one guarded pod, whose NodeClaim somebody has deleted: the name of the Node.
-async fn drained(client: &Client) -> Result<String> {
-    wait_for_pods(client, "default", 1).await?;
-    wait_until_all_agree(client).await?;
-    let claim = only_claim(client).await?;
-    let name = claim.metadata.name.context("a name")?;
-    Api::<NodeClaim>::all(client.clone()).delete(&name, &DeleteParams::default()).await?;
-    claim.status.and_then(|status| status.node_name).context("the name of a Node")
-}
-
-fn budget_holds_a_drain(story: &Story) -> Result<()> {
-    let [class, pool] = node_pool("Never");
-    let [web, budget] = guarded();
-    story.apply(&[class, pool, web, budget])?;
-    let _controller = story.controller()?;
-    story.ask(async |client| {
-        let node = drained(&client).await?;
-        wait_until_cordoned(&client, &node).await?;
-        let on_it = running(&client, "default").await?;
-        let on_it = on_it.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.clone());
-        ensure!(on_it.eq([node.clone()]), "the pod is where it was");
-        Api::<PodDisruptionBudget>::namespaced(client.clone(), "default")
-            .delete("guard", &DeleteParams::default())
-            .await?;
-        wait_until_only(&client, &node).await?;
-        wait_for_pods(&client, "default", 1).await
-    })
-}
-
-fn drain_is_cut(story: &Story) -> Result<()> {
-    let [class, mut pool] = node_pool("Never");
-    pool["spec"]["template"]["spec"]["terminationGracePeriod"] = json!("35s");
-    let [mut web, budget] = guarded();
-    web["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(30);
-    web["spec"]["template"]["metadata"]["annotations"] = json!({ "karpenter.sh/do-not-disrupt": "true" });
-    story.apply(&[class, pool, web, budget])?;
-    let _controller = story.controller()?;
-    story.ask(async |client| {
-        let node = drained(&client).await?;
-        wait_until_only(&client, &node).await?;
-        wait_for_pods(&client, "default", 1).await
     })
 }
 

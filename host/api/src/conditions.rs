@@ -1,6 +1,7 @@
-//! Status conditions of custom resources: reading the list that Kubernetes keeps.
+//! Status conditions of custom resources: reading the list that Kubernetes keeps, and times as it writes them.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
+use whittle_core::model::labels::TERMINATION_TIMESTAMP;
 use whittle_core::model::time::Timestamp;
 
 /// The condition that sums up all others.
@@ -11,6 +12,24 @@ pub const LAUNCHED: &str = "Launched";
 pub const REGISTERED: &str = "Registered";
 /// The claim's node is ready for pods.
 pub const INITIALIZED: &str = "Initialized";
+
+/// The claim's node is not what its NodePool or EC2NodeClass asks for any more.
+pub const DRIFTED: &str = "Drifted";
+/// The claim's node is being replaced, and why.
+pub const DISRUPTION_REASON: &str = "DisruptionReason";
+
+/// The nodes of a NodePool join.
+pub const NODE_REGISTRATION_HEALTHY: &str = "NodeRegistrationHealthy";
+
+/// What the condition of this type says; `None` when it is unknown or absent.
+#[must_use]
+pub fn known(conditions: &[Condition], type_: &str) -> Option<bool> {
+    match find(conditions, type_)?.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    }
+}
 
 /// The condition of this type.
 #[must_use]
@@ -37,4 +56,12 @@ pub fn timestamp(time: &Time) -> Timestamp {
 pub fn time(timestamp: Timestamp) -> Time {
     let millis = i64::try_from(timestamp.millis()).unwrap_or(i64::MAX);
     Time(k8s_openapi::jiff::Timestamp::from_millisecond(millis).unwrap_or(k8s_openapi::jiff::Timestamp::MAX))
+}
+
+/// When the drain of a NodeClaim must be over, where somebody has said so. What is no time says nothing.
+#[must_use]
+pub fn terminate_by(metadata: &ObjectMeta) -> Option<Timestamp> {
+    let text = metadata.annotations.as_ref()?.get(TERMINATION_TIMESTAMP)?;
+    let time: k8s_openapi::jiff::Timestamp = text.parse().ok()?;
+    Some(timestamp(&Time(time)))
 }

@@ -4,6 +4,7 @@
 //! the object. Nothing here reads files or compares objects with one another.
 
 pub mod budget;
+pub mod fingerprint;
 pub mod node;
 pub mod node_claim;
 pub mod node_class;

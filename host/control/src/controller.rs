@@ -3,21 +3,27 @@
 //! A state machine without IO. Whoever drives it hands in events and the time, asks when it wants to be woken,
 //! and carries out the plans it gives.
 
+mod drift;
+
 use std::sync::Arc;
 
+use whittle_core::check::Violation;
 use whittle_core::check::legal::keep_legal;
 use whittle_core::disrupt::Move;
+use whittle_core::disrupt::drifted::{replacements, wants_places};
 use whittle_core::event::Event;
 use whittle_core::interruption::interruption;
 use whittle_core::lifecycle::lifecycle;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Delete, DeleteReason, Outcome, Plan, Retaint};
 use whittle_core::provision::problem::Cache;
+use whittle_core::state::replacing::stamp;
 use whittle_core::state::{ClusterState, Snapshot};
 use whittle_core::why::{MoveBlocked, Unplaced};
 
 use crate::advised::Advised;
 use crate::batch::BatchWindow;
+use crate::controller::drift::{Look, Tries};
 use crate::ports::policies::Policies;
 
 /// How the loop behaves. The defaults are Karpenter's.
@@ -67,6 +73,7 @@ pub struct Controller {
     retry: Option<Retry>,
     pending: Option<PendingMoves>,
     next_round: Timestamp,
+    tries: Tries,
     /// The state's version when the last round found nothing, and when the next look is worth it all the same.
     seen: Option<(u64, Option<Timestamp>)>,
     next_step: Option<Timestamp>,
@@ -110,6 +117,7 @@ impl Controller {
             retry: None,
             pending: None,
             next_round: Timestamp::EPOCH,
+            tries: Tries::default(),
             seen: None,
             next_step: Some(Timestamp::EPOCH),
             unplaced: Vec::new(),
@@ -191,20 +199,23 @@ impl Controller {
             self.seen = None;
         }
         let mut plan = Plan::default();
-        if self.is_provisioning_due(now) {
-            let mut provisioned = self.provision(now);
-            leave_out_what_ends(&mut provisioned, self.snapshot(), now);
-            // Before it is expected: nobody is to wait for a node that is not launched.
-            plan.report.violations = keep_legal(self.snapshot(), &mut provisioned, now);
-            self.state.expect(&provisioned, now);
-            plan.actions = provisioned.actions;
+        self.give_up_replacements(now);
+        if self.is_provisioning_due(now) || wants_places(self.snapshot(), now) {
+            let provisioned = self.advised.provision(&self.state, &mut self.cache, (now, self.settings.seed));
+            (plan.actions, plan.report.violations) = self.take_up(provisioned, now);
+            // A node that is being replaced and a pod of which has no place any more stays.
+            self.give_up_replacements(now);
         }
+        let look = if self.is_round_due(now) { self.look_at_drift(now) } else { Look::default() };
+        plan.actions.extend(look.launches.iter().cloned());
+        plan.report.violations.extend(look.violations.iter().cloned());
         // After provisioning, because a replacement is launched before the node it replaces is cordoned.
         let mut due = interruption(self.snapshot(), now);
         due.extend(lifecycle(self.snapshot(), now));
+        due.extend(replacements(self.snapshot(), now));
         self.next_step = due.next;
         let mut rest = Plan { actions: due.actions, ..Plan::default() };
-        self.disrupt(now, &mut rest);
+        self.disrupt(now, look, &mut rest);
         plan.report.violations.extend(keep_legal(self.snapshot(), &mut rest, now));
         plan.report.blocked = rest.report.blocked;
         plan.actions.extend(rest.actions);
@@ -226,10 +237,21 @@ impl Controller {
         self.urgent || closed || retry || self.advised.is_due(now)
     }
 
-    fn provision(&mut self, now: Timestamp) -> Plan {
+    /// Takes up what was decided about pods, as far as it breaks no rule.
+    fn take_up(&mut self, mut plan: Plan, now: Timestamp) -> (Vec<Action>, Vec<Violation>) {
         self.urgent = false;
         self.batch.close();
-        let plan = self.advised.provision(&self.state, &mut self.cache, (now, self.settings.seed));
+        self.note_waiting(&plan, now);
+        leave_out_what_ends(&mut plan, self.snapshot(), now);
+        stamp(&mut plan, self.snapshot());
+        // Before it is expected: nobody is to wait for a node that is not launched.
+        let violations = keep_legal(self.snapshot(), &mut plan, now);
+        self.state.expect(&plan, now);
+        (plan.actions, violations)
+    }
+
+    /// Which pods wait, and when they are looked at again.
+    fn note_waiting(&mut self, plan: &Plan, now: Timestamp) {
         let snapshot = self.state.snapshot();
         self.unplaced.clone_from(&plan.report.unplaced);
         let waiting = snapshot.is_anything_waiting() || !self.unplaced.is_empty();
@@ -238,11 +260,11 @@ impl Controller {
             version: snapshot.version,
             expiry: [snapshot.next_expiry(now), self.advised.next_due(now)].into_iter().flatten().min(),
         });
-        plan
     }
 
-    /// A disruption round, or the second look at the moves of the last one.
-    fn disrupt(&mut self, now: Timestamp, plan: &mut Plan) {
+    /// A disruption round, or the second look at the moves of the last one. A round that takes drifted nodes looks for
+    /// nothing else: what they leave and what replaces them comes first (Karpenter: one method at a time).
+    fn disrupt(&mut self, now: Timestamp, look: Look, plan: &mut Plan) {
         if let Some(pending) = self.pending.take_if(|pending| pending.at <= now) {
             let round = self.advised.disrupt(&self.state, &mut self.cache, now, Some(&pending.moves));
             let still = round.moves.into_iter().filter(|found| pending.moves.contains(found));
@@ -251,12 +273,24 @@ impl Controller {
             plan.actions.extend(still.map(delete));
             return;
         }
-        if self.pending.is_some() || now < self.next_round || self.is_round_pointless(now) {
+        if !self.is_round_due(now) && !look.acts {
             return;
         }
         self.next_round = now + self.settings.disruption_interval;
         self.advised.review(self.state.snapshot(), now);
-        let round = self.advised.disrupt(&self.state, &mut self.cache, now, None);
+        let Look { acts, deletes, blocked, next, .. } = look;
+        if acts {
+            self.seen = None;
+            plan.actions.extend(deletes);
+            plan.report.blocked = blocked;
+            return;
+        }
+        let mut round = self.advised.disrupt(&self.state, &mut self.cache, now, None);
+        // What keeps a node from being replaced often keeps it from being consolidated as well.
+        let known = std::mem::take(&mut round.blocked);
+        round.blocked = blocked.into_iter().filter(|one| !known.contains(one)).collect();
+        round.blocked.splice(0..0, known);
+        round.next = [round.next, next].into_iter().flatten().min();
         plan.report.blocked.clone_from(&round.blocked);
         self.blocked = round.blocked;
         if round.moves.is_empty() {
@@ -268,6 +302,10 @@ impl Controller {
             let at = now + self.settings.validation_delay;
             self.pending = Some(PendingMoves { moves: round.moves, at });
         }
+    }
+
+    fn is_round_due(&self, now: Timestamp) -> bool {
+        self.pending.is_none() && now >= self.next_round && !self.is_round_pointless(now)
     }
 
     fn is_round_pointless(&self, now: Timestamp) -> bool {

@@ -4,7 +4,7 @@ pub mod lanes;
 
 use whittle_core::model::node::NodeClaim;
 use whittle_core::model::time::Timestamp;
-use whittle_core::plan::{Action, Launch, LaunchOffering, NodeRef, Outcome, Plan, Retaint};
+use whittle_core::plan::{Action, Delete, Launch, LaunchOffering, NodeRef, Outcome, Plan, Retaint};
 use whittle_core::state::claim_for;
 
 use crate::ports::{Cloud, CloudError, Cluster, ClusterError};
@@ -76,12 +76,12 @@ pub async fn carry_out(
             Some(node) => settled(claim, cluster.initialize(claim, node).await),
             None => Effect::Done,
         },
-        Action::Cordon(cordon) => settled(&cordon.claim, cluster.cordon(&cordon.node).await),
+        Action::Cordon(cordon) => settled(&cordon.claim, cluster.cordon(cordon).await),
         Action::Uncordon(NodeRef { claim, node }) => match node {
-            Some(node) => settled(claim, cluster.uncordon(node).await),
+            Some(node) => settled(claim, cluster.uncordon(claim, node).await),
             None => Effect::Done,
         },
-        Action::Delete(delete) => settled(&delete.claim, cluster.delete_claim(&delete.claim).await),
+        Action::Delete(delete) => settled(&delete.claim, end(delete, now, cluster).await),
         Action::Evict(eviction) => {
             let result = match eviction.forced {
                 Some(grace) => cluster.delete_pod(&eviction.pod, grace).await,
@@ -101,6 +101,14 @@ pub async fn carry_out(
             settled(claim, cluster.finalize(claim, node.as_deref()).await)
         }
     }
+}
+
+/// The deadline is written before the deletion is asked for, so that no drain begins without it.
+async fn end(delete: &Delete, now: Timestamp, cluster: &impl Cluster) -> Result<(), ClusterError> {
+    if delete.is_forced() {
+        cluster.end_by(&delete.claim, now).await?;
+    }
+    cluster.delete_claim(&delete.claim).await
 }
 
 /// The NodeClaim is written before the instance is asked for, so that an instance never lacks an owner.

@@ -9,8 +9,8 @@ use serde::Serialize;
 use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, DeleteReason, Heard, Launch, LaunchOffering};
+use whittle_core::why::about::{NodeStanding, PodStanding, of_node, of_pod};
 use whittle_core::why::change::Remedy;
-use whittle_core::why::standing::{NodeStanding, PodStanding, of_node, of_pod};
 use whittle_core::why::{Blocker, NodePoolWhy, Unplaced};
 
 use crate::controller::Controller;

@@ -8,7 +8,7 @@ use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::Action;
 use whittle_core::state::Snapshot;
 use whittle_core::why::Unplaced;
-use whittle_core::why::standing::{NodeStanding, of_node};
+use whittle_core::why::about::{NodeStanding, of_node};
 
 use crate::preview::Preview;
 

@@ -8,8 +8,8 @@ use std::future::Future;
 
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::node::{Instance, NodeClaim};
-use whittle_core::model::time::Duration;
-use whittle_core::plan::{LaunchOffering, Nomination, Retaint};
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Cordon, LaunchOffering, Nomination, Retaint};
 
 /// A cloud that launches and ends instances.
 pub trait Cloud: Sync {
@@ -67,17 +67,17 @@ pub trait Cluster: Sync {
     /// As `ClusterError` says.
     fn initialize(&self, claim: &str, node: &str) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
-    /// Puts the disrupted taint on a Node.
+    /// Puts the disrupted taint on a Node, and writes into its NodeClaim that it is replaced, where it is.
     ///
     /// # Errors
     /// As `ClusterError` says.
-    fn cordon(&self, node: &str) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    fn cordon(&self, cordon: &Cordon) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
-    /// Takes the disrupted taint off a Node.
+    /// Takes the disrupted taint off a Node, and what was written into its NodeClaim when it was put on.
     ///
     /// # Errors
     /// As `ClusterError` says.
-    fn uncordon(&self, node: &str) -> impl Future<Output = Result<(), ClusterError>> + Send;
+    fn uncordon(&self, claim: &str, node: &str) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
     /// Gives a Node taints, and takes others off. What it carries already, or does not carry, is no error.
     ///
@@ -87,6 +87,12 @@ pub trait Cluster: Sync {
         let message = format!("node {} keeps its taints: they cannot be changed here", retaint.node);
         async { Err(ClusterError::Transport { message }) }
     }
+
+    /// Writes into a NodeClaim when its drain must be over. An earlier time that is there stays.
+    ///
+    /// # Errors
+    /// As `ClusterError` says.
+    fn end_by(&self, claim: &str, at: Timestamp) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
     /// Asks for the deletion of a NodeClaim; a finalizer keeps it until `finalize`.
     ///

@@ -9,6 +9,7 @@
 //!        ├──► placement   may this pod be placed, and here?
 //!        ├──► topology    do spread, affinity and anti-affinity hold once everybody is in place?
 //!        ├──► disruption  may this node be taken away, now?
+//!        ├──► drift       is this node really not what is asked for any more?
 //!        └──► drain       may this pod be asked to leave, this instance be ended?
 //! ```
 //!
@@ -23,6 +24,7 @@
 
 mod disruption;
 mod drain;
+mod drift;
 mod labels;
 mod launch;
 pub mod legal;
@@ -112,7 +114,9 @@ pub enum Rule {
     Consolidation,
     /// A node that is ended as empty is empty.
     Empty,
-    /// The pods of an underutilized node have somewhere to go.
+    /// A node that goes as drifted is not what its NodePool and EC2NodeClass ask for.
+    Drift,
+    /// The pods of an underutilized or drifted node have somewhere to go.
     PodsFit,
     /// The reason given for the end of a NodeClaim is the case.
     Reason,
@@ -153,6 +157,7 @@ impl fmt::Display for Rule {
             Self::Budget => "budget",
             Self::Consolidation => "consolidation",
             Self::Empty => "empty",
+            Self::Drift => "drift",
             Self::PodsFit => "pods fit",
             Self::Reason => "reason",
             Self::Evict => "evict",

@@ -4,7 +4,8 @@
 //! free and what they fill is counted once. What is tried and fails leaves no trace.
 
 mod budget;
-mod candidates;
+pub(crate) mod candidates;
+pub mod drifted;
 pub(crate) mod kinds;
 mod search;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::node::{Node, NodeClaim, VolumeLimits};
+use crate::drift::CloudDrift;
+use crate::model::node::{Node, NodeClaim, VolumeAttachment, VolumeLimits};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
 use crate::model::pod::Pod;
 use crate::model::time::Timestamp;
@@ -32,6 +33,10 @@ pub enum Event {
     VolumeLimits(VolumeLimits),
     /// Nothing is known any more of the volumes that a Node can attach.
     VolumeLimitsGone(String),
+    /// A VolumeAttachment is there or has changed.
+    VolumeAttachment(VolumeAttachment),
+    /// A VolumeAttachment is gone: the volume is detached.
+    VolumeAttachmentGone(String),
     /// A pod is there or has changed.
     Pod(Arc<Pod>),
     /// The pod with this uid is gone.
@@ -52,6 +57,13 @@ pub enum Event {
     Namespace(String, BTreeMap<String, String>),
     /// EC2 says something about an instance.
     Notice(Notice),
+    /// An instance differs from what was found for its EC2NodeClass, or does so no more.
+    InstanceDrift {
+        /// The instance: `aws:///<zone>/<instance id>`.
+        provider_id: String,
+        /// In what it differs.
+        found: Option<CloudDrift>,
+    },
     /// An action came to something.
     Outcome(Outcome),
 }

@@ -9,6 +9,7 @@ use crate::event::{Notice, NoticeKind};
 use crate::lifecycle::Due;
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
+use crate::model::pod::Pod;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Cordon, Delete, DeleteReason};
 use crate::state::Snapshot;
@@ -96,12 +97,18 @@ fn latest_drain(snapshot: &Snapshot, node: Option<&Node>, notice: &Notice) -> Ti
 fn are_replacements_ready(snapshot: &Snapshot, node: Option<&Node>, now: Timestamp) -> bool {
     let Some(node) = node else { return true };
     snapshot.pods_on(&node.name).all(|pod| match snapshot.nominations.get(&pod.uid) {
-        Some((place, until)) if *until > now => match snapshot.claims.get(place) {
-            Some(claim) => claim.initialized.is_some(),
-            // A node of somebody else is there; a NodeClaim that is just being made is not.
-            None => snapshot.nodes.contains_key(place),
-        },
+        Some((_, until)) if *until > now => is_ready_elsewhere(snapshot, pod, now),
         Some(_) | None => !snapshot.homeless.contains(&pod.uid),
+    })
+}
+
+/// Whether a pod is expected on a node that is ready for it.
+pub(crate) fn is_ready_elsewhere(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
+    let expected = snapshot.nominations.get(&pod.uid).filter(|(_, until)| *until > now);
+    expected.is_some_and(|(place, _)| match snapshot.claims.get(place) {
+        Some(claim) => claim.initialized.is_some(),
+        // A node of somebody else is there; a NodeClaim that is just being made is not.
+        None => snapshot.nodes.contains_key(place),
     })
 }
 

@@ -7,6 +7,7 @@ pub mod advice;
 pub mod check;
 pub mod cron;
 pub mod disrupt;
+pub mod drift;
 pub mod event;
 pub mod interruption;
 pub mod lifecycle;

@@ -3,10 +3,14 @@
 //! Each step is a function of what is known and the time. A step that has not taken effect is simply asked for
 //! again, so nothing has to be remembered across a restart.
 
-pub(crate) mod drain;
+pub mod drain;
 pub mod given;
 pub mod leftover;
+pub mod repair;
+pub mod standing;
+mod volumes;
 
+use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, Delete, DeleteReason, NodeRef, Termination};
@@ -14,10 +18,12 @@ use crate::provision::existing::is_ephemeral;
 use crate::state::Snapshot;
 
 use self::drain::{Drain, Evictable};
+use self::volumes::awaited;
 
 /// A NodeClaim that has no instance after this long is given up (Karpenter: launch timeout).
 pub const LAUNCH_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// A NodeClaim whose node has not joined this long after its launch is given up (Karpenter: registration timeout).
+/// A NodeClaim whose node has not joined this long after it was made is given up, however late it was launched (Karpenter:
+/// registration timeout, from when the condition `Registered` is there).
 pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// A node is kept at least this long after its end was decided, so that load balancers see it go.
 pub const DRAIN_MIN: Duration = Duration::from_secs(5);
@@ -63,9 +69,10 @@ pub fn lifecycle(snapshot: &Snapshot, now: Timestamp) -> Due {
         } else if snapshot.terminated.contains(&claim.name) {
             due.actions.push(delete(claim, DeleteReason::InstanceGone));
         } else {
-            grow(claim, node, now, &mut due);
+            grow(snapshot, (claim, node), now, &mut due);
         }
     }
+    repair::repair(snapshot, now, &mut due);
     due
 }
 
@@ -78,7 +85,7 @@ fn node_ref(claim: &NodeClaim, node: &Node) -> NodeRef {
 }
 
 /// From launch to old age.
-fn grow(claim: &NodeClaim, node: Option<&Node>, now: Timestamp, due: &mut Due) {
+fn grow(snapshot: &Snapshot, (claim, node): (&NodeClaim, Option<&Node>), now: Timestamp, due: &mut Due) {
     if let Some(span) = claim.expire_after {
         let at = claim.created + span;
         if at <= now {
@@ -87,12 +94,12 @@ fn grow(claim: &NodeClaim, node: Option<&Node>, now: Timestamp, due: &mut Due) {
         }
         due.wake(at);
     }
-    let Some(instance) = &claim.instance else {
+    if claim.instance.is_none() {
         give_up_after(claim, claim.created + LAUNCH_TIMEOUT, now, due);
         return;
-    };
+    }
     match (node, claim.registered, claim.initialized) {
-        (None, None, _) => give_up_after(claim, instance.launched + REGISTRATION_TIMEOUT, now, due),
+        (None, None, _) => give_up_after(claim, claim.created + REGISTRATION_TIMEOUT, now, due),
         (Some(node), None, _) => due.actions.push(Action::Register(node_ref(claim, node))),
         (None, Some(_), _) => due.actions.push(delete(claim, DeleteReason::InstanceGone)),
         (Some(node), Some(_), _) if node.deleting.is_some() => {
@@ -101,8 +108,17 @@ fn grow(claim: &NodeClaim, node: Option<&Node>, now: Timestamp, due: &mut Due) {
         (Some(node), Some(_), None) if is_initialized(claim, node) => {
             due.actions.push(Action::Initialize(node_ref(claim, node)));
         }
+        // What it was closed for did not come to pass, or whoever closed it is gone.
+        (Some(node), Some(_), Some(_)) if is_closed(node) && !snapshot.is_leaving(claim) => {
+            due.actions.push(Action::Uncordon(node_ref(claim, node)));
+        }
         (Some(_), Some(_), _) => {}
     }
+}
+
+/// Whether a node takes no more pods, because it is being taken away.
+pub(crate) fn is_closed(node: &Node) -> bool {
+    node.taints.iter().any(|taint| taint.key == labels::DISRUPTED_TAINT)
 }
 
 fn give_up_after(claim: &NodeClaim, at: Timestamp, now: Timestamp, due: &mut Due) {
@@ -149,6 +165,13 @@ fn terminate(
             Evictable::None if since + DRAIN_MIN > drain.now() => {
                 due.wake(since + DRAIN_MIN);
                 return;
+            }
+            Evictable::None if !awaited(snapshot, node, drain.now()).is_empty() => {
+                let deadline = drain::deadline(claim, since);
+                if deadline.is_none_or(|at| at > drain.now()) {
+                    deadline.into_iter().for_each(|at| due.wake(at));
+                    return;
+                }
             }
             Evictable::None => {}
         }

@@ -3,6 +3,7 @@
 //! Data only, in Karpenter's vocabulary and readable strings, as the border hands it over. What the core makes
 //! of it for speed (dense ids, bit sets, groups) is in `state` and `provision`.
 
+pub mod fingerprint;
 pub mod instance_type;
 pub mod labels;
 pub mod node;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::check::Violation;
+use crate::model::fingerprint::MadeFrom;
 use crate::model::instance_type::CapacityType;
 use crate::model::node_pool::DisruptionReason;
 use crate::model::price::Price;
@@ -118,6 +119,9 @@ pub struct Launch {
     pub termination_grace_period: Option<Duration>,
     /// The NodeClaims that it stands in for.
     pub replaces: Vec<String>,
+    /// What it is made from, to be told from what the NodePool asks for later. For whoever writes the NodeClaim.
+    #[serde(skip)]
+    pub made_from: MadeFrom,
 }
 
 impl Launch {
@@ -202,6 +206,14 @@ pub struct Delete {
     pub reason: DeleteReason,
 }
 
+impl Delete {
+    /// Whether the node's time is up at once, whatever its pods and PodDisruptionBudgets say.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.reason == DeleteReason::Unhealthy
+    }
+}
+
 /// Why a NodeClaim is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -220,6 +232,8 @@ pub enum DeleteReason {
     InstanceGone,
     /// Somebody deleted its Node.
     NodeDeleted,
+    /// Its node has been unhealthy for too long.
+    Unhealthy,
     /// Its deletion has been asked for already: it is drained.
     Requested,
 }

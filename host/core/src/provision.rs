@@ -178,7 +178,7 @@ pub(crate) fn collect_work(snapshot: &Snapshot, now: Timestamp) -> Work<'_> {
 }
 
 /// Whether a pod on a leaving node will have to start elsewhere, rather than stay until the end.
-fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
+pub(crate) fn will_be_evicted(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> bool {
     is_reschedulable(pod) && !pod.is_do_not_disrupt(now) && !is_blocked_always(snapshot, pod)
 }
 
@@ -359,11 +359,11 @@ fn finish(
         for (pod, place) in waiting.pods.iter().zip(places.iter().copied()) {
             match place.checked_sub(existing) {
                 Some(draft) => pods_of[draft].push(pod.uid.clone()),
-                None if pod.node.is_none() => {
+                None if pod.node.is_none() || is_on_replaced_node(snapshot, pod) => {
                     let node = problem.existing[place].name.to_owned();
                     nominations.push(Action::Nominate(Nomination { pod: pod.uid.clone(), node }));
                 }
-                // Its successor will be another pod, so there is nothing to nominate yet; its room is kept meanwhile.
+                // Its successor will be another pod, so there is nothing to nominate yet.
                 None => {}
             }
         }
@@ -395,6 +395,13 @@ fn finish(
     }
     unplaced.sort_by(|left, right| (&left.name, &left.pod).cmp(&(&right.name, &right.pod)));
     Plan { actions, report: Report { unplaced, ..Default::default() } }
+}
+
+/// Whether a pod's node goes only when the pod could go elsewhere: then its room there is kept until it does.
+fn is_on_replaced_node(snapshot: &Snapshot, pod: &Pod) -> bool {
+    let node = pod.node.as_ref().and_then(|name| snapshot.nodes.get(name));
+    let claim = node.and_then(|node| snapshot.claim_of_node(node));
+    claim.is_some_and(|claim| claim.deleting.is_none() && snapshot.replaced_since(claim).is_some())
 }
 
 fn impossible(snapshot: &Snapshot, work: &Work<'_>) -> Vec<Unplaced> {

@@ -22,6 +22,8 @@ pub struct Settings {
     /// How many places a decision may look at, all groups of waiting pods together. Steps rather than seconds, so that
     /// the same snapshot gives the same plan on every machine.
     pub looks: u64,
+    /// Whether nodes that have been unhealthy for too long are given up.
+    pub repair: Repair,
 }
 
 impl Default for Settings {
@@ -31,6 +33,7 @@ impl Default for Settings {
             min_values: MinValuesPolicy::default(),
             default_spread: Vec::new(),
             looks: LOOKS,
+            repair: Repair::default(),
         }
     }
 }
@@ -43,6 +46,16 @@ pub enum PreferencePolicy {
     Respect,
     /// Only what pods require is looked at.
     Ignore,
+}
+
+/// Whether nodes that have been unhealthy for too long are given up (Karpenter: feature gate `NodeRepair`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repair {
+    /// They stay.
+    #[default]
+    Never,
+    /// They are ended by force, unless too many are unhealthy at once.
+    WhenUnhealthy,
 }
 
 /// What happens when a NodePool's `minValues` cannot be kept (Karpenter: `min-values-policy`).

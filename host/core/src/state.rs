@@ -8,25 +8,28 @@
 //! decision starts from sums. Nothing here decides.
 
 mod by_uid;
+mod cloud;
 mod daemons;
 pub mod groups;
 mod index;
 pub mod pods;
+pub mod replacing;
 pub mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::drift::CloudDrift;
 use crate::event::{Event, Notice, NoticeKind, ObjectKey};
 use crate::model::instance_type::CapacityType;
 use crate::model::labels;
-use crate::model::node::{Node, NodeClaim, VolumeLimits};
+use crate::model::node::{Node, NodeClaim, VolumeAttachment, VolumeLimits};
 use crate::model::node_pool::{DaemonSet, NodeClass, NodePool, PodDisruptionBudget, VolumeClaim};
 use crate::model::pod::{Pod, PodSpec};
 use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
-use crate::plan::{Action, Launch, LaunchOffering, Nomination, Outcome, Plan};
+use crate::plan::{Action, Launch, Nomination, Plan};
 use crate::settings::Settings;
 use crate::state::daemons::Daemons;
 use crate::state::groups::{GroupId, Groups, Known, PodGroup};
@@ -68,10 +71,17 @@ pub struct Snapshot {
     pub volume_claims: BTreeMap<ObjectKey, VolumeClaim>,
     /// How many volumes Nodes can attach, by Node and CSI driver. Where nothing is said there is no limit.
     pub volume_limits: BTreeMap<String, BTreeMap<String, u32>>,
+    /// VolumeAttachments by name.
+    pub attachments: BTreeMap<String, VolumeAttachment>,
     /// Labels of namespaces.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// Notices by NodeClaim: instances that EC2 will take.
     pub notices: BTreeMap<String, Notice>,
+    /// In what instances differ from what was found for their EC2NodeClass, by provider id.
+    pub cloud_drift: BTreeMap<String, CloudDrift>,
+    /// NodeClaims whose replacement this process has begun, and since when. What an earlier one has begun, the NodeClaims
+    /// say themselves.
+    pub replacing: BTreeMap<String, Timestamp>,
     /// Offerings that EC2 has refused, and until when they are left alone.
     pub unavailable: BTreeMap<OfferingKey, Timestamp>,
     /// NodeClaims for which EC2 had no capacity at all.
@@ -180,14 +190,14 @@ impl Snapshot {
         self.claim_of_instance(&node.provider_id)
     }
 
-    /// Whether a NodeClaim is on its way out, so that its pods need another place: it is being deleted, EC2 takes
-    /// its instance back or has ended it, or EC2 never had one for it.
+    /// Whether a NodeClaim is on its way out, so that its pods need another place: it is being deleted or replaced, EC2
+    /// takes its instance back or has ended it, or EC2 never had one for it.
     #[must_use]
     pub fn is_leaving(&self, claim: &NodeClaim) -> bool {
         let reclaimed =
             self.notices.get(&claim.name).is_some_and(|notice| notice.kind == NoticeKind::Reclaim);
         let ended = self.refused.contains(&claim.name) || self.terminated.contains(&claim.name);
-        claim.deleting.is_some() || reclaimed || ended
+        claim.deleting.is_some() || reclaimed || ended || self.replaced_since(claim).is_some()
     }
 
     /// When the next thing runs out that `ClusterState::expire` forgets.
@@ -286,6 +296,13 @@ impl ClusterState {
         Arc::clone(&self.snapshot)
     }
 
+    /// Changes what is known by something that no event says.
+    fn change(&mut self, change: impl FnOnce(&mut Snapshot)) {
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.version += 1;
+        change(snapshot);
+    }
+
     /// Takes a change in. `now` is the time at which it arrived.
     pub fn apply(&mut self, event: Event, now: Timestamp) {
         Arc::make_mut(&mut self.snapshot).apply(event, now);
@@ -371,6 +388,10 @@ pub fn claim_for(launch: &Launch, now: Timestamp) -> NodeClaim {
         expire_after: launch.expire_after,
         termination_grace_period: launch.termination_grace_period,
         do_not_disrupt: false,
+        made_from: launch.made_from.clone(),
+        drifted: None,
+        disrupted: None,
+        terminate_by: None,
     }
 }
 
@@ -390,6 +411,8 @@ impl Snapshot {
                 self.volume_limits.insert(node, drivers);
             }
             Event::VolumeLimitsGone(node) => drop(self.volume_limits.remove(&node)),
+            Event::VolumeAttachment(one) => drop(self.attachments.insert(one.name.clone(), one)),
+            Event::VolumeAttachmentGone(name) => drop(self.attachments.remove(&name)),
             Event::Pod(pod) => self.put_pod(pod, now),
             Event::PodGone(uid) => self.remove_pod(&uid, now),
             Event::DaemonSet(set) => self.put_daemon_set(set),
@@ -410,6 +433,7 @@ impl Snapshot {
             }
             Event::Namespace(name, labels) => drop(self.namespaces.insert(name, labels)),
             Event::Notice(notice) => self.put_notice(notice),
+            Event::InstanceDrift { provider_id, found } => self.put_instance_drift(provider_id, found),
             Event::Outcome(outcome) => self.put_outcome(outcome),
         }
     }
@@ -444,7 +468,9 @@ impl Snapshot {
         let instance = self.claims.remove(name).and_then(|claim| claim.instance);
         if let Some(instance) = instance {
             self.index.remove_claim_instance(&instance.provider_id);
+            self.cloud_drift.remove(&instance.provider_id);
         }
+        self.replacing.remove(name);
         self.notices.remove(name);
         self.refused.remove(name);
         self.terminated.remove(name);
@@ -549,50 +575,6 @@ impl Snapshot {
             if let Some(pod) = self.pods.shared(&uid) {
                 self.put_in_group(pod);
             }
-        }
-    }
-
-    fn put_notice(&mut self, notice: Notice) {
-        // An instance of somebody else's, or one that is gone already: nothing of ours will be lost.
-        let Some(claim) = self.index.claim_of_instance(&notice.provider_id) else { return };
-        let known = self.notices.get(claim);
-        // What will certainly happen is not taken back by what perhaps might.
-        if known.is_some_and(|known| notice.kind > known.kind) {
-            return;
-        }
-        let instance = self.claims.get(claim).and_then(|claim| claim.instance.as_ref());
-        if let Some(instance) = instance.filter(|_| notice.kind == NoticeKind::Reclaim) {
-            // What EC2 takes back here it has no more of: the replacement is not bought from the same pool.
-            let key = (instance.instance_type.clone(), instance.zone.clone(), instance.capacity_type);
-            self.unavailable.insert(key, notice.received + UNAVAILABLE_FOR);
-        }
-        self.notices.insert(claim.to_owned(), notice);
-    }
-
-    /// A NodeClaim that could not even be made will not come: its pods look for another place.
-    fn give_up_unmade(&mut self, claim: &str) {
-        if self.asked.remove(claim).is_some() {
-            self.nominations.retain(|_, (node, _)| node != claim);
-        }
-    }
-
-    fn put_outcome(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Launched { claim, instance } => {
-                self.index.put_claim_instance(&instance.provider_id, &claim);
-                if let Some(known) = self.claims.get_mut(&claim) {
-                    known.instance = Some(instance);
-                }
-            }
-            Outcome::InsufficientCapacity { claim, offerings, at } => {
-                for LaunchOffering { instance_type, zone, capacity_type, .. } in offerings {
-                    self.unavailable.insert((instance_type, zone, capacity_type), at + UNAVAILABLE_FOR);
-                }
-                self.asked.remove(&claim);
-                self.refused.insert(claim);
-            }
-            Outcome::Terminated { claim } => drop(self.terminated.insert(claim)),
-            Outcome::Failed { claim, .. } => self.give_up_unmade(&claim),
         }
     }
 }

@@ -3,10 +3,10 @@
 //! The core has no errors, only reasons. Each says what was found and what would have been needed, and prints
 //! as one line that an operator can act on.
 
+pub mod about;
 pub(crate) mod amount;
 pub mod change;
 pub mod lost;
-pub mod standing;
 
 use std::fmt;
 

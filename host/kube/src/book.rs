@@ -20,6 +20,8 @@ struct Pages {
     uids: BTreeMap<(Named, String), String>,
     annotations: BTreeMap<String, BTreeMap<String, String>>,
     classes: BTreeMap<String, NodeClass>,
+    generations: BTreeMap<(Named, String), i64>,
+    registrations: BTreeMap<String, bool>,
 }
 
 /// The kinds whose uids are kept.
@@ -31,6 +33,8 @@ pub enum Named {
     NodeClaim,
     /// Nodes.
     Node,
+    /// EC2NodeClasses.
+    NodeClass,
 }
 
 impl Book {
@@ -43,8 +47,10 @@ impl Book {
     pub fn remove(&self, kind: Named, name: &str) {
         self.write(|pages| {
             pages.uids.remove(&(kind, name.to_owned()));
+            pages.generations.remove(&(kind, name.to_owned()));
             if kind == Named::NodePool {
                 pages.annotations.remove(name);
+                pages.registrations.remove(name);
             }
         });
     }
@@ -53,6 +59,37 @@ impl Book {
     #[must_use]
     pub fn uid(&self, kind: Named, name: &str) -> Option<String> {
         self.read(|pages| pages.uids.get(&(kind, name.to_owned())).cloned())
+    }
+
+    /// An object's spec has been changed so often.
+    pub fn put_generation(&self, kind: Named, name: &str, generation: Option<i64>) {
+        // Kinds without one are not asked for it.
+        let Some(generation) = generation else { return };
+        self.write(|pages| {
+            pages.generations.insert((kind, name.to_owned()), generation);
+        });
+    }
+
+    /// How often an object's spec has been changed.
+    #[must_use]
+    pub fn generation(&self, kind: Named, name: &str) -> Option<i64> {
+        self.read(|pages| pages.generations.get(&(kind, name.to_owned())).copied())
+    }
+
+    /// What a NodePool's condition says of whether its nodes join.
+    pub fn put_registration(&self, node_pool: &str, healthy: Option<bool>) {
+        self.write(|pages| match healthy {
+            Some(healthy) => {
+                pages.registrations.insert(node_pool.to_owned(), healthy);
+            }
+            None => drop(pages.registrations.remove(node_pool)),
+        });
+    }
+
+    /// What a NodePool's condition says of whether its nodes join.
+    #[must_use]
+    pub fn registration(&self, node_pool: &str) -> Option<bool> {
+        self.read(|pages| pages.registrations.get(node_pool).copied())
     }
 
     /// The annotations that a NodePool gives to its nodes.

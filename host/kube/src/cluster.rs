@@ -21,8 +21,9 @@ use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
 use whittle_control::ports::{Cluster, ClusterError};
 use whittle_core::lifecycle::given::labels_of;
 use whittle_core::model::node as core;
+use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, Nomination, Plan, Retaint};
+use whittle_core::plan::{Action, Cordon, DeleteReason, Nomination, Plan, Retaint};
 use whittle_core::state::Snapshot;
 
 use crate::book::{Book, Named};
@@ -267,7 +268,7 @@ impl Writer {
     }
 
     /// Changes the status of a NodeClaim; `change` is made to the status as it is.
-    async fn change_status(
+    pub(crate) async fn change_status(
         &self,
         name: &str,
         change: impl Fn(&mut NodeClaimStatus) + Send + Sync,
@@ -291,6 +292,21 @@ impl Writer {
         let (claims, parameters) = (self.claims(), post());
         let write = claims.replace_status(name, &parameters, &claim);
         patched(write, &format!("NodeClaim {name}")).await.map(drop)
+    }
+
+    /// Changes what a NodeClaim says besides its status; `change` gives the patch for the NodeClaim as it is, or nothing.
+    pub(crate) async fn change_claim(
+        &self,
+        name: &str,
+        change: impl Fn(&NodeClaim) -> Option<Value> + Send + Sync,
+    ) -> Result<(), ClusterError> {
+        until_unbeaten(|| async {
+            let claim = self.claim(name).await.map_err(Beaten::No)?;
+            let Some(patch) = change(&claim) else { return Ok(()) };
+            let (claims, parameters, patch) = (self.claims(), merge(), Patch::Merge(patch));
+            patched(claims.patch(name, &parameters, &patch), &format!("NodeClaim {name}")).await.map(drop)
+        })
+        .await
     }
 
     /// Nominates a pod to a Node, or to none.
@@ -465,16 +481,26 @@ impl Cluster for Session {
         self.writer.change_status(claim, |status| patch::initialized(status, clock())).await
     }
 
-    async fn cordon(&self, node: &str) -> Result<(), ClusterError> {
-        self.writer.change_node(node, patch::cordoned).await.map(drop)
+    /// That it is replaced is written first: a Node that is closed and whose NodeClaim says nothing would be opened again
+    /// by a process that starts in between.
+    async fn cordon(&self, cordon: &Cordon) -> Result<(), ClusterError> {
+        if cordon.reason == DeleteReason::Disrupted(DisruptionReason::Drifted) {
+            self.writer.change_status(&cordon.claim, |status| patch::replaced(status, clock())).await?;
+        }
+        self.writer.change_node(&cordon.node, patch::cordoned).await.map(drop)
     }
 
-    async fn uncordon(&self, node: &str) -> Result<(), ClusterError> {
+    async fn uncordon(&self, claim: &str, node: &str) -> Result<(), ClusterError> {
+        self.writer.change_status(claim, patch::kept).await?;
         self.writer.change_node(node, patch::uncordoned).await.map(drop)
     }
 
     async fn retaint(&self, retaint: &Retaint) -> Result<(), ClusterError> {
         self.writer.change_node(&retaint.node, |node| patch::retainted(node, retaint)).await.map(drop)
+    }
+
+    async fn end_by(&self, claim: &str, at: Timestamp) -> Result<(), ClusterError> {
+        self.writer.change_claim(claim, |claim| patch::ended_by(claim, at)).await
     }
 
     async fn delete_claim(&self, claim: &str) -> Result<(), ClusterError> {

@@ -3,6 +3,7 @@
 //! Nothing is awaited between an event and the state: writes run in tasks of their own and report back. A process that
 //! does not lead, or has not seen everything yet, listens and does not decide.
 
+mod said;
 mod work;
 
 use std::sync::Arc;
@@ -18,11 +19,13 @@ use whittle_control::in_flight::{Ended, InFlight, Key};
 use whittle_control::ports::Cloud;
 use whittle_core::event::Event;
 use whittle_core::lifecycle::leftover::{Running, strays, unlaunched};
+use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Outcome, Plan};
 use whittle_core::state::Snapshot;
 
 use crate::book::Book;
+use crate::claims::Claims;
 use crate::cluster::{Facts, Nominating, Session, Writer, clock, renominations, stale_nominations};
 use crate::connect::Ways;
 use crate::driver::work::{Done, Work};
@@ -30,6 +33,7 @@ use crate::intake::{InstanceTypes, Intake, Unclear};
 use crate::lease::Role;
 use crate::metrics::Metrics;
 use crate::pools;
+use crate::registrations::Registrations;
 use crate::tell::{self, Teller};
 use crate::watch::{self as watches, Change, Kind};
 
@@ -124,6 +128,12 @@ struct Driver<C> {
     nominated: std::collections::BTreeSet<String>,
     /// What NodePools were last said to stand like.
     standings: std::collections::BTreeMap<String, pools::Standing>,
+    /// What NodeClaims were last said to stand like.
+    claims: Claims,
+    /// The fingerprints that were last written on EC2NodeClasses.
+    prints: std::collections::BTreeMap<String, Fingerprint>,
+    /// Whether the nodes of NodePools join.
+    registrations: Registrations,
 }
 
 /// Runs until it is told to stop.
@@ -153,6 +163,9 @@ where
         next_list: Instant::now(),
         nominated: std::collections::BTreeSet::new(),
         standings: std::collections::BTreeMap::new(),
+        claims: Claims::default(),
+        prints: std::collections::BTreeMap::new(),
+        registrations: Registrations::default(),
         client,
         controller,
         book,
@@ -306,27 +319,6 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         self.list_instances();
     }
 
-    fn say_what_waits(&mut self, plan: &Plan) {
-        for violation in &plan.report.violations {
-            tracing::error!("left out of the plan, because it breaks a rule: {violation}");
-            self.metrics.violated();
-        }
-        for heard in &plan.report.heard {
-            tracing::info!(
-                policy = heard.policy,
-                obeyed = heard.obeyed,
-                failed = heard.failed,
-                "{}: {}",
-                heard.about,
-                heard.words
-            );
-        }
-        let snapshot = self.controller.snapshot();
-        let unplaced = tell::of_unplaced(&plan.report.unplaced, snapshot);
-        let blocked = tell::of_blocked(&plan.report.blocked, &self.book);
-        self.teller.tell(unplaced.into_iter().chain(blocked), self.now);
-    }
-
     fn carry_out(&mut self, plan: Plan) {
         let snapshot = self.controller.snapshot();
         plan.actions.iter().for_each(log);
@@ -394,6 +386,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         match done {
             Done::Action { action, effect } => {
                 self.in_flight.end(&Key::of(&action), ended(&effect), self.now);
+                self.registrations.note(&action, &effect, self.controller.snapshot());
                 self.hear_effect(&action, &effect);
                 if let Effect::Told(outcome) = effect {
                     self.hear_outcome(*outcome);
@@ -420,6 +413,23 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 }
                 return;
             }
+            Done::Said { claim, result } => {
+                if let Err(error) = result {
+                    tracing::debug!(claim, "what is said of it is not written, it will be: {error}");
+                    self.claims.forget(&claim);
+                }
+                return;
+            }
+            Done::Printed { class, result } => {
+                if let Err(error) = result {
+                    tracing::debug!(
+                        node_class = class,
+                        "its fingerprint is not written, it will be: {error}"
+                    );
+                    self.prints.remove(&class);
+                }
+                return;
+            }
             Done::Listed { running, at } => match running {
                 Ok(running) => self.end_strays(&running, at),
                 Err(error) => tracing::warn!("the cloud does not list its instances: {error}"),
@@ -429,6 +439,11 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     }
 
     fn hear_effect(&mut self, action: &Action, effect: &Effect) {
+        if let (Action::Terminate(one), Effect::Told(outcome)) = (action, effect)
+            && let Outcome::Failed { message, .. } = &**outcome
+        {
+            self.teller.tell([tell::not_terminated(&one.claim, message, &self.book)], self.now);
+        }
         let Action::Evict(eviction) = action else { return };
         let snapshot = self.controller.snapshot();
         let (told, code) = match effect {
@@ -486,36 +501,6 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             }
         }
     }
-
-    /// Brings metrics and the status of NodePools up to date.
-    fn stand(&mut self) {
-        self.tick();
-        let snapshot = self.controller.snapshot();
-        self.metrics.stand(snapshot, self.controller.unplaced().len());
-        if !self.leads() {
-            return;
-        }
-        let changed: Vec<_> = snapshot
-            .node_pools
-            .values()
-            .map(|pool| (pool.name.clone(), pools::standing(pool, snapshot)))
-            .filter(|(name, standing)| self.standings.get(name) != Some(standing))
-            .collect();
-        for (name, standing) in changed {
-            self.publish(name, standing);
-        }
-        self.nominate_anew();
-        self.list_instances();
-    }
-
-    fn publish(&mut self, name: String, standing: pools::Standing) {
-        if *self.lines.role.borrow() != Role::Leader {
-            return;
-        }
-        self.standings.insert(name.clone(), standing.clone());
-        let (client, now) = (self.client.clone(), self.now);
-        self.work.publish(name.clone(), async move { pools::publish(&client, &name, &standing, now).await });
-    }
 }
 
 fn ended(effect: &Effect) -> Ended {
@@ -552,11 +537,16 @@ fn is_news(event: &Event, snapshot: &Snapshot) -> bool {
         Event::NodeClass(class) => snapshot.node_classes.get(&class.name) != Some(class),
         // What is known of these is more than what the object says.
         Event::NodeClaim(_) | Event::DaemonSet(_) => true,
+        Event::VolumeAttachment(one) => snapshot.attachments.get(&one.name) != Some(one),
+        Event::InstanceDrift { provider_id, found } => {
+            snapshot.cloud_drift.get(provider_id).copied() != *found
+        }
         Event::NodePoolGone(_)
         | Event::NodeClassGone(_)
         | Event::NodeClaimGone(_)
         | Event::NodeGone(_)
         | Event::VolumeLimitsGone(_)
+        | Event::VolumeAttachmentGone(_)
         | Event::PodGone(_)
         | Event::DaemonSetGone(_)
         | Event::PodDisruptionBudgetGone(_)

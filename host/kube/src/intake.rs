@@ -12,8 +12,9 @@ use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use whittle_api::conditions::{self, NODE_REGISTRATION_HEALTHY};
 use whittle_api::convert;
-use whittle_api::convert::node_class::NodeClassSettings;
+use whittle_api::convert::node_class::{NodeClassSettings, is_ec2_node_class};
 use whittle_api::convert::pod::{Priorities, namespace};
 use whittle_api::convert::volume::{Volumes, volume_claim};
 use whittle_api::node_class::Ec2NodeClass;
@@ -111,9 +112,17 @@ impl Intake {
 
     fn see(&mut self, object: Object, taken: &mut Taken) {
         match object {
+            // What has a class of another kind is another provider's.
+            Object::NodePool(pool) if !is_ec2_node_class(&pool.spec.template.spec.node_class_ref) => {}
+            Object::NodeClaim(claim) if !is_ec2_node_class(&claim.spec.node_class_ref) => {}
             Object::NodePool(pool) => {
                 let metadata = &pool.metadata;
                 self.note_uid(Named::NodePool, metadata);
+                let said = pool
+                    .status
+                    .as_ref()
+                    .and_then(|status| conditions::known(&status.conditions, NODE_REGISTRATION_HEALTHY));
+                self.book.put_registration(&name_of(metadata), said);
                 if let Some(pool) =
                     understood(Kind::NodePool, metadata, convert::node_pool::node_pool(&pool), taken)
                 {
@@ -144,6 +153,9 @@ impl Intake {
                 let limits = convert::volume::volume_limits(&node);
                 let limits = understood(Kind::CsiNode, &node.metadata, limits, taken);
                 taken.events.extend(limits.map(Event::VolumeLimits));
+            }
+            Object::VolumeAttachment(one) => {
+                taken.events.push(Event::VolumeAttachment(convert::volume::attachment(&one)));
             }
             Object::Namespace(space) => {
                 let labels = space.metadata.labels.clone().unwrap_or_default();
@@ -188,6 +200,7 @@ impl Intake {
             }
             Kind::Ec2NodeClass => {
                 self.book.remove_class(&name);
+                self.book.remove(Named::NodeClass, &name);
                 taken.events.push(Event::NodeClassGone(name));
             }
             Kind::PriorityClass => {
@@ -207,6 +220,7 @@ impl Intake {
                 taken.events.push(Event::VolumeClaimGone(key));
             }
             Kind::CsiNode => taken.events.push(Event::VolumeLimitsGone(name)),
+            Kind::VolumeAttachment => taken.events.push(Event::VolumeAttachmentGone(name)),
             // Its pods are gone as well, and nobody else asks for its labels.
             Kind::Namespace => {}
             Kind::PodDisruptionBudget => taken.events.push(Event::PodDisruptionBudgetGone(key)),
@@ -230,10 +244,12 @@ impl Intake {
     fn note_uid(&self, kind: Named, metadata: &ObjectMeta) {
         if let (Some(name), Some(uid)) = (&metadata.name, &metadata.uid) {
             self.book.put_uid(kind, name, uid);
+            self.book.put_generation(kind, name, metadata.generation);
         }
     }
 
     fn see_class(&mut self, class: &Ec2NodeClass, taken: &mut Taken) {
+        self.note_uid(Named::NodeClass, &class.metadata);
         let settings = convert::node_class::node_class_settings(class);
         let Some(settings) = understood(Kind::Ec2NodeClass, &class.metadata, settings, taken) else { return };
         let class = self.types.node_class(&settings);

@@ -11,6 +11,8 @@
 //! `whittle-api`. Errors of the API are told apart in [`error`] and nowhere else.
 
 pub mod book;
+mod claims;
+mod classes;
 pub mod cluster;
 pub mod connect;
 pub mod driver;
@@ -20,6 +22,7 @@ pub mod lease;
 pub mod metrics;
 mod patch;
 mod pools;
+mod registrations;
 pub mod said;
 pub mod serve;
 pub mod simulated;

@@ -265,6 +265,7 @@ pub const fn reason(reason: DeleteReason) -> &'static str {
         DeleteReason::InsufficientCapacity => "insufficient_capacity",
         DeleteReason::NeverJoined => "liveness",
         DeleteReason::InstanceGone => "garbage_collected",
+        DeleteReason::Unhealthy => "unhealthy",
         DeleteReason::NodeDeleted => "node_deleted",
         DeleteReason::Requested => "requested",
     }

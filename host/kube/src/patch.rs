@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Node, Taint as NodeTaint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 use serde_json::{Value, json};
-use whittle_api::conditions::{self, INITIALIZED, LAUNCHED, READY, REGISTERED};
+use whittle_api::conditions::{self, DISRUPTION_REASON, DRIFTED, INITIALIZED, LAUNCHED, READY, REGISTERED};
 use whittle_api::convert::node_claim::node_claim_from;
 use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
 use whittle_api::quantity::quantities;
@@ -73,6 +73,28 @@ pub(crate) fn launched(status: &mut NodeClaimStatus, instance: &core::Instance, 
 pub(crate) fn registered(status: &mut NodeClaimStatus, node: &str, now: Timestamp) {
     status.node_name = Some(node.to_owned());
     set_true(&mut status.conditions, REGISTERED, now);
+}
+
+/// Writes into a NodeClaim's status that it is being replaced.
+pub(crate) fn replaced(status: &mut NodeClaimStatus, now: Timestamp) {
+    set(&mut status.conditions, DISRUPTION_REASON, ("True", DRIFTED, ""), now);
+}
+
+/// Takes out of a NodeClaim's status that it is being replaced.
+pub(crate) fn kept(status: &mut NodeClaimStatus) {
+    status.conditions.retain(|condition| condition.type_ != DISRUPTION_REASON);
+}
+
+/// Writes into a NodeClaim when its drain must be over; `None` when that is there already, or an earlier time.
+pub(crate) fn ended_by(claim: &NodeClaim, at: Timestamp) -> Option<Value> {
+    let known = conditions::terminate_by(&claim.metadata);
+    known.is_none_or(|known| known > at).then(|| {
+        let at = conditions::time(at).0.to_string();
+        json!({ "metadata": {
+            "resourceVersion": claim.metadata.resource_version,
+            "annotations": { labels::TERMINATION_TIMESTAMP: at },
+        } })
+    })
 }
 
 /// Writes into a NodeClaim's status that its Node is ready for pods.

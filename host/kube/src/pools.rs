@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use kube_client::api::Patch;
 use kube_client::{Api, Client};
+use serde_json::{Value, json};
+use whittle_api::conditions::NODE_REGISTRATION_HEALTHY;
+use whittle_api::convert::fingerprint;
 use whittle_api::node_pool::{NodePool, NodePoolStatus};
 use whittle_api::quantity::{quantities, quantity};
+use whittle_core::model::fingerprint::Fingerprint;
+use whittle_core::model::labels::{NODE_POOL_HASH, NODE_POOL_HASH_VERSION};
 use whittle_core::model::node_pool as core;
 use whittle_core::model::time::Timestamp;
 use whittle_core::state::Snapshot;
 
-use crate::cluster::post;
+use crate::cluster::{merge, post};
 use crate::error::{Reaction, message, reaction};
 use crate::patch::set;
 
@@ -23,10 +29,14 @@ pub(crate) struct Standing {
     class: Result<(), (&'static str, String)>,
     /// Why it is not valid.
     valid: Result<(), String>,
+    /// Whether its nodes join, as far as that is known.
+    registers: Option<bool>,
+    /// The fingerprint of its template.
+    fingerprint: Option<Fingerprint>,
 }
 
 /// How a NodePool stands.
-pub(crate) fn standing(pool: &core::NodePool, snapshot: &Snapshot) -> Standing {
+pub(crate) fn standing(pool: &core::NodePool, snapshot: &Snapshot, registers: Option<bool>) -> Standing {
     let (used, nodes) = snapshot.used_of_pool(&pool.name);
     let mut resources: BTreeMap<String, String> =
         quantities(&used).into_iter().map(|(name, amount)| (name, amount.0)).collect();
@@ -38,13 +48,20 @@ pub(crate) fn standing(pool: &core::NodePool, snapshot: &Snapshot) -> Standing {
         }
         Some(_) => Ok(()),
     };
-    Standing { resources, nodes, class, valid: Ok(()) }
+    Standing { resources, nodes, class, valid: Ok(()), registers, fingerprint: Some(pool.fingerprint()) }
 }
 
 /// How a NodePool stands that cannot be understood.
 pub(crate) fn invalid(why: String) -> Standing {
     let class = Err(("NodeClassReadinessUnknown", String::new()));
-    Standing { resources: BTreeMap::new(), nodes: 0, class, valid: Err(why) }
+    Standing {
+        resources: BTreeMap::new(),
+        nodes: 0,
+        class,
+        valid: Err(why),
+        registers: None,
+        fingerprint: None,
+    }
 }
 
 /// Writes how a NodePool stands into its status.
@@ -70,6 +87,12 @@ fn write(status: &mut NodePoolStatus, standing: &Standing, now: Timestamp) {
         let quantity = k8s_openapi::apimachinery::pkg::api::resource::Quantity;
         status.resources =
             Some(resources.map(|(name, amount)| (name.clone(), quantity(amount.clone()))).collect());
+        let registers = match standing.registers {
+            Some(true) => ("True", NODE_REGISTRATION_HEALTHY),
+            Some(false) => ("False", "RegistrationFailed"),
+            None => ("Unknown", "AwaitingReconciliation"),
+        };
+        set(conditions, NODE_REGISTRATION_HEALTHY, (registers.0, registers.1, ""), now);
         status.nodes = i64::try_from(standing.nodes).unwrap_or(i64::MAX);
     }
     set(&mut status.conditions, whittle_api::conditions::READY, ready, now);
@@ -88,6 +111,9 @@ pub(crate) async fn publish(
         Ok(None) => return Ok(()),
         Err(error) => return Err(message(&error)),
     };
+    if let Some(patch) = stamped(&pool, standing) {
+        pool = pools.patch(name, &merge(), &Patch::Merge(patch)).await.map_err(|error| message(&error))?;
+    }
     let before = pool.status.clone();
     let mut status = before.clone().unwrap_or_default();
     write(&mut status, standing, now);
@@ -102,6 +128,17 @@ pub(crate) async fn publish(
             Reaction::Conflict | Reaction::Later | Reaction::Failed => Err(message(&error)),
         },
     }
+}
+
+/// The fingerprint as annotations; `None` when it is there.
+fn stamped(pool: &NodePool, standing: &Standing) -> Option<Value> {
+    let print = standing.fingerprint.as_ref()?;
+    let keys = (NODE_POOL_HASH, NODE_POOL_HASH_VERSION);
+    (fingerprint::read(&pool.metadata, keys).as_ref() != Some(print)).then(|| {
+        let annotations = json!({ NODE_POOL_HASH: print.hash, NODE_POOL_HASH_VERSION: print.version });
+        let version = &pool.metadata.resource_version;
+        json!({ "metadata": { "resourceVersion": version, "annotations": annotations } })
+    })
 }
 
 #[cfg(test)]
@@ -124,20 +161,30 @@ mod tests {
     fn a_pool_is_ready_when_it_is_valid_and_its_class_is_there_and_keeps_its_numbers_while_it_is_not_valid() {
         let mut status = NodePoolStatus::default();
         let resources = BTreeMap::from([("nodes".to_owned(), "2".to_owned())]);
-        let ready = Standing { resources, nodes: 2, class: Ok(()), valid: Ok(()) };
+        let ready = Standing {
+            resources,
+            nodes: 2,
+            class: Ok(()),
+            valid: Ok(()),
+            registers: Some(true),
+            fingerprint: None,
+        };
         write(&mut status, &ready, Timestamp::EPOCH);
         let expected = [
             "ValidationSucceeded=True ValidationSucceeded",
             "NodeClassReady=True NodeClassReady",
+            "NodeRegistrationHealthy=True NodeRegistrationHealthy",
             "Ready=True Ready",
         ];
         assert_eq!(words(&status), expected);
 
-        let missing = Standing { class: Err(("NodeClassNotFound", String::new())), ..ready };
+        let missing =
+            Standing { registers: Some(false), class: Err(("NodeClassNotFound", String::new())), ..ready };
         write(&mut status, &missing, Timestamp::EPOCH);
         let expected = [
             "ValidationSucceeded=True ValidationSucceeded",
             "NodeClassReady=False NodeClassNotFound",
+            "NodeRegistrationHealthy=False RegistrationFailed",
             "Ready=False NodeClassNotFound",
         ];
         assert_eq!(words(&status), expected);
@@ -146,6 +193,7 @@ mod tests {
         let expected = [
             "ValidationSucceeded=False NodePoolValidationFailed",
             "NodeClassReady=False NodeClassNotFound",
+            "NodeRegistrationHealthy=False RegistrationFailed",
             "Ready=False NodePoolValidationFailed",
         ];
         assert_eq!(words(&status), expected);

@@ -12,6 +12,8 @@ use kube_client::Client;
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use whittle_core::model::labels;
+use whittle_core::model::node as core;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, DeleteReason, Outcome, Plan};
 use whittle_core::state::Snapshot;
@@ -81,7 +83,7 @@ impl Subject {
         })
     }
 
-    fn claim(name: &str, book: &Book) -> Self {
+    pub(crate) fn claim(name: &str, book: &Book) -> Self {
         Self {
             api_version: KARPENTER,
             kind: "NodeClaim".to_owned(),
@@ -92,7 +94,7 @@ impl Subject {
     }
 
     /// Events of a kubelet name its Node as the uid, and `kubectl describe node` looks for both.
-    fn node(name: &str) -> Self {
+    pub(crate) fn node(name: &str) -> Self {
         Self {
             api_version: "v1",
             kind: "Node".to_owned(),
@@ -108,7 +110,7 @@ impl Subject {
             Kind::NodePool | Kind::NodeClaim => KARPENTER,
             Kind::Ec2NodeClass => "karpenter.k8s.aws/v1",
             Kind::PriorityClass => "scheduling.k8s.io/v1",
-            Kind::StorageClass | Kind::CsiNode => "storage.k8s.io/v1",
+            Kind::StorageClass | Kind::CsiNode | Kind::VolumeAttachment => "storage.k8s.io/v1",
             Kind::PodDisruptionBudget => "policy/v1",
             Kind::DaemonSet => "apps/v1",
             Kind::PersistentVolume
@@ -139,7 +141,8 @@ impl Subject {
     }
 }
 
-fn told(about: Subject, weight: Weight, reason: &'static str, note: String) -> Told {
+/// Something to say.
+pub(crate) fn told(about: Subject, weight: Weight, reason: &'static str, note: String) -> Told {
     Told { about, weight, reason, note }
 }
 
@@ -153,6 +156,10 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
                 let pods = launch.pods.iter().filter_map(|pod| Subject::pod(pod, snapshot));
                 let note = format!("Pod should schedule on: nodeclaim/{}", launch.claim);
                 all.extend(pods.map(|pod| told(pod, Weight::Normal, "Nominated", note.clone())));
+                all.extend(launch.replaces.iter().map(|replaced| {
+                    let note = format!("Launching NodeClaim: {} in its place", launch.claim);
+                    told(Subject::claim(replaced, book), Weight::Normal, "DisruptionLaunching", note)
+                }));
             }
             Action::Nominate(one) => {
                 let kind = if snapshot.nodes.contains_key(&one.node) { "node" } else { "nodeclaim" };
@@ -165,7 +172,7 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
                 let (reason, weight) = match delete.reason {
                     DeleteReason::Disrupted(_) => ("DisruptionTerminating", Weight::Normal),
                     DeleteReason::InsufficientCapacity => ("InsufficientCapacityError", Weight::Warning),
-                    DeleteReason::NeverJoined => ("Disrupted", Weight::Warning),
+                    DeleteReason::NeverJoined | DeleteReason::Unhealthy => ("Disrupted", Weight::Warning),
                     DeleteReason::Interrupted
                     | DeleteReason::Expired
                     | DeleteReason::InstanceGone
@@ -177,9 +184,28 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
                 all.push(told(Subject::claim(&delete.claim, book), weight, reason, note.clone()));
                 all.extend(node.map(|node| told(Subject::node(&node), weight, reason, note)));
             }
-            Action::Register(_)
-            | Action::Initialize(_)
-            | Action::Cordon(_)
+            Action::Register(one) => {
+                let node = one.node.as_ref().and_then(|name| snapshot.nodes.get(name));
+                let fresh = node.filter(|node| !node.labels.contains_key(labels::REGISTERED));
+                let is_marked = |node: &core::Node| {
+                    node.taints.iter().any(|taint| taint.key == labels::UNREGISTERED_TAINT)
+                };
+                all.extend(fresh.filter(|node| !is_marked(node)).map(|node| {
+                    let note = format!(
+                        "Missing {} taint which prevents registration-related race conditions",
+                        labels::UNREGISTERED_TAINT
+                    );
+                    told(Subject::node(&node.name), Weight::Warning, "UnregisteredTaintMissing", note)
+                }));
+            }
+            Action::Cordon(cordon) => {
+                if let DeleteReason::Disrupted(_) = cordon.reason {
+                    let note = "Waiting on readiness to continue disruption".to_owned();
+                    let about = Subject::claim(&cordon.claim, book);
+                    all.push(told(about, Weight::Normal, "DisruptionWaitingReadiness", note));
+                }
+            }
+            Action::Initialize(_)
             | Action::Uncordon(_)
             | Action::Evict(_)
             | Action::Terminate(_)
@@ -245,6 +271,13 @@ pub fn of_outcome(outcome: &Outcome, book: &Book) -> Option<Told> {
         }
         Outcome::Failed { .. } | Outcome::Launched { .. } | Outcome::Terminated { .. } => None,
     }
+}
+
+/// The instance of a NodeClaim could not be ended.
+#[must_use]
+pub fn not_terminated(claim: &str, message: &str, book: &Book) -> Told {
+    let note = format!("Failed to terminate the instance: {message}");
+    told(Subject::claim(claim, book), Weight::Warning, "FailedTermination", note)
 }
 
 /// A pod was asked to leave.
@@ -346,9 +379,13 @@ fn event(told: &Told) -> Event {
 
 #[cfg(test)]
 mod tests {
+    use whittle_core::event::Event;
     use whittle_core::model::time::{Duration, Timestamp};
+    use whittle_core::plan::{Action, NodeRef, Plan};
+    use whittle_core::state::ClusterState;
 
-    use super::{NOTE_MAX, Said, Subject, Weight, shortened, told, with_remedy};
+    use super::{NOTE_MAX, Said, Subject, Weight, of_plan, shortened, told, with_remedy};
+    use crate::book::Book;
 
     #[test]
     fn the_same_is_said_once_in_two_minutes_and_something_else_at_once() {
@@ -367,5 +404,28 @@ mod tests {
         let note = with_remedy(&"x".repeat(5_000), ". Smallest change: this");
         assert_eq!(note.len(), NOTE_MAX);
         assert!(note.ends_with("x…. Smallest change: this"), "{note}");
+    }
+
+    #[test]
+    fn a_node_that_joins_without_its_mark_is_told_of() {
+        let words = |labels: serde_json::Value, taints: serde_json::Value| {
+            let node = serde_json::json!({
+                "metadata": { "name": "n", "labels": labels },
+                "spec": { "providerID": "aws:///a/i-1", "taints": taints },
+            });
+            let node: k8s_openapi::api::core::v1::Node = serde_json::from_value(node).unwrap();
+            let node = whittle_api::convert::node::node(&node).unwrap();
+            let mut state = ClusterState::new(whittle_core::settings::Settings::default());
+            state.apply(Event::Node(Box::new(node)), Timestamp::EPOCH);
+            let register = Action::Register(NodeRef { claim: "a".into(), node: Some("n".into()) });
+            let plan = Plan { actions: vec![register], ..Plan::default() };
+            let told = of_plan(&plan, state.snapshot(), &Book::default());
+            told.into_iter().map(|told| told.reason).collect::<Vec<_>>()
+        };
+        use serde_json::json;
+        let mark = json!([{ "key": "karpenter.sh/unregistered", "effect": "NoExecute" }]);
+        assert_eq!(words(json!({}), json!([])), ["UnregisteredTaintMissing"]);
+        assert_eq!(words(json!({}), mark), [] as [&str; 0]);
+        assert_eq!(words(json!({ "karpenter.sh/registered": "true" }), json!([])), [] as [&str; 0]);
     }
 }

@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass, VolumeAttachment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_client::{Api, Client};
 use kube_core::{DeserializeGuard, Resource};
@@ -39,6 +39,7 @@ pub enum Kind {
     PersistentVolume,
     PersistentVolumeClaim,
     CsiNode,
+    VolumeAttachment,
     Namespace,
     PodDisruptionBudget,
     DaemonSet,
@@ -49,7 +50,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NodePool,
         Self::Ec2NodeClass,
         Self::PriorityClass,
@@ -57,6 +58,7 @@ impl Kind {
         Self::PersistentVolume,
         Self::PersistentVolumeClaim,
         Self::CsiNode,
+        Self::VolumeAttachment,
         Self::Namespace,
         Self::PodDisruptionBudget,
         Self::DaemonSet,
@@ -87,6 +89,7 @@ pub enum Object {
     PersistentVolume(Box<PersistentVolume>),
     PersistentVolumeClaim(Box<PersistentVolumeClaim>),
     CsiNode(Box<CSINode>),
+    VolumeAttachment(Box<VolumeAttachment>),
     Namespace(Box<Namespace>),
     PodDisruptionBudget(Box<PodDisruptionBudget>),
     DaemonSet(Box<DaemonSet>),
@@ -153,6 +156,7 @@ watched!(
     PersistentVolume: PersistentVolume,
     PersistentVolumeClaim: PersistentVolumeClaim,
     CsiNode: CSINode,
+    VolumeAttachment: VolumeAttachment,
     Namespace: Namespace,
     PodDisruptionBudget: PodDisruptionBudget,
     DaemonSet: DaemonSet,
@@ -173,6 +177,7 @@ pub fn start(client: &Client) -> (JoinSet<()>, mpsc::Receiver<Change>) {
     tasks.spawn(follow::<PersistentVolume>(client.clone(), sender.clone()));
     tasks.spawn(follow::<PersistentVolumeClaim>(client.clone(), sender.clone()));
     tasks.spawn(follow::<CSINode>(client.clone(), sender.clone()));
+    tasks.spawn(follow::<VolumeAttachment>(client.clone(), sender.clone()));
     tasks.spawn(follow::<Namespace>(client.clone(), sender.clone()));
     tasks.spawn(follow::<PodDisruptionBudget>(client.clone(), sender.clone()));
     tasks.spawn(follow::<DaemonSet>(client.clone(), sender.clone()));

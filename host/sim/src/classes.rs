@@ -37,7 +37,12 @@ pub(crate) fn node_class(read: &Read, place: &Place) -> NodeClass {
     let settings = settings(read, place);
     // An unknown region is reported where it is named, in the scenario.
     let types = place.catalog.instance_types(&place.region, &settings).unwrap_or_default();
-    NodeClass { name: read.name.clone(), ready: read.ready, instance_types: types.into() }
+    NodeClass {
+        name: read.name.clone(),
+        ready: read.ready,
+        fingerprint: Some(read.fingerprint.clone()),
+        instance_types: types.into(),
+    }
 }
 
 fn settings(read: &Read, place: &Place) -> NodeClassSettings {

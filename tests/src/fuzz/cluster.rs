@@ -276,6 +276,7 @@ impl Kind {
         Some(Event::VolumeClaim(VolumeClaim {
             namespace: "small".to_owned(),
             name: app(at),
+            volume: None,
             binding,
             driver: None,
         }))
@@ -309,6 +310,7 @@ impl NodeLike {
             capacity: room.clone(),
             allocatable: room,
             ready: self.ready,
+            conditions: Vec::new(),
             do_not_disrupt: false,
             created: Timestamp::EPOCH,
             deleting: None,
@@ -391,6 +393,7 @@ fn pod(name: String, spec: &Arc<PodSpec>, volume_claims: Vec<String>) -> Pod {
         created: Timestamp::EPOCH,
         started: None,
         deleting: None,
+        stops_within: None,
     }
 }
 
@@ -410,7 +413,12 @@ fn pool_name(at: usize) -> String {
 fn class() -> NodeClass {
     let types = [("m.small", 2, 8, 0), ("m.large", 8, 32, 0), ("g.large", 8, 32, 1), ("m.metal", 96, 384, 0)];
     let instance_types = types.map(|(name, cpus, gib, gpus)| instance_type(name, (cpus, gib, gpus)));
-    NodeClass { name: "default".to_owned(), ready: true, instance_types: instance_types.into() }
+    NodeClass {
+        name: "default".to_owned(),
+        ready: true,
+        fingerprint: None,
+        instance_types: instance_types.into(),
+    }
 }
 
 fn instance_type(name: &str, (cpus, gib, gpus): (u64, u64, u64)) -> InstanceType {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1 as k8s;
+use whittle_core::lifecycle::repair::is_repaired;
 use whittle_core::model::labels;
 use whittle_core::model::node as core;
 
@@ -38,11 +39,30 @@ pub fn node(node: &k8s::Node) -> Result<core::Node, Vec<Defect>> {
         capacity,
         allocatable,
         ready: status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True"),
+        conditions: unhealthy_signs(&status),
         do_not_disrupt: asks_to_be_left_alone(metadata.annotations.as_ref()),
         created: metadata.creation_timestamp.as_ref().map(conditions::timestamp).unwrap_or_default(),
         deleting: metadata.deletion_timestamp.as_ref().map(conditions::timestamp),
     };
     if defects.is_empty() { Ok(converted) } else { Err(defects) }
+}
+
+/// The conditions that are a reason to repair a node. Those that kubelets repeat all day are left out.
+fn unhealthy_signs(status: &k8s::NodeStatus) -> Vec<core::NodeCondition> {
+    let known = status.conditions.iter().flatten().filter(|one| is_repaired(&one.type_));
+    let mut signs: Vec<_> = known
+        .map(|one| core::NodeCondition {
+            kind: one.type_.clone(),
+            status: match one.status.as_str() {
+                "True" => core::ConditionStatus::True,
+                "False" => core::ConditionStatus::False,
+                _ => core::ConditionStatus::Unknown,
+            },
+            since: one.last_transition_time.as_ref().map(conditions::timestamp).unwrap_or_default(),
+        })
+        .collect();
+    signs.sort_unstable();
+    signs
 }
 
 /// Labels by their stable names. A stable label that is there wins over an older spelling of it.

@@ -9,9 +9,10 @@ use whittle_core::model::node as core;
 use whittle_core::model::price::Price;
 use whittle_core::model::time::Timestamp;
 
+use super::fingerprint;
 use super::node_pool::{span, span_or_never};
 use super::requirement::{api_operator, api_taint, requirement, taint};
-use crate::conditions::{self, INITIALIZED, LAUNCHED, READY, REGISTERED};
+use crate::conditions::{self, DISRUPTION_REASON, DRIFTED, INITIALIZED, LAUNCHED, READY, REGISTERED};
 use crate::duration;
 use crate::node_claim::{ClaimRequirement, ClaimResources, NodeClaim, NodeClaimSpec, NodeClaimStatus};
 use crate::problem::{At, Defect};
@@ -65,6 +66,12 @@ pub fn node_claim(claim: &NodeClaim) -> Result<core::NodeClaim, Vec<Defect>> {
             .as_deref()
             .and_then(|text| span(text, &at.key("terminationGracePeriod"), &mut defects)),
         do_not_disrupt: super::node::asks_to_be_left_alone(metadata.annotations.as_ref()),
+        made_from: fingerprint::made_from(metadata),
+        drifted: conditions::true_since(&status.conditions, DRIFTED),
+        disrupted: conditions::find(&status.conditions, DISRUPTION_REASON)
+            .filter(|condition| condition.status == "True" && condition.reason == DRIFTED)
+            .map(|condition| conditions::timestamp(&condition.last_transition_time)),
+        terminate_by: conditions::terminate_by(metadata),
     };
     if defects.is_empty() { Ok(converted) } else { Err(defects) }
 }
@@ -113,6 +120,10 @@ pub fn node_claim_from(claim: &core::NodeClaim) -> NodeClaim {
     labels.insert(labels::NODE_POOL.to_owned(), claim.node_pool.clone());
     let relaxed = claim.min_values_relaxed.to_string();
     let mut annotations = BTreeMap::from([(labels::MIN_VALUES_RELAXED.to_owned(), relaxed)]);
+    annotations.extend(fingerprint::annotations(&claim.made_from));
+    if let Some(by) = claim.terminate_by {
+        annotations.insert(labels::TERMINATION_TIMESTAMP.to_owned(), conditions::time(by).0.to_string());
+    }
     if claim.do_not_disrupt {
         annotations.insert(labels::DO_NOT_DISRUPT.to_owned(), "true".to_owned());
     }
@@ -163,7 +174,15 @@ fn status(claim: &core::NodeClaim) -> NodeClaimStatus {
         image_id: None,
         capacity: instance.map(|instance| quantities(&instance.capacity)),
         allocatable: instance.map(|instance| quantities(&instance.allocatable)),
-        conditions: conditions.map(|(type_, since)| condition(type_, since, claim.created)).to_vec(),
+        conditions: conditions
+            .map(|(type_, since)| condition(type_, since, claim.created))
+            .into_iter()
+            .chain(claim.drifted.map(|since| condition(DRIFTED, Some(since), claim.created)))
+            .chain(claim.disrupted.map(|since| Condition {
+                reason: DRIFTED.to_owned(),
+                ..condition(DISRUPTION_REASON, Some(since), claim.created)
+            }))
+            .collect(),
         last_pod_event_time: claim.last_pod_event.map(conditions::time),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::instance_type::ReservationKind;
 
 use crate::node_class::hardware::{InstanceStorePolicy, NetworkInterface, Switch};
@@ -24,6 +25,8 @@ pub struct NodeClassSettings {
     pub name: String,
     /// Whether the class is valid and ready; true when no status says otherwise.
     pub ready: bool,
+    /// The fingerprint of what its instances are given once and for all.
+    pub fingerprint: Fingerprint,
     /// The family of the image.
     pub ami_family: AmiFamily,
     /// How many pods a node may have at most.
@@ -110,6 +113,7 @@ pub fn node_class_settings(class: &Ec2NodeClass) -> Result<NodeClassSettings, Ve
     let settings = NodeClassSettings {
         name: class.metadata.name.clone().unwrap_or_default(),
         ready: conditions::find(&status.conditions, conditions::READY).is_none_or(|one| one.status == "True"),
+        fingerprint: super::fingerprint::of_node_class(spec),
         ami_family,
         max_pods: positive(kubelet.max_pods),
         pods_per_core: positive(kubelet.pods_per_core).filter(|count| *count > 0),

@@ -144,6 +144,9 @@ pub fn pod(pod: &k8s::Pod, priorities: &Priorities) -> Result<core::Pod, Vec<Def
     let name = pod.metadata.name.clone().unwrap_or_default();
     let uid = pod.metadata.uid.clone().unwrap_or_else(|| format!("{namespace}/{name}"));
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let stops_within =
+        pod.metadata.deletion_grace_period_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    let stops_within = stops_within.map(Duration::from_secs);
     Ok(core::Pod {
         uid,
         volume_claims: volume_claims(&name, spec),
@@ -158,7 +161,13 @@ pub fn pod(pod: &k8s::Pod, priorities: &Priorities) -> Result<core::Pod, Vec<Def
             .filter(|node| !node.is_empty()),
         created: pod.metadata.creation_timestamp.as_ref().map(conditions::timestamp).unwrap_or_default(),
         started: status.and_then(|status| status.start_time.as_ref()).map(conditions::timestamp),
-        deleting: pod.metadata.deletion_timestamp.as_ref().map(conditions::timestamp),
+        // Kubernetes says until when it has to stop, and how long that was from when it was asked.
+        deleting: pod
+            .metadata
+            .deletion_timestamp
+            .as_ref()
+            .map(|by| conditions::timestamp(by) - stops_within.unwrap_or_default()),
+        stops_within,
     })
 }
 

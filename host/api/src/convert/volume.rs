@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1 as k8s;
 use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use whittle_core::model::labels;
-use whittle_core::model::node::VolumeLimits;
+use whittle_core::model::node::{VolumeAttachment, VolumeLimits};
 use whittle_core::model::node_pool::{VolumeBinding, VolumeClaim};
 use whittle_core::model::requirement::{Operator, Requirement};
 
@@ -69,6 +69,7 @@ pub fn volume_claim(claim: &k8s::PersistentVolumeClaim, volumes: &Volumes<'_>) -
     VolumeClaim {
         namespace: namespace(&claim.metadata).to_owned(),
         name: claim.metadata.name.clone().unwrap_or_default(),
+        volume: claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).filter(|name| !name.is_empty()),
         binding: binding(claim, volumes).map_or_else(VolumeBinding::Impossible, VolumeBinding::Nodes),
         driver: driver(claim, volumes),
     }
@@ -103,6 +104,16 @@ pub fn volume_limits(node: &CSINode) -> Result<VolumeLimits, Vec<Defect>> {
     }
     let name = node.metadata.name.clone().unwrap_or_default();
     if defects.is_empty() { Ok(VolumeLimits { node: name, drivers }) } else { Err(defects) }
+}
+
+/// A volume that is attached to a node, or about to be.
+#[must_use]
+pub fn attachment(attachment: &k8s_openapi::api::storage::v1::VolumeAttachment) -> VolumeAttachment {
+    VolumeAttachment {
+        name: attachment.metadata.name.clone().unwrap_or_default(),
+        node: attachment.spec.node_name.clone(),
+        volume: attachment.spec.source.persistent_volume_name.clone(),
+    }
 }
 
 /// The CSI driver that attaches a claim's volume, or will.

@@ -80,6 +80,7 @@ mod tests {
             expire_after: None,
             termination_grace_period: None,
             replaces: replaces.iter().map(|&name| name.to_owned()).collect(),
+            made_from: whittle_core::model::fingerprint::MadeFrom::default(),
         }))
     }
 

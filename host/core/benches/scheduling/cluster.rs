@@ -60,6 +60,7 @@ pub(crate) fn node(at: usize) -> Node {
         allocatable: it.allocatable(),
         capacity: it.capacity,
         ready: true,
+        conditions: Vec::new(),
         do_not_disrupt: false,
         created: Timestamp::EPOCH,
         deleting: None,
@@ -99,6 +100,10 @@ pub(crate) fn claim(at: usize) -> NodeClaim {
         expire_after: None,
         termination_grace_period: None,
         do_not_disrupt: false,
+        made_from: whittle_core::model::fingerprint::MadeFrom::default(),
+        drifted: None,
+        disrupted: None,
+        terminate_by: None,
     }
 }
 

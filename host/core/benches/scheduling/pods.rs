@@ -42,6 +42,7 @@ pub(crate) fn waiting(at: usize, spec: PodSpec) -> Pod {
         created: Timestamp::EPOCH,
         started: None,
         deleting: None,
+        stops_within: None,
     }
 }
 

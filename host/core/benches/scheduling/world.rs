@@ -61,6 +61,7 @@ impl Offered {
             Event::NodeClass(NodeClass {
                 name: "default".into(),
                 ready: true,
+                fingerprint: None,
                 instance_types: self.instance_types(),
             }),
             Event::NodePool(Box::new(self.pool())),

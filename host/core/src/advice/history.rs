@@ -63,6 +63,9 @@ impl History {
             | Event::NodeGone(_)
             | Event::VolumeLimits(_)
             | Event::VolumeLimitsGone(_)
+            | Event::VolumeAttachment(_)
+            | Event::VolumeAttachmentGone(_)
+            | Event::InstanceDrift { .. }
             | Event::Pod(_)
             | Event::PodGone(_)
             | Event::DaemonSet(_)

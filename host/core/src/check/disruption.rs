@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check::labels::selects;
 use crate::check::placement::{free, is_reschedulable, requests_of};
 use crate::check::world::{Place, World, launches};
-use crate::check::{Rule, Violation, broken};
+use crate::check::{Rule, Violation, broken, drift};
 use crate::model::labels::DISRUPTED_TAINT;
-use crate::model::node::NodeClaim;
+use crate::model::node::{ConditionStatus, NodeClaim};
 use crate::model::node_pool::{
     Budget, BudgetNodes, ConsolidationPolicy, DisruptionReason, NodePool, PodDisruptionBudget,
 };
@@ -19,13 +19,14 @@ use crate::model::requirement::{Taint, TaintEffect, untolerated};
 use crate::model::resources::Resources;
 use crate::model::time::Timestamp;
 use crate::plan::{Action, DeleteReason};
+use crate::settings::Repair;
 
 /// A disruption that the plan decides on.
-struct Decision<'w, 'a> {
-    claim: &'a NodeClaim,
-    place: &'w Place<'a>,
-    pool: Option<&'a NodePool>,
-    reason: DisruptionReason,
+pub(super) struct Decision<'w, 'a> {
+    pub(super) claim: &'a NodeClaim,
+    pub(super) place: &'w Place<'a>,
+    pub(super) pool: Option<&'a NodePool>,
+    pub(super) reason: DisruptionReason,
 }
 
 /// Judges the ends that the plan decides on, in order.
@@ -60,6 +61,9 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
                 let pool = world.snapshot.node_pools.get(&claim.node_pool);
                 decisions.push(Decision { claim, place, pool, reason });
             }
+            Some(place) if deletes && reason == DisruptionReason::Drifted => {
+                violations.extend(drift::check_end(world, claim, place));
+            }
             Some(_) | None => {}
         }
     }
@@ -71,6 +75,9 @@ pub(super) fn check(world: &World<'_>) -> Vec<Violation> {
         if decision.reason == DisruptionReason::Underutilized {
             let spare = spare.get_or_insert_with(|| room_elsewhere(world));
             violations.extend(pods_fit(world, decision, spare));
+        }
+        if decision.reason == DisruptionReason::Drifted {
+            violations.extend(drift::check(world, decision));
         }
     }
     violations.extend(budgets(world, &decisions));
@@ -103,6 +110,9 @@ fn other_reason(world: &World<'_>, claim: &NodeClaim, reason: DeleteReason) -> O
         {
             violation("a Node that nobody deleted", "one that somebody did")
         }
+        DeleteReason::Unhealthy if !is_unwell(world, claim) => {
+            violation("a node that says nothing bad of itself, or that nobody wants repaired", "another")
+        }
         DeleteReason::Requested
             if claim.deleting.is_none()
                 && world.snapshot.node_of_claim(claim).is_none_or(|node| node.deleting.is_none()) =>
@@ -117,8 +127,18 @@ fn other_reason(world: &World<'_>, claim: &NodeClaim, reason: DeleteReason) -> O
         | DeleteReason::InsufficientCapacity
         | DeleteReason::NeverJoined
         | DeleteReason::NodeDeleted
+        | DeleteReason::Unhealthy
         | DeleteReason::Disrupted(_) => None,
     }
+}
+
+/// Whether a node says anything bad of itself, and the operator wants such nodes given up. How long it has to have said
+/// so is not asked here.
+fn is_unwell(world: &World<'_>, claim: &NodeClaim) -> bool {
+    let node = world.snapshot.node_of_claim(claim);
+    let is_bad =
+        node.is_some_and(|node| node.conditions.iter().any(|one| one.status != ConditionStatus::True));
+    is_bad && world.snapshot.settings.repair == Repair::WhenUnhealthy
 }
 
 fn candidate(world: &World<'_>, decision: &Decision<'_, '_>) -> Vec<Violation> {

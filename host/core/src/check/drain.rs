@@ -46,7 +46,7 @@ fn deadline(world: &World<'_>, claim: &NodeClaim) -> Option<Timestamp> {
     let by_notice = world.snapshot.notices.get(&claim.name).map(|notice| notice.deadline);
     let grace = claim.termination_grace_period;
     let by_grace = deleting_since(world, claim).zip(grace).map(|(since, grace)| since + grace);
-    by_notice.into_iter().chain(by_grace).min()
+    by_notice.into_iter().chain(by_grace).chain(claim.terminate_by).min()
 }
 
 fn evict(world: &World<'_>, eviction: &Eviction) -> Option<Violation> {
@@ -114,8 +114,26 @@ fn terminate(world: &World<'_>, termination: &Termination) -> Option<Violation> 
     let node = world.snapshot.node_of_claim(claim)?;
     let is_stuck = |pod: &Pod| pod.deleting.is_some_and(|since| since + STUCK_AFTER < world.now);
     let leaves = |pod: &&Pod| !is_static(pod) && !tolerates_disruption(pod) && !is_stuck(pod);
-    let pod = world.snapshot.pods_on(&node.name).find(leaves)?;
-    violation(&format!("pod {} still on it", pod.full_name()), "a drained node, or one whose time is up")
+    if let Some(pod) = world.snapshot.pods_on(&node.name).find(leaves) {
+        let found = format!("pod {} still on it", pod.full_name());
+        return violation(&found, "a drained node, or one whose time is up");
+    }
+    let staying: Vec<&Pod> = world.snapshot.pods_on(&node.name).filter(|pod| !leaves(pod)).collect();
+    let is_kept = |volume: &str| {
+        staying.iter().any(|pod| {
+            pod.volume_claims.iter().any(|name| {
+                let key = (pod.spec.namespace.clone(), name.clone());
+                let claim = world.snapshot.volume_claims.get(&key);
+                claim.and_then(|claim| claim.volume.as_deref()) == Some(volume)
+            })
+        })
+    };
+    let mut attached = world.snapshot.attachments.values().filter(|one| one.node == node.name);
+    let waits = attached.find(|one| !one.volume.as_deref().is_some_and(is_kept))?;
+    violation(
+        &format!("VolumeAttachment {} still there", waits.name),
+        "a node whose volumes are detached, or one whose time is up",
+    )
 }
 
 fn finalize(world: &World<'_>, node: &NodeRef) -> Option<Violation> {

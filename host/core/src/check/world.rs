@@ -229,6 +229,8 @@ impl<'a> World<'a> {
             Some("its NodeClaim is being deleted".to_owned())
         } else if node.is_some_and(|node| node.deleting.is_some()) {
             Some("its Node is being deleted".to_owned())
+        } else if claim.is_some_and(|claim| self.is_replaced(claim)) {
+            Some("it is being replaced".to_owned())
         } else if name.is_some_and(|name| self.is_reclaimed(name)) {
             Some("EC2 takes it back".to_owned())
         } else if name.is_some_and(|name| self.snapshot.refused.contains(name)) {
@@ -246,6 +248,11 @@ impl<'a> World<'a> {
         let key = (instance_type.name.as_str(), offering.zone.as_str(), offering.capacity_type);
         let is_left = offering.reservation.as_ref().is_none_or(|one| !self.spent.contains(one.id.as_str()));
         offering.available && is_left && !self.refused.contains(&key)
+    }
+
+    /// Whether a NodeClaim goes as soon as its pods have places elsewhere.
+    fn is_replaced(&self, claim: &NodeClaim) -> bool {
+        claim.disrupted.is_some() || self.snapshot.replacing.contains_key(&claim.name)
     }
 
     /// Whether EC2 takes the instance back for certain.

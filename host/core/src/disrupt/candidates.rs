@@ -103,7 +103,7 @@ pub(crate) fn candidates<'a>(
             next = Some(next.map_or(*until, |next| next.min(*until)));
             continue;
         }
-        match candidate((snapshot, &mut kinds), (claim, node, pool)) {
+        match candidate((snapshot, &mut kinds), (claim, node, pool), Blocking::ByPods) {
             Ok(candidate) => candidates.push(candidate),
             Err(blocker) => blocked.push((claim.name.clone(), blocker)),
         }
@@ -117,7 +117,8 @@ pub(crate) fn candidates<'a>(
     (candidates, blocked, next)
 }
 
-fn nodes_with_expected_pods(snapshot: &Snapshot, now: Timestamp) -> BTreeMap<&str, Timestamp> {
+/// The nodes on which pods are expected, and until when.
+pub(crate) fn nodes_with_expected_pods(snapshot: &Snapshot, now: Timestamp) -> BTreeMap<&str, Timestamp> {
     let mut expected: BTreeMap<&str, Timestamp> = BTreeMap::new();
     for (node, until) in snapshot.nominations.values().filter(|(_, until)| *until > now) {
         let latest = expected.entry(node).or_insert(*until);
@@ -126,14 +127,27 @@ fn nodes_with_expected_pods(snapshot: &Snapshot, now: Timestamp) -> BTreeMap<&st
     expected
 }
 
-fn candidate<'a>(
+/// Who may keep a node from moving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocking {
+    /// The node itself, and its pods.
+    ByPods,
+    /// The node itself.
+    ByNode,
+}
+
+/// A node as a candidate, or what keeps it.
+pub(crate) fn candidate<'a>(
     (snapshot, kinds): (&'a Snapshot, &mut Kinds<'_>),
     (claim, node, pool): (&'a NodeClaim, &'a Node, &'a NodePool),
+    blocking: Blocking,
 ) -> Result<Candidate<'a>, Blocker> {
     if node.do_not_disrupt || claim.do_not_disrupt {
         return Err(Blocker::NodeDoNotDisrupt);
     }
-    if let Some(blocker) = kinds.blocker(&node.name) {
+    if blocking == Blocking::ByPods
+        && let Some(blocker) = kinds.blocker(&node.name)
+    {
         return Err(blocker);
     }
     let mut pods = Vec::new();

@@ -63,7 +63,8 @@ fn kind(snapshot: &Snapshot, spec: &PodSpec) -> Kind {
     }
 }
 
-fn blocker(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> Option<Blocker> {
+/// What keeps a pod from being evicted.
+pub(crate) fn blocker(snapshot: &Snapshot, pod: &Pod, now: Timestamp) -> Option<Blocker> {
     if pod.phase.is_terminal() || pod.deleting.is_some() {
         return None;
     }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::disrupt::kinds::blocker;
 use crate::event::ObjectKey;
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
@@ -14,6 +15,7 @@ use crate::model::time::{Duration, Timestamp};
 use crate::pdb::budgets_of;
 use crate::plan::{Action, Cordon, DeleteReason, Eviction};
 use crate::state::Snapshot;
+use crate::why::Blocker;
 
 /// A pod that has not ended this long after it should have is not waited for any more.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
@@ -58,7 +60,7 @@ impl<'a> Drain<'a> {
 
     /// The pods of a node that leave now.
     pub(super) fn evictions(&mut self, claim: &NodeClaim, node: &Node, since: Timestamp) -> Evictable {
-        let deadline = claim.termination_grace_period.map(|span| since + span);
+        let deadline = deadline(claim, since);
         let pods: Vec<_> =
             self.snapshot.pods_on(&node.name).filter(|pod| is_drained(pod, self.now)).collect();
         let Some(first) = pods.iter().map(|pod| tier(pod)).min() else { return Evictable::None };
@@ -70,7 +72,9 @@ impl<'a> Drain<'a> {
             let eviction = |forced| Eviction { pod: pod.uid.clone(), claim: claim.name.clone(), forced };
             match (forced_at, deadline) {
                 (Some(at), Some(deadline)) if at <= self.now => {
-                    if pod.deleting.is_none() {
+                    // One that has been given longer has to stop earlier now. The API counts whole seconds.
+                    let latest = deadline.max(self.now) + GRACE_MIN;
+                    if pod.stops_by().is_none_or(|by| by > latest) {
                         evictions.push(eviction(Some(deadline.since(self.now).max(GRACE_MIN))));
                     }
                 }
@@ -81,8 +85,8 @@ impl<'a> Drain<'a> {
                     }
                 }
             }
-            if let Some(asked) = pod.deleting {
-                next = [next, Some(asked + grace + STUCK_AFTER)].into_iter().flatten().min();
+            if let Some(by) = pod.stops_by() {
+                next = [next, Some(by + STUCK_AFTER)].into_iter().flatten().min();
             }
         }
         Evictable::Some { evictions, next }
@@ -106,11 +110,48 @@ impl<'a> Drain<'a> {
     }
 }
 
+/// When a drain that began at `since` must be over: when its NodeClaim's grace period ends, or earlier where somebody has
+/// said so.
+pub(crate) fn deadline(claim: &NodeClaim, since: Timestamp) -> Option<Timestamp> {
+    let by_grace = claim.termination_grace_period.map(|span| since + span);
+    [by_grace, claim.terminate_by].into_iter().flatten().min()
+}
+
+/// A pod that holds up the drain of its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The NodeClaim.
+    pub claim: String,
+    /// The Node.
+    pub node: String,
+    /// What keeps the pod.
+    pub why: Blocker,
+}
+
+/// The pods that would have to leave their nodes now and may not, the first of each node.
+#[must_use]
+pub fn held(snapshot: &Snapshot, now: Timestamp) -> Vec<Held> {
+    let mut found = Vec::new();
+    for claim in snapshot.claims.values() {
+        let Some((since, node)) = claim.deleting.zip(snapshot.node_of_claim(claim)) else { continue };
+        if snapshot.terminated.contains(&claim.name) {
+            continue;
+        }
+        let by = deadline(claim, since);
+        let is_forced = |pod: &Pod| by.is_some_and(|by| by - pod.spec.termination_grace_period <= now);
+        let pods: Vec<_> = snapshot.pods_on(&node.name).filter(|pod| is_drained(pod, now)).collect();
+        let first = pods.iter().map(|pod| tier(pod)).min();
+        let waits = |pod: &&&Pod| pod.deleting.is_none() && Some(tier(pod)) == first && !is_forced(pod);
+        let held = pods.iter().filter(waits).find_map(|pod| blocker(snapshot, pod, now));
+        found.extend(held.map(|why| Held { claim: claim.name.clone(), node: node.name.clone(), why }));
+    }
+    found
+}
+
 /// Whether a drain waits for a pod.
 pub(crate) fn is_drained(pod: &Pod, now: Timestamp) -> bool {
     let is_static = pod.spec.owner.as_ref().is_some_and(|owner| owner.kind == "Node");
-    let stuck =
-        pod.deleting.is_some_and(|asked| asked + pod.spec.termination_grace_period + STUCK_AFTER <= now);
+    let stuck = pod.stops_by().is_some_and(|by| by + STUCK_AFTER <= now);
     !is_static && !pod.phase.is_terminal() && !stuck && !tolerates_disruption(&pod.spec.tolerations)
 }
 

@@ -47,6 +47,17 @@ pub const POD_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost"
 /// On a NodeClaim: whether its NodePool's `minValues` had to be lowered for it, `true` or `false`.
 pub const MIN_VALUES_RELAXED: &str = "karpenter.sh/nodeclaim-min-values-relaxed";
 
+/// The fingerprint of a NodePool's template: on the NodePool as it is, on a NodeClaim as it was.
+pub const NODE_POOL_HASH: &str = "karpenter.sh/nodepool-hash";
+/// How that fingerprint was made.
+pub const NODE_POOL_HASH_VERSION: &str = "karpenter.sh/nodepool-hash-version";
+/// The fingerprint of an EC2NodeClass: on the class as it is, on a NodeClaim as it was.
+pub const NODE_CLASS_HASH: &str = "karpenter.k8s.aws/ec2nodeclass-hash";
+/// How that fingerprint was made.
+pub const NODE_CLASS_HASH_VERSION: &str = "karpenter.k8s.aws/ec2nodeclass-hash-version";
+/// On a NodeClaim that ends: when its drain must be over.
+pub const TERMINATION_TIMESTAMP: &str = "karpenter.sh/nodeclaim-termination-timestamp";
+
 /// The taint of a node that has not been registered yet.
 pub const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
 /// The taint of a node that is being taken away.

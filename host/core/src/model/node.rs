@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::MadeFrom;
 use super::instance_type::CapacityType;
 use super::price::Price;
 use super::requirement::{Requirement, Taint};
@@ -27,12 +28,47 @@ pub struct Node {
     pub allocatable: Resources,
     /// Whether the kubelet reports the node as ready.
     pub ready: bool,
+    /// What else it reports about its health, as far as it is a reason to repair a node.
+    pub conditions: Vec<NodeCondition>,
     /// Whether the node asks to be left alone.
     pub do_not_disrupt: bool,
     /// When the object was made.
     pub created: Timestamp,
     /// When its deletion was asked for.
     pub deleting: Option<Timestamp>,
+}
+
+/// What a Node reports about its health.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeCondition {
+    /// What about: `Ready`, `StorageReady`, ….
+    pub kind: String,
+    /// What it says.
+    pub status: ConditionStatus,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What a condition says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionStatus {
+    /// It is so.
+    True,
+    /// It is not so.
+    False,
+    /// Nobody knows: the kubelet is silent.
+    Unknown,
+}
+
+/// A volume that is attached to a node, or about to be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VolumeAttachment {
+    /// The object's name.
+    pub name: String,
+    /// The Node's name.
+    pub node: String,
+    /// The PersistentVolume's name; `None` for one that a pod's own line describes.
+    pub volume: Option<String>,
 }
 
 /// How many volumes a node can attach: what the kubelet's CSINode says.
@@ -85,6 +121,14 @@ pub struct NodeClaim {
     pub termination_grace_period: Option<Duration>,
     /// Whether the claim asks to be left alone.
     pub do_not_disrupt: bool,
+    /// What it was made from.
+    pub made_from: MadeFrom,
+    /// Since when it is known not to be what its NodePool or EC2NodeClass asks for any more.
+    pub drifted: Option<Timestamp>,
+    /// Since when its replacement is under way: it goes when its pods have places elsewhere.
+    pub disrupted: Option<Timestamp>,
+    /// When its drain must be over, where somebody has said so already.
+    pub terminate_by: Option<Timestamp>,
 }
 
 /// An EC2 instance that was launched for a NodeClaim.

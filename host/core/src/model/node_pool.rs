@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::fingerprint::Fingerprint;
 use super::instance_type::InstanceType;
 use super::requirement::{Requirement, Taint};
 use super::resources::Resources;
@@ -129,6 +130,8 @@ pub struct NodeClass {
     pub name: String,
     /// Whether it is valid and ready.
     pub ready: bool,
+    /// The fingerprint of what its instances are given once and for all; `None` where nobody took one.
+    pub fingerprint: Option<Fingerprint>,
     /// What it can launch, with capacity and overhead computed from its settings.
     pub instance_types: Arc<[InstanceType]>,
 }
@@ -168,6 +171,8 @@ pub struct VolumeClaim {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The PersistentVolume that it has, by name.
+    pub volume: Option<String>,
     /// Where its volume is or may be made.
     pub binding: VolumeBinding,
     /// The CSI driver that attaches its volume to a node; `None` where nothing is attached, as with NFS.

@@ -36,9 +36,18 @@ pub struct Pod {
     pub started: Option<Timestamp>,
     /// When its deletion was asked for.
     pub deleting: Option<Timestamp>,
+    /// How long it was given to stop, where its deletion says so; otherwise it has as long as it asks for.
+    pub stops_within: Option<Duration>,
 }
 
 impl Pod {
+    /// When it must have stopped; `None` while nobody has asked it to.
+    #[must_use]
+    pub fn stops_by(&self) -> Option<Timestamp> {
+        let within = self.stops_within.unwrap_or(self.spec.termination_grace_period);
+        self.deleting.map(|asked| asked + within)
+    }
+
     /// Whether the pod is made for one given node, by a DaemonSet or by the kubelet, and so never needs a place.
     #[must_use]
     pub fn belongs_to_node(&self) -> bool {

@@ -146,7 +146,7 @@ fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -
 }
 
 /// The labels that the node of a claim will have.
-fn labels_of_claim(claim: &NodeClaim, class: Option<&NodeClass>) -> BTreeMap<String, String> {
+pub(crate) fn labels_of_claim(claim: &NodeClaim, class: Option<&NodeClass>) -> BTreeMap<String, String> {
     let mut node_labels = BTreeMap::new();
     if let Some(instance) = &claim.instance {
         let types = class.into_iter().flat_map(|class| class.instance_types.iter());

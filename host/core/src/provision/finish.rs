@@ -1,5 +1,6 @@
 //! From a new node in the making to a launch.
 
+use crate::model::fingerprint::MadeFrom;
 use crate::model::resources::Resources;
 use crate::plan::Launch;
 use crate::provision::amounts;
@@ -34,6 +35,7 @@ impl Problem<'_> {
             expire_after: pool.expire_after,
             termination_grace_period: pool.termination_grace_period,
             replaces: Vec::new(),
+            made_from: MadeFrom::default(),
         }
     }
 

@@ -4,7 +4,7 @@ const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
 
 /// An amount to read: short, and rounded down.
-pub(super) fn shown(resource: &str, amount: u64) -> String {
+pub(crate) fn shown(resource: &str, amount: u64) -> String {
     match resource {
         "memory" | "ephemeral-storage" if amount > GIB && !amount.is_multiple_of(GIB) => {
             // Tenths, rounded down: what is nearly a limit must not look as if it were one.

@@ -9,6 +9,7 @@ pub(crate) mod pools;
 pub(crate) mod text;
 
 use whittle_core::check::check;
+use whittle_core::disrupt::drifted::{drifted, replacements};
 use whittle_core::disrupt::{Round, disrupt};
 use whittle_core::event::Event;
 use whittle_core::interruption::interruption;
@@ -113,6 +114,22 @@ impl Cluster {
 
     pub(crate) fn disrupt(&mut self, now: Timestamp) -> Round {
         disrupt(self.state.snapshot(), &mut self.cache, now, None)
+    }
+
+    /// Drifted nodes that may go at once, what keeps others, and then those that may be replaced, in words.
+    pub(crate) fn drifted(&self, now: Timestamp) -> Vec<String> {
+        let found = drifted(self.state.snapshot(), now);
+        let replaced = found.with_pods.iter().map(|one| format!("replace {}", one.claim));
+        text::round(&found.at_once).into_iter().chain(replaced).collect()
+    }
+
+    /// The next steps of nodes that are being replaced, in words.
+    #[track_caller]
+    pub(crate) fn replacements(&self, now: Timestamp) -> Vec<String> {
+        let actions = replacements(self.state.snapshot(), now).actions;
+        let plan = Plan { actions, ..Plan::default() };
+        assert_eq!(check(self.state.snapshot(), &plan, now), [], "the plan breaks no rule");
+        text::actions(&plan.actions)
     }
 
     /// What disruption comes to at the start, in words.

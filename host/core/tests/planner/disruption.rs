@@ -2,5 +2,6 @@
 
 mod blocked;
 mod budgets;
+mod drifted;
 mod empty;
 mod underutilized;

@@ -1,11 +1,16 @@
 //! From the decision to end a node to its end: who leaves when.
 
+use std::sync::Arc;
+
 use whittle_core::event::Event;
+use whittle_core::lifecycle::drain::held;
 use whittle_core::model::labels::DISRUPTED_TAINT;
+use whittle_core::model::node::VolumeAttachment;
+use whittle_core::model::node_pool::VolumeClaim;
 
 use crate::cluster::nodes::{Machine, node};
-use crate::cluster::pods::{pod, pods};
-use crate::cluster::pools::{pdb, taint};
+use crate::cluster::pods::{Pods, pod, pods};
+use crate::cluster::pools::{attached_volume, pdb, taint};
 use crate::cluster::{Cluster, START, at, secs};
 
 const CRITICAL: i32 = 2_000_000_000;
@@ -136,4 +141,101 @@ fn pods_without_an_owner_are_evicted_too() {
     let mut orphan = pod("web").on("a");
     orphan.spec.owner = None;
     assert_eq!(Cluster::new().with(leaving("a")).with(orphan).due(START), ["evict web"]);
+}
+
+/// A volume that is attached to a Node.
+fn attached(name: &str, volume: Option<&str>, node: &str) -> Event {
+    let volume = volume.map(str::to_owned);
+    Event::VolumeAttachment(VolumeAttachment { name: name.into(), node: node.into(), volume })
+}
+
+/// A PersistentVolumeClaim with its volume.
+fn bound(claim: &str, volume: &str) -> Event {
+    Event::VolumeClaim(VolumeClaim { volume: Some(volume.into()), ..attached_volume(claim) })
+}
+
+#[test]
+fn an_instance_ends_when_its_volumes_are_detached() {
+    let with = |one: Event| Cluster::new().with(leaving("a")).with(bound("data", "pv-1")).with(one);
+    let cases = [
+        ("its own", with(attached("x", Some("pv-1"), "node-a")), false),
+        ("one that nobody here knows", with(attached("x", Some("pv-9"), "node-a")), false),
+        ("one of a pod's own lines", with(attached("x", None, "node-a")), false),
+        ("one of another node", with(attached("x", Some("pv-1"), "node-b")), true),
+    ];
+    for (volume, cluster, ends) in cases {
+        let expected: &[&str] = if ends { &["terminate a"] } else { &[] };
+        assert_eq!(cluster.due(at(600)), expected, "{volume}");
+        let detached = cluster.with(Event::VolumeAttachmentGone("x".into()));
+        assert_eq!(detached.due(at(600)), ["terminate a"], "{volume}, once it is detached");
+    }
+}
+
+#[test]
+fn volumes_of_pods_that_stay_are_not_waited_for_and_the_others_until_time_is_up() {
+    let stays = |pod: Pods| {
+        Cluster::new()
+            .with(leaving("a"))
+            .with(bound("data", "pv-1"))
+            .with(pod.volume("data").on("a"))
+            .with(attached("x", Some("pv-1"), "node-a"))
+    };
+    assert_eq!(stays(pod("tolerant").tolerates(DISRUPTED_TAINT)).due(at(5)), ["terminate a"]);
+    assert_eq!(stays(pod("static").owned_by("Node")).due(at(5)), ["terminate a"]);
+    assert_eq!(stays(pod("stuck").leaving(START)).due(at(90)), ["terminate a"]);
+
+    let hurried = Cluster::new().with(hurried(60)).with(attached("x", Some("pv-1"), "node-a"));
+    assert_eq!(hurried.due(at(59)), Vec::<String>::new());
+    assert_eq!(hurried.lifecycle(at(59)).next, Some(at(60)));
+    assert_eq!(hurried.due(at(60)), ["terminate a"]);
+}
+
+#[test]
+fn a_deadline_that_somebody_has_set_holds_when_it_is_earlier() {
+    let by = |seconds| hurried(60).claim(|claim| claim.terminate_by = Some(at(seconds)));
+    let with = |machine| Cluster::new().with(machine).with(pod("web").grace(0).on("a").do_not_disrupt());
+    assert_eq!(with(by(10)).due(at(9)), Vec::<String>::new());
+    assert_eq!(with(by(10)).due(at(10)), ["force web in 1s"]);
+    assert_eq!(with(by(100)).due(at(60)), ["force web in 1s"], "never later than its grace period");
+}
+
+#[test]
+fn who_holds_up_a_drain_is_told_until_time_is_up() {
+    let told = |cluster: &Cluster, now| -> Vec<String> {
+        held(cluster.state.snapshot(), now).iter().map(|one| format!("{}: {}", one.node, one.why)).collect()
+    };
+    let budget = Cluster::new().with(leaving("a")).with(pdb("web", "web", 0)).with(pods("web", 2).on("a"));
+    let why = "node-a: PodDisruptionBudget shop/web allows no eviction of pod shop/web-0";
+    assert_eq!(told(&budget, at(1)), [why]);
+    let budget = budget.with(pdb("web", "web", 1));
+    assert_eq!(told(&budget, at(1)), Vec::<String>::new());
+
+    let asks = |machine| Cluster::new().with(machine).with(pod("job").grace(0).do_not_disrupt().on("a"));
+    let why = "node-a: pod shop/job asks to be left alone (karpenter.sh/do-not-disrupt)";
+    assert_eq!(told(&asks(leaving("a")), at(1)), [why]);
+    assert_eq!(told(&asks(node("a")), at(1)), Vec::<String>::new(), "it stays");
+    assert_eq!(told(&asks(hurried(60)), at(59)), [why]);
+    assert_eq!(told(&asks(hurried(60)), at(60)), Vec::<String>::new());
+
+    let later = asks(leaving("a")).with(pod("web").on("a").leaving(START));
+    assert_eq!(told(&later, at(1)), [why], "of one tier");
+    let critical = Cluster::new()
+        .with(leaving("a"))
+        .with(pod("dns").priority(CRITICAL).do_not_disrupt().on("a"))
+        .with(pod("web").on("a"));
+    assert_eq!(told(&critical, at(1)), Vec::<String>::new(), "it is not its turn yet");
+}
+
+#[test]
+fn a_pod_that_was_given_longer_than_its_node_has_is_told_to_stop_earlier_once() {
+    let going = |within: u64, asked: u64| {
+        let mut pod = pod("slow").grace(120).on("a").leaving(at(asked)).object();
+        pod.stops_within = Some(secs(within));
+        Cluster::new().with(hurried(60)).with(Event::Pod(Arc::new(pod)))
+    };
+    assert_eq!(going(120, 0).due(at(10)), ["force slow in 50s"]);
+    assert_eq!(going(60, 0).due(at(10)), Vec::<String>::new(), "it has no longer than its node");
+    assert_eq!(going(120, 0).due(at(70)), ["force slow in 1s"]);
+    assert_eq!(going(1, 70).due(at(70)), Vec::<String>::new());
+    assert_eq!(going(1, 70).due(at(72)), Vec::<String>::new());
 }

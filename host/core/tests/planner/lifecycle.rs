@@ -58,6 +58,20 @@ fn a_node_that_does_not_join_in_fifteen_minutes_is_given_up() {
     assert_eq!(cluster.lifecycle(at(899)).next, Some(at(900)));
     assert_eq!(cluster.due(at(899)), Vec::<String>::new());
     assert_eq!(cluster.due(at(900)), ["delete a (NeverJoined)"]);
+
+    let late = young(node("a").in_flight()).claim(|claim| {
+        claim.instance.as_mut().expect("an instance").launched = at(240);
+    });
+    let cluster = Cluster::new().with(late);
+    assert_eq!(cluster.due(at(899)), Vec::<String>::new());
+    assert_eq!(cluster.due(at(900)), ["delete a (NeverJoined)"], "from when it was made, not launched");
+}
+
+#[test]
+fn time_is_never_up_for_a_node_that_has_joined() {
+    for machine in [node("a").uninitialized(), young(node("a"))] {
+        assert_eq!(Cluster::new().with(machine).due(at(100_000)), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! `cluster` holds the words in which the tests are written; each other module is about one decision.
 
+mod about;
 mod cluster;
 mod disruption;
 mod drain;
@@ -13,4 +14,5 @@ mod lifecycle;
 mod properties;
 mod provisioning;
 mod reference;
+mod repair;
 mod standing;

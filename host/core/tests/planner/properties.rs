@@ -1,5 +1,6 @@
 //! What holds for every cluster. A failure prints the cluster and the seed.
 
+mod drift;
 mod parity;
 mod prices;
 mod reserved;

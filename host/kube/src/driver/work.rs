@@ -29,6 +29,10 @@ pub(super) enum Done {
     Nomination { uid: String, result: Result<(), ClusterError> },
     /// The status of a NodePool is written.
     Published { pool: String, result: Result<(), String> },
+    /// What is said of a NodeClaim is written.
+    Said { claim: String, result: Result<(), String> },
+    /// The fingerprint of an EC2NodeClass is written.
+    Printed { class: String, result: Result<(), String> },
     /// The cloud has listed its instances, when it was asked at this time.
     Listed { running: Result<Vec<Running>, CloudError>, at: Timestamp },
 }
@@ -74,6 +78,33 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
         self.tasks.spawn(async move {
             let result = write.await;
             send(&report, Done::Published { pool, result });
+        });
+    }
+
+    /// Writes what is said of a NodeClaim.
+    pub(super) fn say(
+        &mut self,
+        claim: String,
+        write: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) {
+        let (permits, report) = (Arc::clone(&self.permits), self.report.clone());
+        self.tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let result = write.await;
+            send(&report, Done::Said { claim, result });
+        });
+    }
+
+    /// Writes the fingerprint of an EC2NodeClass.
+    pub(super) fn print(
+        &mut self,
+        class: String,
+        write: impl Future<Output = Result<(), String>> + Send + 'static,
+    ) {
+        let report = self.report.clone();
+        self.tasks.spawn(async move {
+            let result = write.await;
+            send(&report, Done::Printed { class, result });
         });
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_core::event::Event;
 use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
+use whittle_core::model::node::VolumeAttachment;
 use whittle_core::model::node_pool::{NodeClass, VolumeBinding};
 use whittle_core::model::price::Price;
 use whittle_core::model::resources::Resources;
@@ -36,7 +37,12 @@ impl InstanceTypes for OneType {
             overhead: Resources::default(),
             offerings: vec![offering],
         };
-        NodeClass { name: settings.name.clone(), ready: settings.ready, instance_types: [only].into() }
+        NodeClass {
+            name: settings.name.clone(),
+            ready: settings.ready,
+            fingerprint: None,
+            instance_types: [only].into(),
+        }
     }
 }
 
@@ -207,4 +213,34 @@ fn everything_is_known_when_every_kind_is_complete() {
         intake.take(Change::Complete(kind));
     }
     assert!(intake.incomplete().is_empty());
+}
+
+#[test]
+fn what_has_a_class_of_another_provider_is_nobodys_business() {
+    let (mut intake, book) = intake();
+    let theirs = json!({ "group": "karpenter.kwok.sh", "kind": "KWOKNodeClass", "name": "default" });
+    let pool = json!({
+        "metadata": { "name": "theirs", "uid": "1" },
+        "spec": { "template": { "spec": { "nodeClassRef": theirs, "requirements": [] } } },
+    });
+    assert_eq!(seen(&mut intake, Object::NodePool(object(pool))), []);
+    let claim =
+        json!({ "metadata": { "name": "theirs" }, "spec": { "nodeClassRef": theirs, "requirements": [] } });
+    assert_eq!(seen(&mut intake, Object::NodeClaim(object(claim))), []);
+    assert_eq!(book.uid(Named::NodePool, "theirs"), None);
+}
+
+#[test]
+fn a_volume_attachment_names_its_node_and_its_volume() {
+    let (mut intake, _) = intake();
+    let attachment = json!({
+        "metadata": { "name": "x" },
+        "spec": { "attacher": "ebs.csi.aws.com", "nodeName": "n", "source": { "persistentVolumeName": "pv-1" } },
+    });
+    let events = seen(&mut intake, Object::VolumeAttachment(object(attachment)));
+    let (name, node, volume) = ("x".to_owned(), "n".to_owned(), Some("pv-1".to_owned()));
+    assert_eq!(events, [Event::VolumeAttachment(VolumeAttachment { name, node, volume })]);
+    let id = Id { namespace: "".into(), name: "x".into() };
+    let gone = intake.take(Change::Gone(Kind::VolumeAttachment, id));
+    assert_eq!(gone.events, [Event::VolumeAttachmentGone("x".to_owned())]);
 }

@@ -356,6 +356,7 @@ fn word(reason: DeleteReason) -> &'static str {
         DeleteReason::InsufficientCapacity => "no capacity",
         DeleteReason::NeverJoined => "never joined",
         DeleteReason::InstanceGone => "instance gone",
+        DeleteReason::Unhealthy => "unhealthy",
         DeleteReason::NodeDeleted => "node deleted",
         DeleteReason::Requested => "requested",
     }

@@ -32,6 +32,7 @@ fn node(name: &str, zone: &str, cpu_millis: u64) -> Node {
         capacity: resources(cpu_millis, 32 * GIB),
         allocatable: resources(cpu_millis, 32 * GIB),
         ready: true,
+        conditions: Vec::new(),
         do_not_disrupt: false,
         created: Timestamp::EPOCH,
         deleting: None,
@@ -222,7 +223,8 @@ fn a_host_port_is_taken_once_per_node() {
 fn a_volume_keeps_its_pod_in_its_zone() {
     let mut bench = Bench::with(&[node("a", "z1", 4_000), node("b", "z2", 4_000)]);
     let binding = VolumeBinding::Nodes(vec![vec![Requirement::equals(ZONE, "z2")]]);
-    let claim = VolumeClaim { namespace: "shop".into(), name: "data".into(), binding, driver: None };
+    let claim =
+        VolumeClaim { namespace: "shop".into(), name: "data".into(), volume: None, binding, driver: None };
     bench.claims.insert(("shop".into(), "data".into()), claim);
     bench.add_with_volumes(&spec("db", 100), 1, &["data"]);
     bench.add_with_volumes(&spec("db", 100), 1, &["gone"]);
@@ -247,7 +249,8 @@ fn a_node_attaches_no_more_volumes_than_its_driver_allows_and_a_shared_one_once(
     for name in ["one", "two", "shared"] {
         let binding = VolumeBinding::Nodes(Vec::new());
         let driver = Some("ebs".to_owned());
-        let claim = VolumeClaim { namespace: "shop".into(), name: name.into(), binding, driver };
+        let claim =
+            VolumeClaim { namespace: "shop".into(), name: name.into(), volume: None, binding, driver };
         bench.claims.insert(("shop".into(), name.into()), claim);
     }
     let drivers = BTreeMap::from([("ebs".to_owned(), 2)]);

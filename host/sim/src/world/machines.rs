@@ -529,6 +529,7 @@ fn new_node(claim: &NodeClaim, instance: &Instance, region: &str, now: Timestamp
         capacity: instance.capacity.clone(),
         allocatable: instance.allocatable.clone(),
         ready: false,
+        conditions: Vec::new(),
         do_not_disrupt: false,
         created: now,
         deleting: None,

@@ -4,9 +4,10 @@ use whittle_core::event::Event;
 use whittle_core::lifecycle::given::labels_of;
 use whittle_core::model::labels;
 use whittle_core::model::node::{Instance, Node, NodeClaim};
-use whittle_core::model::node_pool::NodePool;
+use whittle_core::model::node_pool::{DisruptionReason, NodePool};
 use whittle_core::model::requirement::{Taint, TaintEffect};
-use whittle_core::plan::Retaint;
+use whittle_core::model::time::Timestamp;
+use whittle_core::plan::{Cordon, DeleteReason, Retaint};
 
 use super::World;
 use super::pods::End;
@@ -117,8 +118,15 @@ impl World {
         Found::Something
     }
 
-    /// New pods keep off a node.
-    pub(super) fn cordon(&mut self, name: &str) -> Found {
+    /// New pods keep off a node. One that is replaced says so on its claim.
+    pub(super) fn cordon(&mut self, cordon: &Cordon) -> Found {
+        let now = self.now;
+        let is_replaced = cordon.reason == DeleteReason::Disrupted(DisruptionReason::Drifted);
+        if let Some(claim) = self.node_claims.get_mut(&cordon.claim).filter(|_| is_replaced) {
+            claim.disrupted = claim.disrupted.or(Some(now));
+            self.publish_claim(&cordon.claim);
+        }
+        let name = cordon.node.as_str();
         let Some(node) = self.nodes.get_mut(name) else { return Found::Nothing };
         if !node.taints.iter().any(|taint| taint.key == labels::DISRUPTED_TAINT) {
             let key = labels::DISRUPTED_TAINT.to_owned();
@@ -129,7 +137,12 @@ impl World {
     }
 
     /// New pods may come again.
-    pub(super) fn uncordon(&mut self, name: &str) -> Found {
+    pub(super) fn uncordon(&mut self, claim: &str, name: &str) -> Found {
+        if let Some(known) = self.node_claims.get_mut(claim)
+            && known.disrupted.take().is_some()
+        {
+            self.publish_claim(claim);
+        }
         let Some(node) = self.nodes.get_mut(name) else { return Found::Nothing };
         node.taints.retain(|taint| taint.key != labels::DISRUPTED_TAINT);
         self.publish_node(name);
@@ -142,6 +155,14 @@ impl World {
         node.taints.retain(|taint| !retaint.remove.contains(taint) && !retaint.add.contains(taint));
         node.taints.extend(retaint.add.iter().cloned());
         self.publish_node(&retaint.node);
+        Found::Something
+    }
+
+    /// The drain of a claim's node must be over then, if not earlier.
+    pub(super) fn end_by(&mut self, name: &str, at: Timestamp) -> Found {
+        let Some(claim) = self.node_claims.get_mut(name) else { return Found::Nothing };
+        claim.terminate_by = Some(claim.terminate_by.map_or(at, |by| by.min(at)));
+        self.publish_claim(name);
         Found::Something
     }
 

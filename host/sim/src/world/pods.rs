@@ -70,6 +70,7 @@ impl World {
             created: self.now,
             started: None,
             deleting: None,
+            stops_within: None,
         };
         self.put_new(pod, new.workload, new.ordinal, new.pinned)
     }
@@ -241,11 +242,19 @@ impl World {
     pub(super) fn stop_pod(&mut self, ord: PodOrd, grace: Duration) {
         let now = self.now;
         let Some(entry) = self.pods.get_mut(&ord) else { return };
-        if entry.pod.deleting.is_some() {
+        if let Some(by) = entry.pod.stops_by() {
+            // It is to stop earlier than it was told.
+            if now + grace < by {
+                let asked = entry.pod.deleting.unwrap_or(now);
+                entry.pod.stops_within = Some((now + grace).since(asked));
+                self.publish_pod(ord);
+                self.enter_after(grace, Happening::PodStopped(ord));
+            }
             return;
         }
         let before = entry.pod.clone();
         entry.pod.deleting = Some(now);
+        entry.pod.stops_within = Some(grace);
         let after = entry.pod.clone();
         let (spec, workload) = (entry.spec, entry.workload.clone());
         self.budget_changes(spec, &before, &after);

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use whittle_control::ports::{Cloud, CloudError, Cluster, ClusterError};
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::node::{Instance, NodeClaim};
-use whittle_core::model::time::Duration;
-use whittle_core::plan::{LaunchOffering, Nomination, Retaint};
+use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::plan::{Cordon, LaunchOffering, Nomination, Retaint};
 
 use super::World;
 use super::machines::Launched;
@@ -66,16 +66,20 @@ impl Cluster for Ports<'_> {
         found(node, self.world().initialize(claim, node))
     }
 
-    async fn cordon(&self, node: &str) -> Result<(), ClusterError> {
-        found(node, self.world().cordon(node))
+    async fn cordon(&self, cordon: &Cordon) -> Result<(), ClusterError> {
+        found(&cordon.node, self.world().cordon(cordon))
     }
 
-    async fn uncordon(&self, node: &str) -> Result<(), ClusterError> {
-        found(node, self.world().uncordon(node))
+    async fn uncordon(&self, claim: &str, node: &str) -> Result<(), ClusterError> {
+        found(node, self.world().uncordon(claim, node))
     }
 
     async fn retaint(&self, retaint: &Retaint) -> Result<(), ClusterError> {
         found(&retaint.node, self.world().retaint(retaint))
+    }
+
+    async fn end_by(&self, claim: &str, at: Timestamp) -> Result<(), ClusterError> {
+        found(claim, self.world().end_by(claim, at))
     }
 
     async fn delete_claim(&self, claim: &str) -> Result<(), ClusterError> {

@@ -17,7 +17,7 @@ use whittle_core::model::price::Price;
 use whittle_core::model::requirement::Requirement;
 use whittle_core::model::resources::Resources;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::LaunchOffering;
+use whittle_core::plan::{Cordon, DeleteReason, LaunchOffering};
 
 use super::machines::{Launched, RECLAIM_NOTICE, Shortage};
 use super::{Setup, World};
@@ -52,7 +52,7 @@ fn class() -> NodeClass {
         overhead: Resources::default(),
         offerings,
     };
-    NodeClass { name: "class".into(), ready: true, instance_types: vec![kind].into() }
+    NodeClass { name: "class".into(), ready: true, fingerprint: None, instance_types: vec![kind].into() }
 }
 
 fn offerings() -> Vec<LaunchOffering> {
@@ -88,6 +88,10 @@ fn claim(name: &str) -> NodeClaim {
         expire_after: None,
         termination_grace_period: None,
         do_not_disrupt: false,
+        made_from: whittle_core::model::fingerprint::MadeFrom::default(),
+        drifted: None,
+        disrupted: None,
+        terminate_by: None,
     }
 }
 
@@ -289,7 +293,8 @@ fn a_stateful_set_comes_one_by_one_and_its_volumes_stay_in_their_zone() {
         |world: &World| world.volume_claims[&("shop".to_owned(), "data-db-0".to_owned())].binding.clone();
     let in_z2 = VolumeBinding::Nodes(vec![vec![Requirement::equals(ZONE, "z2")]]);
     assert_eq!(bound(&world), in_z2);
-    world.cordon(&node);
+    let reason = DeleteReason::Requested;
+    world.cordon(&Cordon { claim: "a".into(), node, reason });
     let first = world.find_pod("pod-000001").unwrap();
     assert_eq!(world.evict(first), Ok(()));
     world.settle();
@@ -444,6 +449,7 @@ fn a_snapshot_goes_on_from_where_it_was() {
         created: START_DEFAULT,
         started: Some(START_DEFAULT),
         deleting: None,
+        stops_within: None,
     };
     let mut world = world_with(Objects {
         workloads: [(key("Deployment", "web"), spec)].into(),

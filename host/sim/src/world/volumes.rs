@@ -46,7 +46,8 @@ impl World {
             }
             (None, None) => (VolumeBinding::Impossible("there is no default StorageClass".to_owned()), false),
         };
-        let claim = VolumeClaim { namespace: key.0.clone(), name: key.1.clone(), binding, driver };
+        let claim =
+            VolumeClaim { namespace: key.0.clone(), name: key.1.clone(), volume: None, binding, driver };
         self.put_volume_claim(key, ClaimSpec { claim, waits_for_pod });
     }
 

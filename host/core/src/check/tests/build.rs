@@ -190,7 +190,12 @@ pub(super) fn class() -> NodeClass {
             offerings: offerings.to_vec(),
         }
     });
-    NodeClass { name: "al2023".into(), ready: true, instance_types: Arc::from(instance_types) }
+    NodeClass {
+        name: "al2023".into(),
+        ready: true,
+        fingerprint: None,
+        instance_types: Arc::from(instance_types),
+    }
 }
 
 pub(super) fn amount(cpu_millis: u64, gib: u64) -> Resources {
@@ -219,6 +224,7 @@ pub(super) fn node(name: &str, zone: &str) -> (Option<NodeClaim>, Option<Node>) 
         capacity: amount(2_000, 8),
         allocatable: amount(2_000, 8),
         ready: true,
+        conditions: Vec::new(),
         do_not_disrupt: false,
         created: Timestamp::EPOCH,
         deleting: None,
@@ -254,6 +260,10 @@ pub(super) fn node(name: &str, zone: &str) -> (Option<NodeClaim>, Option<Node>) 
         expire_after: None,
         termination_grace_period: None,
         do_not_disrupt: false,
+        made_from: crate::model::fingerprint::MadeFrom::default(),
+        drifted: None,
+        disrupted: None,
+        terminate_by: None,
     };
     (Some(claim), Some(node))
 }
@@ -280,6 +290,7 @@ pub(super) fn pod(name: &str) -> Pod {
         created: Timestamp::EPOCH,
         started: None,
         deleting: None,
+        stops_within: None,
     }
 }
 
@@ -350,6 +361,7 @@ pub(super) fn launch(claim: &str, zones: &[&str], pods: &[&str]) -> Action {
         expire_after: None,
         termination_grace_period: None,
         replaces: Vec::new(),
+        made_from: crate::model::fingerprint::MadeFrom::default(),
     }))
 }
 
@@ -433,6 +445,7 @@ pub(super) fn volume(zones: &[&str]) -> VolumeClaim {
     VolumeClaim {
         namespace: "shop".into(),
         name: "data".into(),
+        volume: None,
         binding: VolumeBinding::Nodes(alternatives),
         driver: None,
     }

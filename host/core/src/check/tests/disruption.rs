@@ -4,9 +4,11 @@ use super::build::{
     NOW, Scene, cordon, daemon_pod, delete, disrupt, disrupted, disruption_budget, each, empty, launch, node,
     nominate, pod, refusal, running,
 };
+use crate::model::fingerprint::{Fingerprint, VERSION};
 use crate::model::node_pool::DisruptionReason::{Drifted, Empty, Underutilized};
 use crate::model::node_pool::{Budget, BudgetNodes, BudgetWindow, ConsolidationPolicy};
-use crate::model::pod::DoNotDisrupt;
+use crate::model::pod::{DoNotDisrupt, PodPhase};
+use crate::model::requirement::Requirement;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, DeleteReason};
 
@@ -18,6 +20,13 @@ fn one_move() -> Scene {
         actions: vec![disrupt("claim-x", Underutilized), nominate("p", "claim-y")],
         ..empty()
     }
+}
+
+/// The first node was made from another template than the NodePool has, and goes for that.
+fn drift(scene: &mut Scene, claim: &str) {
+    let made = Fingerprint { version: VERSION.into(), hash: "of long ago".into() };
+    scene.claim(0).made_from.node_pool = Some(made);
+    scene.actions[0] = disrupt(claim, Drifted);
 }
 
 /// A node with a DaemonSet pod only.
@@ -99,7 +108,7 @@ fn nodes_and_pods_that_ask_to_be_left_alone_are() {
                 |scene| {
                     scene.spec(0).do_not_disrupt = Some(DoNotDisrupt::Always);
                     scene.claim(0).termination_grace_period = Some(Duration::from_secs(60));
-                    scene.actions[0] = disrupt("claim-x", Drifted);
+                    drift(scene, "claim-x");
                 },
                 &[],
             ),
@@ -223,7 +232,7 @@ fn consolidation_waits_until_a_node_is_quiet_and_the_policy_allows_it() {
             (
                 |scene| {
                     scene.claim(0).last_pod_event = Some(NOW);
-                    scene.actions[0] = disrupt("claim-x", Drifted);
+                    drift(scene, "claim-x");
                 },
                 &[],
             ),
@@ -388,4 +397,94 @@ fn a_reason_other_than_a_disruption_is_the_case() {
             (|scene| scene.actions = ends(DeleteReason::InstanceGone), &[]),
         ],
     );
+}
+
+#[test]
+fn a_node_that_goes_as_drifted_is_drifted_and_its_pods_have_places() {
+    let not_drifted = "drift: claim-x: found a node that is what its NodePool and its EC2NodeClass ask for, \
+                       expected one that is not";
+    let stranded = "pods fit: claim-x: found pod shop/p that is expected nowhere else, \
+                    expected a place for each pod before its node goes";
+    let drifted = || {
+        let mut scene = one_move();
+        drift(&mut scene, "claim-x");
+        scene
+    };
+    assert_eq!(drifted().judge(), [] as [&str; 0]);
+    type Change = fn(&mut Scene);
+    let cases: [(Change, &[&str]); 8] = [
+        (|scene| scene.claim(0).made_from.node_pool = None, &[not_drifted]),
+        (
+            |scene| {
+                scene.claim(0).made_from.node_pool = None;
+                scene.pool().requirements.push(Requirement::equals("team", "other"));
+            },
+            &[],
+        ),
+        (
+            |scene| {
+                let made = Fingerprint { version: "another".into(), hash: "of long ago".into() };
+                scene.claim(0).made_from.node_pool = Some(made);
+            },
+            &[not_drifted],
+        ),
+        (|scene| drop(scene.actions.pop()), &[stranded]),
+        (|scene| scene.nominations.push(("p", "claim-y")), &[]),
+        (
+            |scene| {
+                scene.actions.pop();
+                scene.nominations.push(("p", "claim-y"));
+            },
+            &[],
+        ),
+        (
+            // It may not be moved, and its node's drain is bounded: it stays until the end.
+            |scene| {
+                scene.actions.pop();
+                scene.spec(0).do_not_disrupt = Some(DoNotDisrupt::Always);
+                scene.claim(0).termination_grace_period = Some(Duration::from_secs(60));
+            },
+            &[],
+        ),
+        (
+            |scene| {
+                let reason = DeleteReason::Disrupted(Drifted);
+                scene.actions[0] = cordon("claim-x", "node-x", reason);
+            },
+            &[],
+        ),
+    ];
+    for (position, (change, expected)) in cases.into_iter().enumerate() {
+        let mut scene = drifted();
+        change(&mut scene);
+        assert_eq!(scene.judge(), expected, "case {position}");
+    }
+}
+
+#[test]
+fn a_node_that_was_to_be_replaced_ends_when_the_places_of_its_pods_are_ready() {
+    let early = "pods fit: claim-x: found pod shop/p whose place is not ready, \
+                 expected a place for each pod that is ready for it";
+    let replaced = || {
+        let mut scene = one_move();
+        drift(&mut scene, "claim-x");
+        scene.actions.truncate(1);
+        scene.claim(0).disrupted = Some(Timestamp::EPOCH);
+        scene.node(0).taints.push(disrupted());
+        scene.nominations.push(("p", "claim-y"));
+        scene
+    };
+    assert_eq!(replaced().judge(), [] as [&str; 0]);
+    type Change = fn(&mut Scene);
+    let cases: [(Change, &[&str]); 4] = [
+        (|scene| scene.claim(1).initialized = None, &[early]),
+        (|scene| scene.nominations.clear(), &[early]),
+        (|scene| scene.claim(1).deleting = Some(NOW), &[early]),
+        (|scene| scene.pods[0].phase = PodPhase::Succeeded, &[]),
+    ];
+    for (position, (change, expected)) in cases.into_iter().enumerate() {
+        let mut scene = replaced();
+        change(&mut scene);
+        assert_eq!(scene.judge(), expected, "case {position}");
+    }
 }

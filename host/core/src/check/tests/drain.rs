@@ -2,9 +2,11 @@
 
 use super::build::{
     NOW, Scene, daemon_pod, disrupted, each, empty, evict, node, notice, refusal, running, static_pod,
-    tolerates,
+    tolerates, volume,
 };
 use crate::event::Event;
+use crate::model::node::VolumeAttachment;
+use crate::model::node_pool::VolumeClaim;
 use crate::model::pod::DoNotDisrupt;
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::{Action, DeleteReason, Eviction, NodeRef, Outcome, Termination};
@@ -100,6 +102,12 @@ fn a_pod_that_asks_to_be_left_alone_is_forced_once_time_is_up_and_never_asked() 
     );
 }
 
+/// The volume `pv-1`, attached to the first node.
+fn attached() -> Event {
+    let (name, node) = ("x".into(), "node-x".into());
+    Event::VolumeAttachment(VolumeAttachment { name, node, volume: Some("pv-1".into()) })
+}
+
 fn terminate(provider_id: &str) -> Action {
     Action::Terminate(Termination { claim: "claim-x".into(), provider_id: provider_id.into() })
 }
@@ -144,6 +152,29 @@ fn an_instance_is_ended_when_its_node_is_drained_or_its_time_is_up() {
                 |scene| {
                     occupied(scene);
                     scene.pods[0].deleting = Some(Timestamp::EPOCH);
+                },
+                &[],
+            ),
+            (
+                |scene| scene.others.push(attached()),
+                &["terminate: claim-x: found VolumeAttachment x still there, \
+                   expected a node whose volumes are detached, or one whose time is up"],
+            ),
+            (
+                |scene| {
+                    scene.others.push(attached());
+                    scene.claim(0).termination_grace_period = Some(Duration::from_secs(60));
+                },
+                &[],
+            ),
+            (
+                // A pod that stays until the end keeps it.
+                |scene| {
+                    occupied(scene);
+                    scene.spec(0).tolerations.push(tolerates("karpenter.sh/disrupted"));
+                    scene.pods[0].volume_claims.push("data".into());
+                    scene.volumes.push(VolumeClaim { volume: Some("pv-1".into()), ..volume(&["a"]) });
+                    scene.others.push(attached());
                 },
                 &[],
             ),

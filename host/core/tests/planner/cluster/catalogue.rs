@@ -42,7 +42,7 @@ const TYPES: [(&str, &str, u64, u64, u64, u64); 12] = [
 
 /// The whole catalogue as the EC2NodeClass `default`.
 pub(crate) fn class() -> NodeClass {
-    NodeClass { name: "default".into(), ready: true, instance_types: all() }
+    NodeClass { name: "default".into(), ready: true, fingerprint: None, instance_types: all() }
 }
 
 pub(crate) fn all() -> Arc<[InstanceType]> {

@@ -52,6 +52,10 @@ fn claim(name: &str, pool: &str) -> NodeClaim {
         expire_after: None,
         termination_grace_period: None,
         do_not_disrupt: false,
+        made_from: whittle_core::model::fingerprint::MadeFrom::default(),
+        drifted: None,
+        disrupted: None,
+        terminate_by: None,
     }
 }
 
@@ -139,6 +143,7 @@ impl Machine {
             capacity: instance.capacity,
             allocatable: instance.allocatable,
             ready: true,
+            conditions: Vec::new(),
             do_not_disrupt: false,
             created: claim.created,
             deleting: None,

@@ -297,6 +297,7 @@ impl Pods {
             created: self.started,
             started: bound.then_some(self.started),
             deleting: self.deleting,
+            stops_within: None,
         });
         pods.collect()
     }

@@ -142,6 +142,7 @@ pub(crate) fn volume(name: &str, zones: &[&str]) -> VolumeClaim {
     VolumeClaim {
         namespace: "shop".into(),
         name: name.into(),
+        volume: None,
         binding: VolumeBinding::Nodes(alternatives),
         driver: None,
     }

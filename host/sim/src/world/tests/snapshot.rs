@@ -28,6 +28,7 @@ fn live_pod(name: &str, spec: &PodSpec, node: &str) -> Pod {
         created: START_DEFAULT,
         started: Some(START_DEFAULT),
         deleting: None,
+        stops_within: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn foreign_node(name: &str) -> Node {
         capacity: room.clone(),
         allocatable: room,
         ready: true,
+        conditions: Vec::new(),
         do_not_disrupt: false,
         created: START_DEFAULT,
         deleting: None,

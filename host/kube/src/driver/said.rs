@@ -1,0 +1,94 @@
+//! What is said: of what waits, by Events and in the log; and on the objects themselves, which is the status of NodePools,
+//! conditions of NodeClaims and fingerprints. The latter once a second, as far as it has changed, by the one that leads.
+
+use std::sync::Arc;
+
+use whittle_control::ports::Cloud;
+use whittle_core::plan::Plan;
+
+use super::Driver;
+use crate::book::Named;
+use crate::lease::Role;
+use crate::{claims, classes, pools, tell};
+
+impl<C: Cloud + Send + Sync + 'static> Driver<C> {
+    /// Brings metrics and the status of NodePools up to date.
+    pub(super) fn stand(&mut self) {
+        self.tick();
+        let snapshot = self.controller.snapshot();
+        self.metrics.stand(snapshot, self.controller.unplaced().len());
+        if !self.leads() {
+            return;
+        }
+        let changed: Vec<_> = snapshot
+            .node_pools
+            .values()
+            .map(|pool| {
+                let generation = |kind, name: &str| self.book.generation(kind, name);
+                let versions =
+                    (generation(Named::NodePool, &pool.name), generation(Named::NodeClass, &pool.node_class));
+                let said = self.book.registration(&pool.name);
+                let registers = self.registrations.are_healthy(&pool.name, versions, said);
+                (pool.name.clone(), pools::standing(pool, snapshot, registers))
+            })
+            .filter(|(name, standing)| self.standings.get(name) != Some(standing))
+            .collect();
+        self.registrations.keep_only(|name| snapshot.node_pools.contains_key(name));
+        for (name, standing) in changed {
+            self.publish(name, standing);
+        }
+        self.say();
+        self.nominate_anew();
+        self.list_instances();
+    }
+
+    /// Says of NodeClaims and EC2NodeClasses what is new of them.
+    fn say(&mut self) {
+        let snapshot = self.controller.snapshot();
+        self.teller.tell(claims::of_claims(snapshot, &self.book, self.now), self.now);
+        for due in self.claims.due(snapshot, self.now) {
+            self.teller.tell(claims::of_due(&due, &self.book), self.now);
+            self.work.say(due.name.clone(), claims::write(Arc::clone(&self.writer), due, self.now));
+        }
+        for class in snapshot.node_classes.values() {
+            let Some(print) = &class.fingerprint else { continue };
+            if self.prints.get(&class.name) != Some(print) {
+                self.prints.insert(class.name.clone(), print.clone());
+                let (client, name, print) = (self.client.clone(), class.name.clone(), print.clone());
+                let write = async move { classes::publish(&client, &name, &print).await };
+                self.work.print(class.name.clone(), write);
+            }
+        }
+    }
+
+    pub(super) fn publish(&mut self, name: String, standing: pools::Standing) {
+        if *self.lines.role.borrow() != Role::Leader {
+            return;
+        }
+        self.standings.insert(name.clone(), standing.clone());
+        let (client, now) = (self.client.clone(), self.now);
+        self.work.publish(name.clone(), async move { pools::publish(&client, &name, &standing, now).await });
+    }
+
+    /// Says what a decision left alone, and why.
+    pub(super) fn say_what_waits(&mut self, plan: &Plan) {
+        for violation in &plan.report.violations {
+            tracing::error!("left out of the plan, because it breaks a rule: {violation}");
+            self.metrics.violated();
+        }
+        for heard in &plan.report.heard {
+            tracing::info!(
+                policy = heard.policy,
+                obeyed = heard.obeyed,
+                failed = heard.failed,
+                "{}: {}",
+                heard.about,
+                heard.words
+            );
+        }
+        let snapshot = self.controller.snapshot();
+        let unplaced = tell::of_unplaced(&plan.report.unplaced, snapshot);
+        let blocked = tell::of_blocked(&plan.report.blocked, &self.book);
+        self.teller.tell(unplaced.into_iter().chain(blocked), self.now);
+    }
+}
