@@ -9,14 +9,14 @@ mod moves;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use whittle_core::advice::apply::{choose, dress, hide, judge, keep, keep_sides, restore};
+use whittle_core::advice::apply::{choose, dress, hide, keep, keep_sides};
 use whittle_core::advice::ask::supplies::{Catalogue, catalogue, market};
 use whittle_core::advice::ask::{Group, nodes, waiting};
 use whittle_core::advice::capacity::{self, Choice, Supply};
 use whittle_core::advice::history::History;
 use whittle_core::advice::interruption::{self, Reaction};
+use whittle_core::advice::judged::{Judged, judge, restore};
 use whittle_core::advice::limits::TAINTS_WAIT;
-use whittle_core::advice::offerings::Judgement;
 use whittle_core::advice::taints::{DressQuestion, Outfit, ReviewQuestion};
 use whittle_core::advice::{Advice, Answer, Hook, Question};
 use whittle_core::disrupt::{Round, disrupt};
@@ -77,8 +77,8 @@ struct JudgedPool {
     types: Arc<[InstanceType]>,
     unavailable: Vec<whittle_core::state::OfferingKey>,
     history: History,
-    catalogue: Catalogue,
-    judgements: Vec<Judgement>,
+    /// `None` when nothing was said.
+    judged: Option<Judged>,
 }
 
 impl Default for Advised {
@@ -218,13 +218,16 @@ impl Advised {
         let market = market(snapshot, &self.history, now);
         let choices = self.ask_choices(counsel.as_mut(), (&groups, &market), now);
         let outfits = self.ask_outfits(counsel.as_mut(), &groups, now);
-        let judgements = self.ask_offerings(counsel.as_mut(), snapshot, now);
+        self.ask_offerings(counsel.as_mut(), snapshot, now);
         self.hold(&groups, &choices, &outfits, now);
         self.remember_sides(&groups, &choices);
 
         let mut copy = state.clone();
         choose(&mut copy, (&groups, &choices), &market, now);
-        let judged = judge(&mut copy, &judgements, now);
+        let known = self.judged.iter();
+        let judged: BTreeMap<&str, &Judged> =
+            known.filter_map(|(pool, known)| Some((pool.as_str(), known.judged.as_ref()?))).collect();
+        judge(&mut copy, &judged, now);
         hide(&mut copy, self.held.keys(), now);
         let mut plan = self.by_outfit((state, copy), (&groups, &outfits), cache, (now, seed));
         restore(&mut plan, snapshot, &judged);
@@ -306,17 +309,12 @@ impl Advised {
         }
     }
 
-    /// What was said about the offerings of each NodePool, asked anew where something has changed.
-    fn ask_offerings(
-        &mut self,
-        counsel: &mut dyn Counsel,
-        snapshot: &Snapshot,
-        now: Timestamp,
-    ) -> BTreeMap<String, (Catalogue, Vec<Judgement>)> {
+    /// Asks about the offerings of each NodePool where something has changed.
+    fn ask_offerings(&mut self, counsel: &mut dyn Counsel, snapshot: &Snapshot, now: Timestamp) {
         self.judged.retain(|pool, _| snapshot.node_pools.contains_key(pool));
         if !counsel.answers(Hook::Offerings) {
             self.judged.clear();
-            return BTreeMap::new();
+            return;
         }
         for pool in snapshot.node_pools.values() {
             let Some(class) = snapshot.node_classes.get(&pool.node_class) else { continue };
@@ -338,11 +336,13 @@ impl Advised {
                 continue;
             }
             let reads = counsel.reads().clone();
-            let Some(catalogue) = catalogue(snapshot, pool, (&self.history, now), &reads) else {
+            let Some(Catalogue { question, places }) =
+                catalogue(snapshot, pool, (&self.history, now), &reads)
+            else {
                 self.judged.remove(&pool.name);
                 continue;
             };
-            let question = Question::JudgeOfferings(catalogue.question.clone());
+            let question = Question::JudgeOfferings(question);
             let advice = counsel.ask(&question, now);
             self.note_offerings(&advice, &pool.name);
             let Answer::JudgeOfferings(judgements) = advice.answer else { continue };
@@ -353,15 +353,10 @@ impl Advised {
                 types: Arc::clone(&class.instance_types),
                 unavailable,
                 history: self.history.clone(),
-                catalogue,
-                judgements,
+                judged: Judged::new(&class.instance_types, &places, &judgements),
             };
             self.judged.insert(pool.name.clone(), known);
         }
-        let judged = self.judged.iter();
-        judged
-            .map(|(pool, known)| (pool.clone(), (known.catalogue.clone(), known.judgements.clone())))
-            .collect()
     }
 
     /// Remembers which pods are to wait, because a policy says so or because one fails to say what their node needs.

@@ -14,6 +14,7 @@ pub mod capacity;
 pub mod consolidation;
 pub mod history;
 pub mod interruption;
+pub mod judged;
 pub mod limits;
 pub mod merge;
 pub mod offerings;

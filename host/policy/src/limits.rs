@@ -41,6 +41,10 @@ pub const MEMORY_BYTES_MAX: usize = 64 << 20;
 /// A module may be this large: a ConfigMap holds 1 MiB, an image volume more, and a policy in a language with a
 /// runtime of its own several.
 pub const MODULE_BYTES_MAX: usize = 16 << 20;
+/// All modules in a directory may be this large together: they are read into memory at one moment.
+pub const DIRECTORY_BYTES_MAX: usize = 256 << 20;
+/// `policies.yaml` may be this large: the attachments that there may be, with settings of some pages each.
+pub const ATTACHMENTS_BYTES_MAX: usize = 1 << 20;
 /// A module may have this many functions. The stock policies have hundreds; what has hundreds of thousands is made to
 /// keep the compiler busy.
 pub const FUNCTIONS_MAX: u32 = 50_000;

@@ -32,15 +32,7 @@ pub const DETACH_AFTER: Duration = Duration::from_secs(30);
 /// # Errors
 /// With everything that is wrong; what was in force still is.
 pub fn bring_in(advisor: &Advisor, cache: Option<&Cache>, root: &Path) -> Result<Digest, Problems> {
-    let contents = directory::read(root).map_err(|error| {
-        let (file, path) = (root.display().to_string(), String::new());
-        Problems(vec![Problem {
-            file,
-            path,
-            found: error.to_string(),
-            expected: "a directory of policies".to_owned(),
-        }])
-    })?;
+    let contents = directory::read(root).map_err(|error| Problems(vec![error.problem()]))?;
     let (before, recorded) = (advisor.current(), advisor.recorded());
     let loader = Loader { engine: advisor.engine(), cache, before: &before, recorded: &recorded };
     let generation = loader.load(&contents, &Vanished::default()).map_err(Problems)?;

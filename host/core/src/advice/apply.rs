@@ -5,26 +5,22 @@
 //! the copy is put back to what is so. Nothing in the decisions themselves knows of advice, and a plan made with it is
 //! judged on the true snapshot like any other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::ask::Group;
-use super::ask::supplies::Catalogue;
 use super::capacity::{Choice, Share, Supply};
 use super::consolidation::Quiet;
-use super::offerings::{Judgement, Verdict};
 use super::taints::Outfit;
 use super::words::LivingNode;
 use crate::event::Event;
-use crate::model::instance_type::{CapacityType, InstanceType};
+use crate::model::instance_type::CapacityType;
 use crate::model::labels;
-use crate::model::node_pool::{NodeClass, NodePool};
+use crate::model::node_pool::NodePool;
 use crate::model::pod::{Owner, Pod};
-use crate::model::price::Price;
 use crate::model::requirement::{Operator, Requirement};
 use crate::model::time::{Duration, Timestamp};
-use crate::plan::{Action, Launch, LaunchOffering, Plan};
-use crate::state::{ClusterState, Snapshot};
+use crate::state::ClusterState;
 
 /// A node that is not to move is asked about again after so long, if nothing happens before.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -111,132 +107,6 @@ pub fn dress(state: &mut ClusterState, outfit: &Outfit, now: Timestamp) {
         }
         state.apply(Event::NodePool(Box::new(pool)), now);
     }
-}
-
-/// What NodePools were told about their offerings, so that a plan can be put back to true prices.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Judged {
-    /// By NodePool and offering (type, zone, capacity type, reservation) the factor in parts per million.
-    scales: BTreeMap<String, BTreeMap<Way, u32>>,
-}
-
-type Way = (String, String, CapacityType, Option<String>);
-
-/// Lays judgements over the offerings of NodePools: what is forbidden is not for sale, what is scaled has another
-/// price. NodePools with judgements of their own get an EC2NodeClass of their own on the copy.
-pub fn judge(
-    state: &mut ClusterState,
-    judgements: &BTreeMap<String, (Catalogue, Vec<Judgement>)>,
-    now: Timestamp,
-) -> Judged {
-    let mut judged = Judged::default();
-    let pools: Vec<NodePool> = state.snapshot().node_pools.values().cloned().collect();
-    let none = Vec::new();
-    let of_pool = |pool: &NodePool| judgements.get(&pool.name).map_or(&none, |(_, judgements)| judgements);
-    for pool in &pools {
-        let Some((catalogue, said)) = judgements.get(&pool.name).filter(|(_, said)| !said.is_empty()) else {
-            continue;
-        };
-        let Some(class) = state.snapshot().node_classes.get(&pool.node_class).cloned() else { continue };
-        let mut types: Vec<InstanceType> = class.instance_types.to_vec();
-        let scales = judged.scales.entry(pool.name.clone()).or_default();
-        for Judgement { offering, verdict } in said {
-            let place = usize::try_from(*offering).ok().and_then(|at| catalogue.places.get(at));
-            let Some((at, place)) = place else { continue };
-            let Some(instance_type) = types.get_mut(*at) else { continue };
-            let name = instance_type.name.clone();
-            let Some(offering) = instance_type.offerings.get_mut(*place) else { continue };
-            match verdict {
-                Verdict::Forbid(_) => offering.available = false,
-                Verdict::Scale(scale) => {
-                    offering.price = offering.price.scaled(u64::from(*scale));
-                    let reservation = offering.reservation.as_ref().map(|one| one.id.clone());
-                    let way = (name, offering.zone.clone(), offering.capacity_type, reservation);
-                    scales.insert(way, *scale);
-                }
-            }
-        }
-        let shared =
-            pools.iter().any(|other| other.node_class == pool.node_class && of_pool(other) != of_pool(pool));
-        let name = if shared { format!("{} for {}", class.name, pool.name) } else { class.name.clone() };
-        state.apply(
-            Event::NodeClass(NodeClass { name: name.clone(), instance_types: types.into(), ..class }),
-            now,
-        );
-        if shared {
-            let pool = NodePool { node_class: name, ..pool.clone() };
-            state.apply(Event::NodePool(Box::new(pool)), now);
-        }
-    }
-    judged
-}
-
-/// Puts a plan that was made on a copy back to what is so: true EC2NodeClasses and prices, the cheapest first.
-pub fn restore(plan: &mut Plan, snapshot: &Snapshot, judged: &Judged) {
-    if judged.scales.is_empty() {
-        return;
-    }
-    for action in &mut plan.actions {
-        if let Action::Launch(launch) = action {
-            restore_launch(launch, snapshot, judged);
-        }
-    }
-}
-
-fn restore_launch(launch: &mut Launch, snapshot: &Snapshot, judged: &Judged) {
-    let Some(pool) = snapshot.node_pools.get(&launch.node_pool) else { return };
-    if launch.node_class != pool.node_class {
-        launch.node_class.clone_from(&pool.node_class);
-        Arc::make_mut(&mut launch.labels).insert(labels::NODE_CLASS.to_owned(), pool.node_class.clone());
-        let mut requirements = (*launch.requirements).clone();
-        for one in requirements.iter_mut().filter(|one| one.key == labels::NODE_CLASS) {
-            one.values = vec![pool.node_class.clone()];
-        }
-        launch.requirements = Arc::new(requirements);
-    }
-    let Some(scales) = judged.scales.get(&launch.node_pool).filter(|scales| !scales.is_empty()) else {
-        return;
-    };
-    let Some(class) = snapshot.node_classes.get(&pool.node_class) else { return };
-    let prices = true_prices(class, &launch.offerings);
-    let scale = |offering: &LaunchOffering| scales.get(&way(offering)).copied().unwrap_or(1_000_000);
-    let mut offerings: Vec<LaunchOffering> = launch.offerings.iter().cloned().collect();
-    for offering in &mut offerings {
-        offering.price = prices.get(&way(offering)).copied().unwrap_or(offering.price);
-    }
-    // EC2 takes the cheapest of what is listed. What is cheaper than the best only in dollars would be taken in its
-    // stead, so it is not listed; what is dearer may stay, for when there is nothing better.
-    if let Some(best) = offerings.first().cloned()
-        && !pool.requirements.iter().any(|requirement| requirement.min_values.is_some())
-    {
-        offerings.retain(|other| scale(other) <= scale(&best) || other.price >= best.price);
-    }
-    offerings.sort_by_key(|offering| offering.price);
-    launch.offerings = Arc::new(offerings);
-}
-
-fn way(offering: &LaunchOffering) -> Way {
-    (
-        offering.instance_type.clone(),
-        offering.zone.clone(),
-        offering.capacity_type,
-        offering.reservation.clone(),
-    )
-}
-
-fn true_prices(class: &NodeClass, listed: &[LaunchOffering]) -> BTreeMap<Way, Price> {
-    let names: BTreeSet<&str> = listed.iter().map(|offering| offering.instance_type.as_str()).collect();
-    let types = class.instance_types.iter().filter(|it| names.contains(it.name.as_str()));
-    let mut prices = BTreeMap::new();
-    for instance_type in types {
-        for offering in &instance_type.offerings {
-            let reservation = offering.reservation.as_ref().map(|one| one.id.clone());
-            let way =
-                (instance_type.name.clone(), offering.zone.clone(), offering.capacity_type, reservation);
-            prices.insert(way, offering.price);
-        }
-    }
-    prices
 }
 
 /// Lays over the nodes how long they must be quiet. A NodePool's own time is never shortened: it is a rule, and advice
