@@ -245,6 +245,7 @@ impl fmt::Display for DeleteReason {
             Self::Disrupted(DisruptionReason::Empty) => "it has no pods of its own",
             Self::Disrupted(DisruptionReason::Drifted) => "it is not what its NodePool asks for any more",
             Self::Interrupted => "EC2 takes its instance back",
+            Self::Unhealthy => "it has been unhealthy for too long",
             Self::Expired => "it is older than its NodePool allows (expireAfter)",
             Self::InsufficientCapacity => "EC2 has no capacity for it",
             Self::NeverJoined => "it was never launched, or never joined",

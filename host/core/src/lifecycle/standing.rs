@@ -132,7 +132,7 @@ pub fn standing(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> Stand
     if claim.deleting.is_none() {
         match quiet(snapshot, claim, now) {
             Quiet::Yes(_) => standing.say(Topic::Consolidatable, Some(true), "Consolidatable", none()),
-            Quiet::At(_) | Quiet::Never => standing.absent.push(Topic::Consolidatable),
+            Quiet::At(_) | Quiet::Never(_) => standing.absent.push(Topic::Consolidatable),
         }
         match drift(snapshot, claim, now) {
             Some(drift) => standing.say(Topic::Drifted, Some(true), drift.reason(), none()),
