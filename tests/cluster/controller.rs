@@ -34,18 +34,18 @@ pub(crate) fn trials(_: &Arc<Shared>) -> Vec<Trial> {
 }
 
 /// A control plane, and where what belongs to a story is written.
-struct Story {
-    plane: ControlPlane,
+pub(crate) struct Story {
+    pub(crate) plane: ControlPlane,
     folder: TempDir,
 }
 
 impl Story {
-    fn begin() -> Result<Self> {
+    pub(crate) fn begin() -> Result<Self> {
         Ok(Self { plane: start()?, folder: tempfile::tempdir()? })
     }
 
     /// Tells a story. When it does not end well, what the controller had to say is part of the error.
-    fn tell(self, story: fn(&Self) -> Result<()>) -> Result<()> {
+    pub(crate) fn tell(self, story: fn(&Self) -> Result<()>) -> Result<()> {
         let log = || fs::read_to_string(self.log()).unwrap_or_default();
         story(&self).with_context(|| format!("the controller says:\n{}", log()))
     }
@@ -55,18 +55,24 @@ impl Story {
     }
 
     /// Starts a controller. It ends when it is dropped, as `kill -9` would end it.
-    fn controller(&self) -> Result<Controller> {
+    pub(crate) fn controller(&self) -> Result<Controller> {
+        self.controller_with(&[])
+    }
+
+    /// Starts a controller with some more flags.
+    pub(crate) fn controller_with(&self, flags: &[&str]) -> Result<Controller> {
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut command = Command::new(whittle()?);
         command.args(["run", "--cloud", "sim", "--log-format", "text", "--disable-leader-election"]);
         command.args(["--metrics-port", "0", "--health-probe-port", "0", "--simulated-boot", "1s"]);
         command.args(["--region", "ap-northeast-2", "--kubeconfig"]).arg(self.plane.kubeconfig());
+        command.args(flags);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Ok(Controller(command.spawn().context("cannot start whittle")?))
     }
 
     /// Applies objects.
-    fn apply(&self, objects: &[Value]) -> Result<()> {
+    pub(crate) fn apply(&self, objects: &[Value]) -> Result<()> {
         let file = self.folder.path().join("objects.json");
         fs::write(
             &file,
@@ -75,13 +81,13 @@ impl Story {
         self.plane.apply(&file)
     }
 
-    fn ask<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
+    pub(crate) fn ask<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
         block_on(async { ask(client(&self.plane.kubeconfig()).await?).await })
     }
 }
 
 /// A controller that runs.
-struct Controller(Child);
+pub(crate) struct Controller(Child);
 
 impl Drop for Controller {
     fn drop(&mut self) {
@@ -112,7 +118,7 @@ fn build() -> Result<PathBuf> {
     Ok(profile.join("whittle"))
 }
 
-fn node_pool(consolidate_after: &str) -> [Value; 2] {
+pub(crate) fn node_pool(consolidate_after: &str) -> [Value; 2] {
     let terms = json!([{ "tags": { "karpenter.sh/discovery": "story" } }]);
     [
         json!({
@@ -143,7 +149,7 @@ fn node_pool(consolidate_after: &str) -> [Value; 2] {
     ]
 }
 
-fn deployment(name: &str, replicas: u32) -> Value {
+pub(crate) fn deployment(name: &str, replicas: u32) -> Value {
     let labels = json!({ "app": name });
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": name, "namespace": "default" },
@@ -167,7 +173,7 @@ async fn running(client: &Client, namespace: &str) -> Result<Vec<Pod>> {
     Ok(pods.items.into_iter().filter(runs).collect())
 }
 
-async fn wait_for_pods(client: &Client, namespace: &str, count: usize) -> Result<()> {
+pub(crate) async fn wait_for_pods(client: &Client, namespace: &str, count: usize) -> Result<()> {
     until(&format!("{count} pods of {namespace} run"), async || {
         Ok((running(client, namespace).await?.len() == count).then_some(()))
     })
@@ -190,7 +196,7 @@ async fn standing(client: &Client) -> Result<(BTreeSet<String>, BTreeSet<String>
 }
 
 /// Waits until each instance is the Node of one NodeClaim, and tells how many there are.
-async fn wait_until_all_agree(client: &Client) -> Result<usize> {
+pub(crate) async fn wait_until_all_agree(client: &Client) -> Result<usize> {
     until("every instance is the Node of one NodeClaim, and nothing else is there", async || {
         let (nodes, claimed, instances) = standing(client).await?;
         Ok((nodes == claimed && nodes.len() == instances).then_some(instances))
