@@ -250,6 +250,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 self.nominated.insert(pod.uid.clone());
             }
             if is_news(&event, self.controller.snapshot()) {
+                self.metrics.heard(&event, self.controller.snapshot(), self.now);
                 self.controller.handle(event, self.now);
             }
         }

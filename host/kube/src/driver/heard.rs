@@ -21,6 +21,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             Done::Action { action, effect } => {
                 self.in_flight.end(&Key::of(&action), ended(&effect), self.now);
                 self.hear_effect(&action, &effect);
+                self.compare(&action, &effect);
                 if let Effect::Told(outcome) = effect {
                     self.hear_outcome(*outcome);
                 }
@@ -66,6 +67,15 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         };
         self.metrics.evicted(code);
         self.teller.tell(told, self.now);
+    }
+
+    /// Compares what came of a launch with what was planned.
+    fn compare(&self, action: &Action, effect: &Effect) {
+        if let (Action::Launch(launch), Effect::Told(outcome)) = (action, effect)
+            && let Outcome::Launched { instance, .. } = &**outcome
+        {
+            self.metrics.launched(launch.price(), instance.price);
+        }
     }
 
     fn hear_outcome(&mut self, outcome: Outcome) {
