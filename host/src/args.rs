@@ -81,6 +81,12 @@ pub(crate) struct RunArgs {
     /// How many NodeClaims are written about at a time.
     #[arg(long, env = "WHITTLE_WRITES_AT_ONCE", value_name = "COUNT", default_value_t = 64)]
     pub(crate) writes_at_once: usize,
+    /// How many requests a second are made to the API server, in the long run.
+    #[arg(long, env = "KUBE_CLIENT_QPS", value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) kube_client_qps: u32,
+    /// How many requests are made to it at once, after a pause.
+    #[arg(long, env = "KUBE_CLIENT_BURST", value_name = "COUNT", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) kube_client_burst: u32,
     /// The namespace that this runs in: of the lease, and of what the simulated cloud keeps.
     #[arg(long, env = "SYSTEM_NAMESPACE", value_name = "NAMESPACE", default_value = "kube-system")]
     pub(crate) system_namespace: String,

@@ -15,7 +15,8 @@ use whittle_control::controller::{Controller, Settings};
 use whittle_core::model::node_pool::NodeClass;
 use whittle_kube::book::Book;
 use whittle_kube::cluster::Nominating;
-use whittle_kube::connect::connect;
+use whittle_kube::connect::pace::Pace;
+use whittle_kube::connect::{connect, connect_paced};
 use whittle_kube::driver::{self, Lines, Parts};
 use whittle_kube::intake::InstanceTypes;
 use whittle_kube::lease::{self, Candidate, Role};
@@ -64,7 +65,8 @@ impl InstanceTypes for FromCatalog {
 async fn controller(args: &RunArgs) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     listen_for_signals(stop.clone())?;
-    let ways = connect(args.kubeconfig.as_deref()).await?;
+    let pace = Pace { per_second: f64::from(args.kube_client_qps), burst: args.kube_client_burst };
+    let ways = connect_paced(args.kubeconfig.as_deref(), pace).await?;
     let client = ways.client.clone();
     let identity = identity(&args.identity);
     let metrics = Arc::new(Metrics::new());
@@ -76,7 +78,7 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let book = Arc::new(Book::default());
     let CloudArg::Sim = args.cloud;
     let cloud = SimulatedCloud::new(
-        client.clone(),
+        client,
         Arc::clone(&book),
         simulated::Settings {
             region: args.region.clone(),
@@ -88,7 +90,9 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let classes = tokio::spawn(cloud.clone().keep_classes_ready());
     let (role, leads) = watch::channel(Role::Standby);
     let (resign, resigned) = watch::channel(false);
-    let election = stand(args, client, &identity, (role, resigned));
+    // On a way of its own, so that however much is written, the lease is renewed in time.
+    let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
+    let election = stand(args, of_lease, &identity, (role, resigned));
     let parts = Parts {
         ways,
         cloud: Arc::new(cloud),

@@ -18,7 +18,7 @@ use whittle_core::model::time::Timestamp;
 use whittle_core::state::Snapshot;
 
 use crate::book::Book;
-use crate::cluster::Writer;
+use crate::cluster::writer::Writer;
 use crate::patch::set;
 use crate::tell::{Subject, Told, Weight, told};
 

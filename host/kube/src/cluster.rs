@@ -1,23 +1,22 @@
 //! Writes: the port `Cluster` on the Kubernetes API.
 //!
-//! What is changed is read first and written with its version, so that nobody's change is lost; where somebody was
-//! quicker it is read again, a few times. Everything can be done twice.
+//! Here is what is written for each action; how it is written so that nobody's change is lost is in `writer`, and who is
+//! nominated when in `nominations`. Everything can be done twice.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::future::Future;
+pub mod nominations;
+pub mod writer;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube_client::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams, Preconditions};
 use kube_client::{Api, Client};
 use kube_core::Resource;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
+use serde_json::json;
 use whittle_control::ports::{Cluster, ClusterError};
 use whittle_core::lifecycle::given::labels_of;
 use whittle_core::model::node as core;
@@ -26,16 +25,13 @@ use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Cordon, DeleteReason, Nomination, Plan, Retaint};
 use whittle_core::state::Snapshot;
 
-use crate::book::{Book, Named};
-use crate::connect::Ways;
+use self::writer::Writer;
+use crate::book::Named;
 use crate::error::{Reaction, answered, cluster_error, eviction_error, reaction};
 use crate::patch;
 
 /// Who writes, for whoever looks at managed fields.
 pub(crate) const FIELD_MANAGER: &str = "whittle";
-
-/// So often a change is made anew because somebody else was quicker. A kubelet writes its Node every few seconds at most.
-const CONFLICTS_MAX: usize = 5;
 
 /// So many pods are nominated at a time.
 const NOMINATIONS_AT_ONCE: usize = 32;
@@ -47,18 +43,6 @@ pub enum Nominating {
     WhenTheNodeOpens,
     /// Not at all: kube-scheduler puts them where it likes.
     Never,
-}
-
-/// Who writes.
-#[derive(Clone)]
-pub struct Writer {
-    client: Client,
-    /// For what is not asked again when the server says no.
-    asking_once: Client,
-    book: Arc<Book>,
-    /// The AWS region, for the labels of nodes.
-    region: String,
-    nominating: Nominating,
 }
 
 /// What a plan's actions need to know beside themselves, as it was when the plan was made.
@@ -111,73 +95,6 @@ fn waiting_for(claim: &str, snapshot: &Snapshot) -> Vec<String> {
     expected.map(|(uid, _)| uid.clone()).filter(waits).collect()
 }
 
-/// A pod whose node is open and not ready yet, and which has lost its nomination to a failed attempt of the scheduler.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renomination {
-    /// The pod's uid.
-    pub uid: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The Node; `None` takes the name off.
-    pub node: Option<String>,
-}
-
-/// A pod that was nominated and is not on its node this long after it was ready has lost its room to another.
-const STALE_AFTER: Duration = Duration::from_secs(60);
-
-/// The pods that are to lose a nomination: their node is ready, and others have taken their room. While they have it they
-/// are no new demand, and would wait for ever. `nominated` are the uids of pods that may have a nomination. Where pods leave a node, the scheduler makes room there itself.
-#[must_use]
-pub fn stale_nominations(
-    snapshot: &Snapshot,
-    nominated: &BTreeSet<String>,
-    now: Timestamp,
-) -> Vec<Renomination> {
-    let stale = nominated.iter().filter_map(|uid| snapshot.pods.get(uid)).filter(|pod| {
-        let Some(node) = pod.nominated_node.as_ref().and_then(|name| snapshot.nodes.get(name)) else {
-            return false;
-        };
-        let ready = snapshot.claim_of_node(node).and_then(|claim| claim.initialized);
-        let waits = pod.node.is_none() && pod.deleting.is_none() && pod.unschedulable;
-        let is_expected = snapshot.nominations.contains_key(&pod.uid);
-        waits
-            && !is_expected
-            && ready.is_some_and(|since| since + STALE_AFTER <= now)
-            && !snapshot.pods_on(&node.name).any(|other| other.deleting.is_some())
-    });
-    let anew = stale.map(|pod| Renomination {
-        uid: pod.uid.clone(),
-        namespace: pod.spec.namespace.clone(),
-        name: pod.name.clone(),
-        node: None,
-    });
-    anew.collect()
-}
-
-/// The pods that are to be nominated anew. A node opens before it is ready, and whatever the scheduler tries in between
-/// fails and clears the name.
-#[must_use]
-pub fn renominations(snapshot: &Snapshot) -> Vec<Renomination> {
-    let mut found = Vec::new();
-    for (uid, (place, _)) in &snapshot.nominations {
-        let Some(claim) = snapshot.claims.get(place) else { continue };
-        if claim.registered.is_none() || claim.initialized.is_some() || claim.deleting.is_some() {
-            continue;
-        }
-        let (Some(node), Some(pod)) = (snapshot.node_of_claim(claim), snapshot.pods.get(uid)) else {
-            continue;
-        };
-        if pod.is_provisionable() {
-            let (namespace, name) = (pod.spec.namespace.clone(), pod.name.clone());
-            let node = Some(node.name.clone());
-            found.push(Renomination { uid: uid.clone(), namespace, name, node });
-        }
-    }
-    found
-}
-
 /// The port for one plan.
 #[derive(Clone)]
 pub struct Session {
@@ -211,200 +128,6 @@ impl Session {
         let known = self.facts.pods.get(uid).map(|(namespace, name)| (namespace.as_str(), name.as_str()));
         known.ok_or_else(|| ClusterError::NotFound { object: format!("pod with uid {uid}") })
     }
-}
-
-impl Writer {
-    /// A writer for nodes in this region.
-    #[must_use]
-    pub fn new(ways: Ways, book: Arc<Book>, region: String, nominating: Nominating) -> Self {
-        let Ways { client, asking_once } = ways;
-        Self { client, asking_once, book, region, nominating }
-    }
-
-    /// Whether pods are nominated.
-    #[must_use]
-    pub const fn nominating(&self) -> Nominating {
-        self.nominating
-    }
-
-    fn claims(&self) -> Api<NodeClaim> {
-        Api::all(self.client.clone())
-    }
-
-    fn nodes(&self) -> Api<Node> {
-        Api::all(self.client.clone())
-    }
-
-    fn pods(&self, namespace: &str) -> Api<Pod> {
-        namespaced(&self.client, namespace)
-    }
-
-    async fn claim(&self, name: &str) -> Result<NodeClaim, ClusterError> {
-        answered(self.claims().get(name), |error| cluster_error(error, &format!("NodeClaim {name}"))).await
-    }
-
-    async fn node(&self, name: &str) -> Result<Node, ClusterError> {
-        answered(self.nodes().get(name), |error| cluster_error(error, &format!("Node {name}"))).await
-    }
-
-    /// Changes a Node; `change` gives the patch for the Node as it is, or nothing.
-    async fn change_node(
-        &self,
-        name: &str,
-        change: impl Fn(&Node) -> Option<Value> + Send + Sync,
-    ) -> Result<Node, ClusterError> {
-        until_unbeaten(|| self.change_node_once(name, &change)).await
-    }
-
-    async fn change_node_once(
-        &self,
-        name: &str,
-        change: &(impl Fn(&Node) -> Option<Value> + Send + Sync),
-    ) -> Result<Node, Beaten> {
-        let node = self.node(name).await.map_err(Beaten::No)?;
-        let Some(patch) = change(&node) else { return Ok(node) };
-        let (nodes, parameters, patch) = (self.nodes(), merge(), Patch::Merge(patch));
-        patched(nodes.patch(name, &parameters, &patch), &format!("Node {name}")).await
-    }
-
-    /// Changes the status of a NodeClaim; `change` is made to the status as it is.
-    pub(crate) async fn change_status(
-        &self,
-        name: &str,
-        change: impl Fn(&mut NodeClaimStatus) + Send + Sync,
-    ) -> Result<(), ClusterError> {
-        until_unbeaten(|| self.change_status_once(name, &change)).await
-    }
-
-    async fn change_status_once(
-        &self,
-        name: &str,
-        change: &(impl Fn(&mut NodeClaimStatus) + Send + Sync),
-    ) -> Result<(), Beaten> {
-        let mut claim = self.claim(name).await.map_err(Beaten::No)?;
-        let before = claim.status.clone().unwrap_or_default();
-        let mut status = before.clone();
-        change(&mut status);
-        if status == before {
-            return Ok(());
-        }
-        claim.status = Some(status);
-        let (claims, parameters) = (self.claims(), post());
-        let write = claims.replace_status(name, &parameters, &claim);
-        patched(write, &format!("NodeClaim {name}")).await.map(drop)
-    }
-
-    /// Changes what a NodeClaim says besides its status; `change` gives the patch for the NodeClaim as it is, or nothing.
-    pub(crate) async fn change_claim(
-        &self,
-        name: &str,
-        change: impl Fn(&NodeClaim) -> Option<Value> + Send + Sync,
-    ) -> Result<(), ClusterError> {
-        until_unbeaten(|| async {
-            let claim = self.claim(name).await.map_err(Beaten::No)?;
-            let Some(patch) = change(&claim) else { return Ok(()) };
-            let (claims, parameters, patch) = (self.claims(), merge(), Patch::Merge(patch));
-            patched(claims.patch(name, &parameters, &patch), &format!("NodeClaim {name}")).await.map(drop)
-        })
-        .await
-    }
-
-    /// Nominates a pod to a Node, or to none.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` when that very pod is gone.
-    pub async fn nominate_pod(
-        &self,
-        (namespace, name, uid): (&str, &str, &str),
-        node: Option<&str>,
-    ) -> Result<(), ClusterError> {
-        let (pods, parameters) = (self.pods(namespace), merge());
-        let patch = json!({ "metadata": { "uid": uid }, "status": { "nominatedNodeName": node } });
-        let patch = Patch::Merge(patch);
-        let write = pods.patch_status(name, &parameters, &patch);
-        answered(write, |error| eviction_error(error, &format!("pod {namespace}/{name}"))).await.map(drop)
-    }
-
-    /// Lets go of an object and deletes it.
-    async fn let_go<K: Held>(&self, api: Api<K>, name: &str) -> Result<(), ClusterError> {
-        until_unbeaten(|| let_go_once(&api, name)).await
-    }
-}
-
-/// A kind of object that our finalizer holds.
-trait Held: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + Sync + 'static {}
-
-impl Held for Node {}
-impl Held for NodeClaim {}
-
-async fn let_go_once<K: Held>(api: &Api<K>, name: &str) -> Result<(), Beaten> {
-    let object = format!("{} {name}", K::kind(&()));
-    let read = answered(api.get(name), |error| cluster_error(error, &object)).await;
-    let mut found = read.map_err(Beaten::No)?;
-    if found.meta().deletion_timestamp.is_none() {
-        let is_held = found.meta().finalizers.iter().flatten().next().is_some();
-        let parameters = only(found.meta().uid.clone());
-        let asked = answered(api.delete(name, &parameters), |error| eviction_error(error, &object)).await;
-        asked.map_err(Beaten::No)?;
-        if !is_held {
-            return Ok(());
-        }
-        // The deletion has given it a new version.
-        let read = answered(api.get(name), |error| cluster_error(error, &object)).await;
-        found = read.map_err(Beaten::No)?;
-    }
-    let Some(patch) = patch::released(found.meta()) else { return Ok(()) };
-    let (parameters, patch) = (merge(), Patch::Merge(patch));
-    patched(api.patch(name, &parameters, &patch), &object).await.map(drop)
-}
-
-/// Whether a write came too late.
-enum Beaten {
-    /// Somebody else has changed the object since it was read.
-    Yes,
-    /// It failed for another reason.
-    No(ClusterError),
-}
-
-impl Beaten {
-    fn error(self) -> ClusterError {
-        match self {
-            Self::No(error) => error,
-            Self::Yes => ClusterError::Transport {
-                message: format!("somebody else was quicker {CONFLICTS_MAX} times"),
-            },
-        }
-    }
-}
-
-/// Does something anew as long as somebody else was quicker, but not for ever.
-async fn until_unbeaten<T, F>(attempt: impl Fn() -> F + Send + Sync) -> Result<T, ClusterError>
-where
-    T: Send,
-    F: Future<Output = Result<T, Beaten>> + Send,
-{
-    let mut outcome = Err(Beaten::Yes);
-    for _ in 0..CONFLICTS_MAX {
-        outcome = attempt().await;
-        if !matches!(outcome, Err(Beaten::Yes)) {
-            break;
-        }
-    }
-    outcome.map_err(Beaten::error)
-}
-
-async fn patched<T>(
-    write: impl Future<Output = Result<T, kube_client::Error>> + Send,
-    object: &str,
-) -> Result<T, Beaten> {
-    let mut beaten = false;
-    let answer = answered(write, |error| {
-        beaten = reaction(error) == Reaction::Conflict;
-        cluster_error(error, object)
-    })
-    .await;
-    answer.map_err(|error| if beaten { Beaten::Yes } else { Beaten::No(error) })
 }
 
 pub(crate) fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>

@@ -1,10 +1,15 @@
 //! The way to the API server: a kubeconfig, or what a pod is given.
 
+pub mod pace;
+
 use std::path::Path;
 use std::time::Duration;
 
+use kube_client::client::ClientBuilder;
 use kube_client::config::{KubeConfigOptions, Kubeconfig};
 use kube_client::{Client, Config};
+
+use self::pace::{Pace, Paced};
 
 /// A server that does not even accept a connection in this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +45,33 @@ pub struct Ways {
 ///
 /// As [`NoWay`] says. Whether anybody answers is not tried.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Ways, NoWay> {
+    let config = config(kubeconfig).await?;
+    let asking_once = without_retries(&config);
+    Ok(Ways { client: Client::try_from(config)?, asking_once: Client::try_from(asking_once)? })
+}
+
+/// The same, and the requests of both clients together keep a pace.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub async fn connect_paced(kubeconfig: Option<&Path>, pace: Pace) -> Result<Ways, NoWay> {
+    let config = config(kubeconfig).await?;
+    let asking_once = without_retries(&config);
+    let paced = Paced::new(pace);
+    let client = |config: Config| -> Result<Client, NoWay> {
+        Ok(ClientBuilder::try_from(config)?.with_layer(&paced).build())
+    };
+    Ok(Ways { client: client(config)?, asking_once: client(asking_once)? })
+}
+
+fn without_retries(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.default_retry = false;
+    config
+}
+
+async fn config(kubeconfig: Option<&Path>) -> Result<Config, NoWay> {
     let mut config = match kubeconfig {
         Some(path) => {
             let read = Kubeconfig::read_from(path)?;
@@ -48,7 +80,5 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Ways, NoWay> {
         None => Config::infer().await?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let mut asking_once = config.clone();
-    asking_once.default_retry = false;
-    Ok(Ways { client: Client::try_from(config)?, asking_once: Client::try_from(asking_once)? })
+    Ok(config)
 }

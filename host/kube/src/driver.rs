@@ -3,6 +3,8 @@
 //! Nothing is awaited between an event and the state: writes run in tasks of their own and report back. A process that
 //! does not lead, or has not seen everything yet, listens and does not decide.
 
+mod heard;
+mod news;
 mod said;
 mod work;
 
@@ -14,20 +16,22 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use whittle_control::controller::Controller;
-use whittle_control::execute::Effect;
-use whittle_control::in_flight::{Ended, InFlight, Key};
+use whittle_control::in_flight::{InFlight, Key};
 use whittle_control::ports::Cloud;
 use whittle_core::event::Event;
-use whittle_core::lifecycle::leftover::{Running, strays, unlaunched};
+use whittle_core::lifecycle::leftover::unlaunched;
 use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::{Action, Outcome, Plan};
-use whittle_core::state::Snapshot;
+use whittle_core::plan::Plan;
 
 use crate::book::Book;
 use crate::claims::Claims;
-use crate::cluster::{Facts, Nominating, Session, Writer, clock, renominations, stale_nominations};
+use crate::cluster::nominations::{renominations, stale_nominations};
+use crate::cluster::writer::Writer;
+use crate::cluster::{Facts, Nominating, Session, clock};
 use crate::connect::Ways;
+use crate::driver::news::is_news;
+use crate::driver::said::log;
 use crate::driver::work::{Done, Work};
 use crate::intake::{InstanceTypes, Intake, Unclear};
 use crate::lease::Role;
@@ -258,6 +262,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 self.nominated.insert(pod.uid.clone());
             }
             if is_news(&event, self.controller.snapshot()) {
+                self.metrics.heard(&event, self.controller.snapshot(), self.now);
                 self.controller.handle(event, self.now);
             }
         }
@@ -380,203 +385,5 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         let pause = if self.lists < LISTS_AT_FIRST { LIST_AT_FIRST } else { LIST_LATER };
         self.next_list = Instant::now() + pause;
         self.work.list(self.now);
-    }
-
-    fn hear(&mut self, done: Done) {
-        match done {
-            Done::Action { action, effect } => {
-                self.in_flight.end(&Key::of(&action), ended(&effect), self.now);
-                self.registrations.note(&action, &effect, self.controller.snapshot());
-                self.hear_effect(&action, &effect);
-                if let Effect::Told(outcome) = effect {
-                    self.hear_outcome(*outcome);
-                }
-            }
-            Done::Launch { claim, outcome } => {
-                self.in_flight.end(&Key::launch(&claim), ended_with(&outcome), self.now);
-                self.hear_outcome(outcome);
-            }
-            Done::Retaint { claim, effect } => {
-                self.in_flight.end(&Key::retaint(&claim), ended(&effect), self.now);
-                if let Effect::Told(outcome) = effect {
-                    self.hear_outcome(*outcome);
-                }
-            }
-            Done::Nomination { uid, result } => {
-                let ended = if result.is_ok() { Ended::Well } else { Ended::Badly };
-                self.in_flight.end(&Key::renomination(&uid), ended, self.now);
-            }
-            Done::Published { pool, result } => {
-                if let Err(error) = result {
-                    tracing::debug!(node_pool = pool, "the status is not written, it will be: {error}");
-                    self.standings.remove(&pool);
-                }
-                return;
-            }
-            Done::Said { claim, result } => {
-                if let Err(error) = result {
-                    tracing::debug!(claim, "what is said of it is not written, it will be: {error}");
-                    self.claims.forget(&claim);
-                }
-                return;
-            }
-            Done::Printed { class, result } => {
-                if let Err(error) = result {
-                    tracing::debug!(
-                        node_class = class,
-                        "its fingerprint is not written, it will be: {error}"
-                    );
-                    self.prints.remove(&class);
-                }
-                return;
-            }
-            Done::Listed { running, at } => match running {
-                Ok(running) => self.end_strays(&running, at),
-                Err(error) => tracing::warn!("the cloud does not list its instances: {error}"),
-            },
-        }
-        self.controller.reconsider(self.now);
-    }
-
-    fn hear_effect(&mut self, action: &Action, effect: &Effect) {
-        if let (Action::Terminate(one), Effect::Told(outcome)) = (action, effect)
-            && let Outcome::Failed { message, .. } = &**outcome
-        {
-            self.teller.tell([tell::not_terminated(&one.claim, message, &self.book)], self.now);
-        }
-        let Action::Evict(eviction) = action else { return };
-        let snapshot = self.controller.snapshot();
-        let (told, code) = match effect {
-            Effect::Done => (tell::evicted(&eviction.pod, snapshot), "200"),
-            Effect::Blocked { budget } => {
-                (tell::not_drained(&eviction.claim, &eviction.pod, budget, snapshot), "429")
-            }
-            Effect::Told(_) => (None, "500"),
-        };
-        self.metrics.evicted(code);
-        self.teller.tell(told, self.now);
-    }
-
-    fn hear_outcome(&mut self, outcome: Outcome) {
-        match &outcome {
-            Outcome::Launched { claim, instance } => tracing::info!(
-                claim,
-                instance = instance.provider_id,
-                instance_type = instance.instance_type,
-                zone = instance.zone,
-                capacity_type = %instance.capacity_type,
-                "launched"
-            ),
-            Outcome::InsufficientCapacity { claim, offerings, .. } => {
-                tracing::warn!(claim, offerings = offerings.len(), "no capacity");
-            }
-            Outcome::Terminated { claim } => tracing::info!(claim, "terminated"),
-            Outcome::Failed { claim, message } => tracing::warn!(claim, "failed: {message}"),
-        }
-        self.metrics.told(&outcome, self.controller.snapshot());
-        self.teller.tell(tell::of_outcome(&outcome, &self.book), self.now);
-        self.controller.handle(Event::Outcome(outcome), self.now);
-    }
-
-    fn end_strays(&mut self, running: &[Running], listed: Timestamp) {
-        let snapshot = self.controller.snapshot();
-        let found = strays(snapshot, running, listed);
-        for stray in found.instances {
-            tracing::warn!(
-                instance = stray.provider_id,
-                claim = stray.claim,
-                "an instance without a NodeClaim is ended"
-            );
-            let node = snapshot.node_of_instance(&stray.provider_id).map(|node| node.name.clone());
-            let session = Session::new(Arc::clone(&self.writer), Arc::default());
-            self.work.end_stray(stray, node, session);
-        }
-        for claim in found.claims {
-            tracing::warn!(claim, "a NodeClaim without an instance is deleted");
-            let reason = whittle_core::plan::DeleteReason::InstanceGone;
-            let action = Action::Delete(whittle_core::plan::Delete { claim, reason });
-            if self.in_flight.start(Key::of(&action), self.now) {
-                let session = Session::new(Arc::clone(&self.writer), Arc::default());
-                self.work.carry_out(vec![action], session, self.now);
-            }
-        }
-    }
-}
-
-fn ended(effect: &Effect) -> Ended {
-    match effect {
-        Effect::Done => Ended::Well,
-        Effect::Blocked { .. } => Ended::Badly,
-        Effect::Told(outcome) => ended_with(outcome),
-    }
-}
-
-const fn ended_with(outcome: &Outcome) -> Ended {
-    match outcome {
-        Outcome::Launched { .. } | Outcome::Terminated { .. } => Ended::Well,
-        Outcome::Failed { .. } | Outcome::InsufficientCapacity { .. } => Ended::Badly,
-    }
-}
-
-/// Whether an event says anything that is not known: a new list repeats everything, and kubelets repeat themselves.
-fn is_news(event: &Event, snapshot: &Snapshot) -> bool {
-    match event {
-        Event::NodePool(pool) => snapshot.node_pools.get(&pool.name) != Some(pool),
-        Event::Node(node) => snapshot.nodes.get(&node.name) != Some(node),
-        Event::Pod(pod) => snapshot.pods.get(&pod.uid) != Some(pod),
-        Event::VolumeLimits(limits) => snapshot.volume_limits.get(&limits.node) != Some(&limits.drivers),
-        Event::PodDisruptionBudget(budget) => {
-            let key = (budget.namespace.clone(), budget.name.clone());
-            snapshot.disruption_budgets.get(&key) != Some(budget)
-        }
-        Event::VolumeClaim(claim) => {
-            let key = (claim.namespace.clone(), claim.name.clone());
-            snapshot.volume_claims.get(&key) != Some(claim)
-        }
-        Event::Namespace(name, labels) => snapshot.namespaces.get(name) != Some(labels),
-        Event::NodeClass(class) => snapshot.node_classes.get(&class.name) != Some(class),
-        // What is known of these is more than what the object says.
-        Event::NodeClaim(_) | Event::DaemonSet(_) => true,
-        Event::VolumeAttachment(one) => snapshot.attachments.get(&one.name) != Some(one),
-        Event::InstanceDrift { provider_id, found } => {
-            snapshot.cloud_drift.get(provider_id).copied() != *found
-        }
-        Event::NodePoolGone(_)
-        | Event::NodeClassGone(_)
-        | Event::NodeClaimGone(_)
-        | Event::NodeGone(_)
-        | Event::VolumeLimitsGone(_)
-        | Event::VolumeAttachmentGone(_)
-        | Event::PodGone(_)
-        | Event::DaemonSetGone(_)
-        | Event::PodDisruptionBudgetGone(_)
-        | Event::VolumeClaimGone(_)
-        | Event::Notice(_)
-        | Event::Outcome(_) => true,
-    }
-}
-
-/// What is about to be done, one line each.
-fn log(action: &Action) {
-    match action {
-        Action::Launch(launch) => tracing::info!(
-            claim = launch.claim,
-            node_pool = launch.node_pool,
-            pods = launch.pods.len(),
-            offerings = launch.offerings.len(),
-            price = %launch.price(),
-            "launch"
-        ),
-        Action::Nominate(one) => tracing::debug!(pod = one.pod, node = one.node, "nominate"),
-        Action::Register(one) => tracing::info!(claim = one.claim, node = one.node, "register"),
-        Action::Initialize(one) => tracing::info!(claim = one.claim, node = one.node, "initialize"),
-        Action::Cordon(one) => tracing::info!(claim = one.claim, node = one.node, "cordon"),
-        Action::Uncordon(one) => tracing::info!(claim = one.claim, node = one.node, "uncordon"),
-        Action::Delete(one) => tracing::info!(claim = one.claim, reason = ?one.reason, "delete"),
-        Action::Evict(one) => {
-            tracing::info!(claim = one.claim, pod = one.pod, forced = one.forced.is_some(), "evict");
-        }
-        Action::Terminate(one) => tracing::info!(claim = one.claim, instance = one.provider_id, "terminate"),
-        Action::Finalize(one) => tracing::info!(claim = one.claim, node = one.node, "finalize"),
     }
 }

@@ -1,5 +1,8 @@
 //! Metrics: with Karpenter's names where they mean the same, so that dashboards go on working.
 
+pub mod listed;
+mod lives;
+
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -7,11 +10,18 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use whittle_core::event::Event;
 use whittle_core::model::node_pool::NODES;
+use whittle_core::model::price::Price;
 use whittle_core::model::resources::CPU;
+use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, DeleteReason, Outcome, Plan};
 use whittle_core::state::Snapshot;
+
+use self::listed::{Listed, Shelf};
+use self::lives::Lives;
 
 /// A made NodeClaim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,6 +64,8 @@ struct Watched {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    listed: Vec<Listed>,
+    lives: Lives,
     created: Family<Created, Counter>,
     disrupted: Family<Disrupted, Counter>,
     launch_failures: Family<OfPool, Counter>,
@@ -85,6 +97,8 @@ impl Metrics {
         let decision = Histogram::new(exponential_buckets(0.0001, 2.0, 19));
         let mut metrics = Self {
             registry: Registry::default(),
+            listed: Vec::new(),
+            lives: Lives::new(),
             created: Family::default(),
             disrupted: Family::default(),
             launch_failures: Family::default(),
@@ -106,28 +120,42 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        let karpenter = self.registry.sub_registry_with_prefix("karpenter");
-        karpenter.register("nodeclaims_created", "NodeClaims that were made", self.created.clone());
-        karpenter.register("nodeclaims_disrupted", "NodeClaims that were ended", self.disrupted.clone());
-        karpenter.register("pods_eviction_requests", "Evictions by their answer", self.evictions.clone());
-        karpenter.register("nodepools_usage", "What the nodes of a NodePool have", self.usage.clone());
-        karpenter.register("nodepools_limit", "The limits of a NodePool", self.limit.clone());
-        karpenter.register("cluster_state_node_count", "Nodes that are known", self.nodes.clone());
-        karpenter.register("cluster_state_synced", "1 when everything was listed", self.synced.clone());
-        let help = "Pods without a place";
-        karpenter.register("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
-        let own = self.registry.sub_registry_with_prefix("whittle");
-        own.register_with_unit("decision_duration", "A decision", Unit::Seconds, self.decision.clone());
-        own.register(
+        let mut shelf = Shelf::new(&mut self.registry, "karpenter", &mut self.listed);
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        shelf.add("build", "What runs", version);
+        shelf.add("nodeclaims_created", "NodeClaims that were made", self.created.clone());
+        shelf.add("nodeclaims_disrupted", "NodeClaims whose end we asked for", self.disrupted.clone());
+        shelf.add("pods_eviction_requests", "Evictions, by the code of their answer", self.evictions.clone());
+        shelf.add("nodepools_usage", "What the nodes of a NodePool have", self.usage.clone());
+        shelf.add("nodepools_limit", "The limits of a NodePool", self.limit.clone());
+        shelf.add("cluster_state_node_count", "Nodes that are known", self.nodes.clone());
+        shelf.add("cluster_state_synced", "1 when everything was listed", self.synced.clone());
+        let help = "Pods without a place after the last decision";
+        shelf.add("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
+        self.lives.list_karpenters(&mut shelf);
+        let mut shelf = Shelf::new(&mut self.registry, "whittle", &mut self.listed);
+        shelf.add("decision_duration_seconds", "How long a decision took", self.decision.clone());
+        shelf.add(
             "plan_violations",
-            "Plans that broke a rule and were not carried out",
+            "Actions that broke a rule and were not carried out",
             self.violations.clone(),
         );
-        own.register("objects_unclear", "Objects that could not be understood", self.unclear.clone());
-        own.register("watch_errors", "Watches that failed and were tried again", self.watch_errors.clone());
-        own.register("launch_failures", "Launches that came to nothing", self.launch_failures.clone());
-        own.register("leader", "1 when this process leads", self.leader.clone());
-        own.register("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
+        shelf.add("objects_unclear", "Objects that could not be understood", self.unclear.clone());
+        shelf.add("watch_errors", "Watches that failed and were tried again", self.watch_errors.clone());
+        shelf.add(
+            "launch_failures",
+            "Launches for which there was no capacity",
+            self.launch_failures.clone(),
+        );
+        shelf.add("leader", "1 when this process leads", self.leader.clone());
+        shelf.add("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
+        self.lives.list_ours(&mut shelf);
+    }
+
+    /// All of them, with what they mean, whether or not they have a value yet.
+    #[must_use]
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
     }
 
     /// All of them, as Prometheus reads it.
@@ -139,6 +167,22 @@ impl Metrics {
         let mut out = String::new();
         text::encode(&mut out, &self.registry)?;
         Ok(out)
+    }
+
+    /// Something is about to be known that is not yet known in `snapshot`.
+    pub fn heard(&self, event: &Event, snapshot: &Snapshot, now: Timestamp) {
+        if let Event::Pod(pod) = event {
+            self.lives.pod(pod, snapshot, now);
+        } else if let Event::NodeClaim(claim) = event {
+            self.lives.claim(claim, snapshot, now);
+        } else if let Event::NodeClaimGone(name) = event {
+            self.lives.claim_gone(name, snapshot, now);
+        }
+    }
+
+    /// An instance was launched at a price, for another that it was planned with.
+    pub fn launched(&self, planned: Price, realised: Price) {
+        self.lives.launched(planned, realised);
     }
 
     /// A decision has taken so long.
@@ -270,3 +314,6 @@ pub const fn reason(reason: DeleteReason) -> &'static str {
         DeleteReason::Requested => "requested",
     }
 }
+
+#[cfg(test)]
+mod tests;

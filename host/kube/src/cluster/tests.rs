@@ -11,7 +11,8 @@ use whittle_core::plan::{Action, Eviction, NodeRef, Nomination, Plan};
 use whittle_core::settings::Settings;
 use whittle_core::state::ClusterState;
 
-use super::{Facts, Renomination, STALE_AFTER, renominations, stale_nominations};
+use super::Facts;
+use super::nominations::{Renomination, STALE_AFTER, renominations, stale_nominations};
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 

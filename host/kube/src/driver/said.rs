@@ -1,10 +1,10 @@
-//! What is said: of what waits, by Events and in the log; and on the objects themselves, which is the status of NodePools,
+//! What is said: of what waits and what is about to be done, by Events and in the log; and on the objects themselves, which is the status of NodePools,
 //! conditions of NodeClaims and fingerprints. The latter once a second, as far as it has changed, by the one that leads.
 
 use std::sync::Arc;
 
 use whittle_control::ports::Cloud;
-use whittle_core::plan::Plan;
+use whittle_core::plan::{Action, Plan};
 
 use super::Driver;
 use crate::book::Named;
@@ -90,5 +90,30 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         let unplaced = tell::of_unplaced(&plan.report.unplaced, snapshot);
         let blocked = tell::of_blocked(&plan.report.blocked, &self.book);
         self.teller.tell(unplaced.into_iter().chain(blocked), self.now);
+    }
+}
+
+/// What is about to be done, one line each.
+pub(super) fn log(action: &Action) {
+    match action {
+        Action::Launch(launch) => tracing::info!(
+            claim = launch.claim,
+            node_pool = launch.node_pool,
+            pods = launch.pods.len(),
+            offerings = launch.offerings.len(),
+            price = %launch.price(),
+            "launch"
+        ),
+        Action::Nominate(one) => tracing::debug!(pod = one.pod, node = one.node, "nominate"),
+        Action::Register(one) => tracing::info!(claim = one.claim, node = one.node, "register"),
+        Action::Initialize(one) => tracing::info!(claim = one.claim, node = one.node, "initialize"),
+        Action::Cordon(one) => tracing::info!(claim = one.claim, node = one.node, "cordon"),
+        Action::Uncordon(one) => tracing::info!(claim = one.claim, node = one.node, "uncordon"),
+        Action::Delete(one) => tracing::info!(claim = one.claim, reason = ?one.reason, "delete"),
+        Action::Evict(one) => {
+            tracing::info!(claim = one.claim, pod = one.pod, forced = one.forced.is_some(), "evict");
+        }
+        Action::Terminate(one) => tracing::info!(claim = one.claim, instance = one.provider_id, "terminate"),
+        Action::Finalize(one) => tracing::info!(claim = one.claim, node = one.node, "finalize"),
     }
 }

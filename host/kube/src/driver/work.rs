@@ -14,7 +14,9 @@ use whittle_core::lifecycle::leftover::{Running, Unlaunched};
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Outcome, Retaint};
 
-use crate::cluster::{Renomination, Session, Writer};
+use crate::cluster::Session;
+use crate::cluster::nominations::Renomination;
+use crate::cluster::writer::Writer;
 
 /// Something is not under way any more.
 #[derive(Debug)]
