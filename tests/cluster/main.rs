@@ -5,9 +5,14 @@
 //! control plane cannot be had, every test fails and says why: none is skipped. Whatever happens in them, nothing is
 //! left running.
 
+mod changes;
 mod controller;
 mod custom_resources;
+mod figures;
 mod machines;
+mod outages;
+mod permissions;
+mod placing;
 mod resilience;
 #[path = "../../host/api/tests/rules/cases.rs"]
 mod rule_cases;
@@ -31,6 +36,11 @@ fn main() -> ExitCode {
         workloads::trials(&shared),
         resilience::trials(&shared),
         controller::trials(&shared),
+        placing::trials(),
+        changes::trials(),
+        outages::trials(),
+        permissions::trials(),
+        figures::trials(),
     ]
     .into_iter()
     .flatten()
