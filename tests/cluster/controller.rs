@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,9 +17,10 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use whittle_api::node_claim::NodeClaim;
+use whittle_control_plane::component::Component;
 use whittle_control_plane::plane::ControlPlane;
 
-use crate::shared::{Shared, block_on, client, failed, start, until};
+use crate::shared::{Shared, block_on, client, failed, start, start_with, until};
 
 pub(crate) fn trials(_: &Arc<Shared>) -> Vec<Trial> {
     vec![
@@ -88,6 +89,27 @@ impl Story {
         self.plane.apply(&file)
     }
 
+    /// A story on a control plane with some more flags.
+    pub(crate) fn begin_with(flags: &[(Component, &str)]) -> Result<Self> {
+        Ok(Self { plane: start_with(flags)?, folder: tempfile::tempdir()? })
+    }
+
+    /// What controllers have said up to now.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// Starts a controller that stands for the lease, as the user of this kubeconfig.
+    pub(crate) fn candidate(&self, kubeconfig: &Path, flags: &[&str]) -> Result<Controller> {
+        let log = File::options().create(true).append(true).open(self.log())?;
+        let mut command = Command::new(whittle()?);
+        command.args(["run", "--cloud", "sim", "--log-format", "text", "--health-probe-port", "0"]);
+        command.args(["--bind-address", "127.0.0.1", "--simulated-boot", "1s", "--region", "ap-northeast-2"]);
+        command.arg("--kubeconfig").arg(kubeconfig).args(flags);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Ok(Controller(command.spawn().context("cannot start whittle")?))
+    }
+
     pub(crate) fn ask<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
         block_on(async { ask(client(&self.plane.kubeconfig()).await?).await })
     }
@@ -95,6 +117,18 @@ impl Story {
 
 /// A controller that runs.
 pub(crate) struct Controller(Child);
+
+impl Controller {
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// How it has ended, if it has.
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
+    }
+}
 
 impl Drop for Controller {
     fn drop(&mut self) {

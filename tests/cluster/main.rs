@@ -5,18 +5,21 @@
 //! control plane cannot be had, every test fails and says why: none is skipped. Whatever happens in them, nothing is
 //! left running.
 
+mod changes;
 mod controller;
 mod custom_resources;
+mod figures;
 mod life;
 mod looks;
 mod machines;
+mod outages;
+mod permissions;
+mod placing;
 mod resilience;
 #[path = "../../host/api/tests/rules/cases.rs"]
 mod rule_cases;
 mod rules;
 mod shared;
-mod stories;
-mod takeover;
 mod workloads;
 
 use std::process::ExitCode;
@@ -32,13 +35,16 @@ fn main() -> ExitCode {
     let trials: Vec<Trial> = [
         custom_resources::trials(&shared),
         looks::trials(&shared),
-        stories::trials(&shared),
-        takeover::trials(&shared),
         rules::trials(&shared),
         workloads::trials(&shared),
         resilience::trials(&shared),
         controller::trials(&shared),
         life::trials(&shared),
+        placing::trials(),
+        changes::trials(),
+        outages::trials(),
+        permissions::trials(),
+        figures::trials(),
     ]
     .into_iter()
     .flatten()

@@ -13,6 +13,7 @@ use kube_client::{Client, Config};
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime;
 use tokio::time::sleep;
+use whittle_control_plane::component::Component;
 use whittle_control_plane::plane::ControlPlane;
 use whittle_control_plane::program::Program;
 
@@ -37,7 +38,12 @@ impl Shared {
 
 /// A control plane that knows our custom resources.
 pub(crate) fn start() -> Result<ControlPlane> {
-    let plane = ControlPlane::start(&Program::provide()?, &[])?;
+    start_with(&[])
+}
+
+/// The same, with more flags for its components.
+pub(crate) fn start_with(flags: &[(Component, &str)]) -> Result<ControlPlane> {
+    let plane = ControlPlane::start(&Program::provide()?, flags)?;
     plane.apply(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/whittle-crd/crds"))?;
     Ok(plane)
 }
