@@ -1,0 +1,112 @@
+//! What each code of an AWS error asks for. Codes are looked at nowhere else.
+
+use whittle_control::ports::CloudError;
+use whittle_core::model::time::Duration;
+
+/// After being throttled, the next try waits this long; the SDK has waited by itself before.
+const THROTTLE_WAIT: Duration = Duration::from_secs(5);
+
+/// What an error asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// EC2 has no capacity, or the account may not have more: try other offerings.
+    OtherOfferings,
+    /// Try later.
+    Later,
+    /// What was referred to is not there.
+    Missing,
+    /// It is there already.
+    There,
+    /// The same client token was used for another request: what it launched has to be looked for.
+    Launched,
+    /// The account may not do this.
+    Denied,
+    /// Asking again would be answered alike.
+    Rejected,
+    /// Nobody has answered, or not with anything that we know: try again.
+    Unknown,
+}
+
+/// What this code asks for.
+#[must_use]
+pub fn reaction(code: Option<&str>) -> Reaction {
+    let Some(code) = code else { return Reaction::Unknown };
+    match code {
+        "InsufficientInstanceCapacity"
+        | "InsufficientHostCapacity"
+        | "InsufficientReservedInstanceCapacity"
+        | "InsufficientFreeAddressesInSubnet"
+        | "InstanceLimitExceeded"
+        | "MaxFleetCountExceeded"
+        | "MaxSpotInstanceCountExceeded"
+        | "ReservationCapacityExceeded"
+        | "SpotMaxPriceTooLow"
+        | "UnfulfillableCapacity"
+        | "Unsupported"
+        | "VcpuLimitExceeded"
+        | "AuthFailure.ServiceLinkedRoleCreationNotPermitted" => Reaction::OtherOfferings,
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "SlowDown" => Reaction::Later,
+        "InvalidInstanceID.NotFound"
+        | "InvalidLaunchTemplateName.NotFoundException"
+        | "InvalidLaunchTemplateId.NotFound"
+        | "InvalidAMIID.NotFound"
+        | "InvalidSubnetID.NotFound"
+        | "InvalidGroup.NotFound"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "QueueDoesNotExist"
+        | "NoSuchEntity"
+        | "ParameterNotFound"
+        | "ResourceNotFoundException" => Reaction::Missing,
+        "EntityAlreadyExists" | "InvalidLaunchTemplateName.AlreadyExistsException" => Reaction::There,
+        "IdempotentParameterMismatch" => Reaction::Launched,
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthFailure" => {
+            Reaction::Denied
+        }
+        _ if code.starts_with("Invalid") || code.starts_with("Missing") || code.starts_with("Malformed") => {
+            Reaction::Rejected
+        }
+        _ => Reaction::Unknown,
+    }
+}
+
+/// An error as the loop wants it. Where one asks for other offerings, whoever launches knows which.
+#[must_use]
+pub fn cloud_error(code: Option<&str>, message: String) -> CloudError {
+    match reaction(code) {
+        Reaction::Later => CloudError::Throttled { retry_after: THROTTLE_WAIT },
+        Reaction::Denied | Reaction::Rejected => CloudError::Rejected { message },
+        Reaction::OtherOfferings
+        | Reaction::Missing
+        | Reaction::There
+        | Reaction::Launched
+        | Reaction::Unknown => CloudError::Transport { message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_asks_for_one_thing() {
+        let cases = [
+            (Some("InsufficientInstanceCapacity"), Reaction::OtherOfferings),
+            (Some("VcpuLimitExceeded"), Reaction::OtherOfferings),
+            (Some("RequestLimitExceeded"), Reaction::Later),
+            (Some("InvalidInstanceID.NotFound"), Reaction::Missing),
+            (Some("InvalidLaunchTemplateName.AlreadyExistsException"), Reaction::There),
+            (Some("IdempotentParameterMismatch"), Reaction::Launched),
+            (Some("UnauthorizedOperation"), Reaction::Denied),
+            (Some("InvalidParameterValue"), Reaction::Rejected),
+            (Some("InternalError"), Reaction::Unknown),
+            (None, Reaction::Unknown),
+        ];
+        for (code, expected) in cases {
+            assert_eq!(reaction(code), expected, "{code:?}");
+        }
+    }
+}
