@@ -9,7 +9,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use crate::controller::{Story, deployment, node_pool, standing, story, wait_for_pods, wait_until_all_agree};
-use crate::shared::{block_on, failed, until};
+use crate::shared::{block_on, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![

@@ -170,8 +170,11 @@ fn true_offerings(offerings: &mut Vec<LaunchOffering>, pool: &NodePool, judged: 
 /// Things that were made of others, each once for a NodePool. Those others are held, so that no later one is taken for
 /// them by its address.
 struct Once<'a, T> {
-    made: BTreeMap<(&'a str, usize), (Arc<T>, Arc<T>)>,
+    made: BTreeMap<(&'a str, usize), Made<T>>,
 }
+
+/// What something was made of, and what was made.
+type Made<T> = (Arc<T>, Arc<T>);
 
 impl<T> Default for Once<'_, T> {
     fn default() -> Self {
