@@ -172,6 +172,14 @@ fn read_folder(folder: &Path) -> Result<Option<Contents>, Failed> {
     Ok(Some(Contents { attachments, modules, digest }))
 }
 
+/// Reads the file of a module that somebody names.
+pub(crate) fn read_module(path: &Path) -> Result<Vec<u8>, Unreadable> {
+    read_file(path, MODULE_BYTES_MAX).map_err(|failed| match failed {
+        Failed::Gone(path) => Unreadable::io(&path, "nothing of this name", "the file of a module"),
+        Failed::Wrong(error) => error,
+    })
+}
+
 /// Reads one file; of one that is too large only as much as shows that it is.
 fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failed> {
     use std::io::Read as _;

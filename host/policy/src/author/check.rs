@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use whittle_core::advice::words::Reads;
 use crate::advisor::{Advisor, Patience};
 use crate::attachments::{Attachment, NodePools, Problem, Problems};
 use crate::author::settings;
+use crate::directory::read_module;
 use crate::engine::Engine;
 use crate::gate::Refusal;
 use crate::generation::{Attached, try_out};
@@ -25,10 +25,7 @@ use crate::reload::bring_in;
 /// With what was found and what was expected.
 pub fn load(engine: &Engine, file: &Path) -> Result<Module, Problems> {
     let refused = |refusal: Refusal| of_file(file, refusal);
-    if file.is_dir() {
-        return Err(refused(Refusal::new("a directory", "the file of a module")));
-    }
-    let bytes = fs::read(file).map_err(|error| refused(Refusal::new(error.to_string(), "a module")))?;
+    let bytes = read_module(file).map_err(|error| Problems(vec![error.problem()]))?;
     Module::load(engine, None, &bytes).map_err(refused)
 }
 

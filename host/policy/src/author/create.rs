@@ -14,8 +14,10 @@ pub enum NotCreated {
         "found the name {0:?}, expected at most 63 lower-case letters, digits and -, a letter first and no - last"
     )]
     Name(String),
-    /// The name means something to Rust.
-    #[error("found the name {0:?}, which Rust keeps for itself, expected another, such as {0}-policy")]
+    /// The name means something to Rust, or to the crate itself.
+    #[error(
+        "found the name {0:?}, which means something else to cargo, expected another, such as {0}-policy"
+    )]
     Reserved(String),
     /// There is something already.
     #[error("{0} is there already")]
@@ -30,12 +32,68 @@ pub enum NotCreated {
     },
 }
 
-/// Crates of the language, and its keywords: no crate can be called so, and cargo says it in other words.
-const RESERVED: [&str; 42] = [
-    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core",
-    "crate", "do", "dyn", "else", "enum", "extern", "final", "fn", "for", "gen", "if", "impl", "in", "let",
-    "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self",
-    "static", "std", "struct", "test", "type",
+/// Crates of the language, its keywords, and what the new crate depends on: no crate can be called so, and cargo says it in
+/// other words.
+const RESERVED: [&str; 59] = [
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "schemars",
+    "self",
+    "serde",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "whittle-guest-sdk",
+    "yield",
 ];
 
 /// Types of the SDK with names of two words; those of one word are told from ours by another rule.
@@ -144,6 +202,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let refused = create(place.path(), "type", Hook::Capacity, Path::new("x")).unwrap_err().to_string();
         assert!(refused.ends_with("expected another, such as type-policy"), "{refused}");
+        for name in ["use", "true", "proc-macro", "serde", "whittle-guest-sdk"] {
+            let refused = create(place.path(), name, Hook::Capacity, Path::new("x"));
+            assert!(matches!(refused, Err(NotCreated::Reserved(_))), "{name}");
+        }
         let names = ["capacity", "pod-group", "web-ratio"].map(type_name);
         assert_eq!(names, ["CapacityPolicy", "PodGroupPolicy", "WebRatio"]);
     }
