@@ -130,6 +130,21 @@ pub(crate) struct RunArgs {
     pub(crate) simulated_boot: Duration,
 }
 
+/// How decisions are made that nobody carries out.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DecideArgs {
+    /// What happens when a NodePool's `minValues` cannot be kept: the pod gets no node there, or one with as many
+    /// values as there are.
+    #[arg(long, env = "MIN_VALUES_POLICY", value_name = "POLICY", default_value = "Strict")]
+    pub(crate) min_values_policy: MinValuesArg,
+    /// Whether what pods prefer is held to like a requirement while it can be had.
+    #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
+    pub(crate) preference_policy: PreferenceArg,
+    /// Decide with the policies of this directory: `policies.yaml` and the modules beside it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) policies: Option<PathBuf>,
+}
+
 /// Which cluster is looked at, and how decisions about it are made.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct LookArgs {
@@ -139,15 +154,8 @@ pub(crate) struct LookArgs {
     /// The AWS region, for prices. Without it, the one that the Nodes name.
     #[arg(long, env = "AWS_REGION")]
     pub(crate) region: Option<String>,
-    /// What happens when a NodePool's `minValues` cannot be kept.
-    #[arg(long, env = "MIN_VALUES_POLICY", value_name = "POLICY", default_value = "Strict")]
-    pub(crate) min_values_policy: MinValuesArg,
-    /// Whether what pods prefer is held to like a requirement while it can be had.
-    #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
-    pub(crate) preference_policy: PreferenceArg,
-    /// Decide with the policies of this directory: `policies.yaml` and the modules beside it.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) policies: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) decide: DecideArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -259,16 +267,8 @@ pub(crate) struct WorldArgs {
     /// The AWS region, in place of the scenario's.
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// What happens when a NodePool's `minValues` cannot be kept: the pod gets no node there, or one with as many
-    /// values as there are.
-    #[arg(long, env = "MIN_VALUES_POLICY", value_name = "POLICY", default_value = "Strict")]
-    pub(crate) min_values_policy: MinValuesArg,
-    /// Whether what pods prefer is held to like a requirement while it can be had.
-    #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
-    pub(crate) preference_policy: PreferenceArg,
-    /// Decide with the policies of this directory: `policies.yaml` and the modules beside it.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) policies: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) decide: DecideArgs,
     /// How the answer is printed.
     #[arg(long, default_value = "text")]
     pub(crate) output: OutputArg,

@@ -43,10 +43,10 @@ pub(crate) async fn region(client: &Client, named: Option<&str>) -> Result<Strin
 pub(crate) async fn view(args: &LookArgs, client: &Client) -> Result<View> {
     let region = region(client, args.region.as_deref()).await?;
     let mut settings = Settings::default();
-    settings.decisions.min_values = args.min_values_policy.into();
-    settings.decisions.preferences = args.preference_policy.into();
+    settings.decisions.min_values = args.decide.min_values_policy.into();
+    settings.decisions.preferences = args.decide.preference_policy.into();
     let mut controller = Controller::new(settings);
-    if let Some(directory) = &args.policies {
+    if let Some(directory) = &args.decide.policies {
         let advisor = Arc::new(Advisor::new(Arc::new(Engine::new()?), Patience::Production));
         bring_in(&advisor, None, directory)?;
         controller = controller.with_policies(advisor as Arc<dyn Policies>);

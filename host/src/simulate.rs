@@ -21,7 +21,7 @@ use whittle_sim::run::{self, Options, Progress};
 use whittle_sim::watcher::{Interruption, Watcher};
 use whittle_sim::{compare, plan};
 
-use crate::args::{OutputArg, PlanArgs, SimulateArgs, WorldArgs};
+use crate::args::{DecideArgs, OutputArg, PlanArgs, SimulateArgs, WorldArgs};
 use crate::{output, policies, policy};
 
 pub(crate) fn simulate(args: &SimulateArgs) -> Result<()> {
@@ -111,7 +111,7 @@ impl Drop for Paced {
 
 /// Watches the directory of policies while the simulation goes on, says what comes of it, and tells the simulation.
 fn watch(args: &SimulateArgs, advisor: Arc<Advisor>, news: Sender<String>) -> Result<Option<Watch>> {
-    let Some(directory) = &args.world.policies else { return Ok(None) };
+    let Some(directory) = &args.world.decide.policies else { return Ok(None) };
     let state = args.policy_state.clone();
     let at_start = advisor.current().digest;
     let reloader = Reloader::new(directory, advisor, state.as_deref())?;
@@ -155,7 +155,8 @@ pub(crate) fn keep_status(state: &Path, status: &Status) -> Result<()> {
 fn compare(args: &SimulateArgs, (left, right): (&Path, &Path)) -> Result<()> {
     let day = |directory: &Path| -> Result<Record> {
         let policies = (directory != Path::new("none")).then(|| directory.to_owned());
-        let (options, _) = options(&WorldArgs { policies, ..args.world.clone() })?;
+        let decide = DecideArgs { policies, ..args.world.decide.clone() };
+        let (options, _) = options(&WorldArgs { decide, ..args.world.clone() })?;
         run(args, &options, &mut Unpaced(progress_bar()))
     };
     let (before, after) = (day(left)?, day(right)?);
@@ -180,9 +181,9 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
 
 pub(crate) fn options(args: &WorldArgs) -> Result<(Options, Arc<Advisor>)> {
     let mut control = Settings::default();
-    control.decisions.min_values = args.min_values_policy.into();
-    control.decisions.preferences = args.preference_policy.into();
-    let (source, advisor) = policies::source(&args.dir, args.policies.as_deref())?;
+    control.decisions.min_values = args.decide.min_values_policy.into();
+    control.decisions.preferences = args.decide.preference_policy.into();
+    let (source, advisor) = policies::source(&args.dir, args.decide.policies.as_deref())?;
     let options = Options { seed: args.seed, region: args.region.clone(), control, policies: Some(source) };
     Ok((options, advisor))
 }

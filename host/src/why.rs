@@ -66,9 +66,7 @@ fn undecided(from: &FromArgs) -> Result<plan::Undecided> {
         dir: dir.context("a directory")?,
         seed: None,
         region: look.region,
-        min_values_policy: look.min_values_policy,
-        preference_policy: look.preference_policy,
-        policies: look.policies,
+        decide: look.decide,
         output,
     };
     let (options, _) = simulate::options(&world)?;
