@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 use whittle_api::duration;
 use whittle_catalog::listing::Sort;
+use whittle_control::controller::Settings;
 use whittle_core::advice::Hook;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Duration;
@@ -143,6 +144,16 @@ pub(crate) struct DecideArgs {
     /// Decide with the policies of this directory: `policies.yaml` and the modules beside it.
     #[arg(long, value_name = "DIR")]
     pub(crate) policies: Option<PathBuf>,
+}
+
+impl DecideArgs {
+    /// How the loop behaves.
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = Settings::default();
+        settings.decisions.min_values = self.min_values_policy.into();
+        settings.decisions.preferences = self.preference_policy.into();
+        settings
+    }
 }
 
 /// Which cluster is looked at, and how decisions about it are made.

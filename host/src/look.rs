@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use kube_client::Client;
 use tokio::runtime::{Builder, Runtime};
 use whittle_catalog::catalog::Catalog;
-use whittle_control::controller::{Controller, Settings};
+use whittle_control::controller::Controller;
 use whittle_control::ports::policies::Policies;
 use whittle_kube::connect::connect;
 use whittle_kube::view::{self, View};
@@ -42,10 +42,7 @@ pub(crate) async fn region(client: &Client, named: Option<&str>) -> Result<Strin
 /// The cluster as it stands.
 pub(crate) async fn view(args: &LookArgs, client: &Client) -> Result<View> {
     let region = region(client, args.region.as_deref()).await?;
-    let mut settings = Settings::default();
-    settings.decisions.min_values = args.decide.min_values_policy.into();
-    settings.decisions.preferences = args.decide.preference_policy.into();
-    let mut controller = Controller::new(settings);
+    let mut controller = Controller::new(args.decide.settings());
     if let Some(directory) = &args.decide.policies {
         let advisor = Arc::new(Advisor::new(Arc::new(Engine::new()?), Patience::Production));
         bring_in(&advisor, None, directory)?;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use whittle_control::controller::Settings;
 use whittle_core::model::time::Duration as Span;
 use whittle_policy::advisor::Advisor;
 use whittle_policy::reload::{Looked, Reloader};
@@ -180,9 +179,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<()> {
 }
 
 pub(crate) fn options(args: &WorldArgs) -> Result<(Options, Arc<Advisor>)> {
-    let mut control = Settings::default();
-    control.decisions.min_values = args.decide.min_values_policy.into();
-    control.decisions.preferences = args.decide.preference_policy.into();
+    let control = args.decide.settings();
     let (source, advisor) = policies::source(&args.dir, args.decide.policies.as_deref())?;
     let options = Options { seed: args.seed, region: args.region.clone(), control, policies: Some(source) };
     Ok((options, advisor))

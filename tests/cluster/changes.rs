@@ -58,6 +58,13 @@ async fn wait_until_replaced(client: &Client, old: &BTreeSet<String>, pods: usiz
     wait_until_all_agree(client).await.map(drop)
 }
 
+/// The Nodes of a cluster in which so many pods run and nothing is under way.
+async fn settled(client: &Client, pods: usize) -> Result<BTreeSet<String>> {
+    wait_for_pods(client, "default", pods).await?;
+    wait_until_all_agree(client).await?;
+    Ok(standing(client).await?.0)
+}
+
 fn pool_deleted(story: &Story) -> Result<()> {
     let [class, mut pool] = node_pool("Never");
     let mut spare = pool.clone();
@@ -66,9 +73,7 @@ fn pool_deleted(story: &Story) -> Result<()> {
     story.apply(&[class, pool, spare, deployment("web", 12)])?;
     let _controller = story.controller()?;
     story.ask(async |client| {
-        wait_for_pods(&client, "default", 12).await?;
-        wait_until_all_agree(&client).await?;
-        let (old, _, _) = standing(&client).await?;
+        let old = settled(&client, 12).await?;
         Api::<NodePool>::all(client.clone()).delete("general", &DeleteParams::default()).await?;
         wait_until_replaced(&client, &old, 12).await?;
         let nodes = Api::<Node>::all(client).list(&ListParams::default()).await?;
@@ -87,9 +92,7 @@ fn node_deleted(story: &Story) -> Result<()> {
     story.apply(&[class, pool, deployment("web", 4)])?;
     let _controller = story.controller()?;
     story.ask(async |client| {
-        wait_for_pods(&client, "default", 4).await?;
-        wait_until_all_agree(&client).await?;
-        let (old, _, _) = standing(&client).await?;
+        let old = settled(&client, 4).await?;
         let nodes = Api::<Node>::all(client.clone());
         for node in &old {
             nodes.delete(node, &DeleteParams::default()).await?;
@@ -103,9 +106,7 @@ fn claim_deleted(story: &Story) -> Result<()> {
     story.apply(&[class, pool, deployment("web", 4)])?;
     let _controller = story.controller()?;
     story.ask(async |client| {
-        wait_for_pods(&client, "default", 4).await?;
-        wait_until_all_agree(&client).await?;
-        let (old, _, _) = standing(&client).await?;
+        let old = settled(&client, 4).await?;
         let claims = Api::<NodeClaim>::all(client.clone());
         for claim in claims.list(&ListParams::default()).await? {
             let name = claim.metadata.name.context("a NodeClaim has a name")?;

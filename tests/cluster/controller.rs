@@ -245,6 +245,13 @@ pub(crate) async fn wait_until_all_agree(client: &Client) -> Result<usize> {
     .await
 }
 
+pub(crate) async fn wait_until_no_node_is_left(client: &Client) -> Result<()> {
+    until("no node is left", async || {
+        Ok((standing(client).await? == (BTreeSet::new(), BTreeSet::new(), 0)).then_some(()))
+    })
+    .await
+}
+
 fn comes_and_goes(story: &Story) -> Result<()> {
     let [class, pool] = node_pool("1s");
     story.apply(&[class, pool, deployment("web", 20)])?;
@@ -257,12 +264,7 @@ fn comes_and_goes(story: &Story) -> Result<()> {
         Ok(())
     })?;
     story.apply(&[deployment("web", 0)])?;
-    story.ask(async |client| {
-        until("no node is left", async || {
-            Ok((standing(&client).await? == (BTreeSet::new(), BTreeSet::new(), 0)).then_some(()))
-        })
-        .await
-    })
+    story.ask(async |client| wait_until_no_node_is_left(&client).await)
 }
 
 fn is_killed(story: &Story) -> Result<()> {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::controller::{
     Story, deployment, node_pool, running, standing, story, wait_for_pods, wait_until_all_agree,
+    wait_until_no_node_is_left,
 };
 use crate::shared::until;
 
@@ -220,10 +221,5 @@ fn five_hundred(story: &Story) -> Result<()> {
         wait_until_all_agree(&client).await.map(drop)
     })?;
     story.apply(&[deployment("web", 0)])?;
-    story.ask(async |client| {
-        until("no node is left", async || {
-            Ok((standing(&client).await? == (BTreeSet::new(), BTreeSet::new(), 0)).then_some(()))
-        })
-        .await
-    })
+    story.ask(async |client| wait_until_no_node_is_left(&client).await)
 }

@@ -14,6 +14,7 @@ use whittle_core::why::change::Remedy;
 use whittle_core::why::{Blocker, NodePoolWhy, Unplaced};
 
 use crate::controller::Controller;
+use crate::overview::counted_pods;
 use crate::preview::preview;
 
 /// What there is to say of a pod.
@@ -219,8 +220,7 @@ impl fmt::Display for NodeAnswer {
         if let Some(Instance { instance_type, zone, capacity_type, price, .. }) = &self.instance {
             write!(f, ": {instance_type} in {zone}, {capacity_type}, {price}/h")?;
         }
-        let noun = if self.pods == 1 { "pod" } else { "pods" };
-        writeln!(f, ", {} {noun}", self.pods)?;
+        writeln!(f, ", {}", counted_pods(self.pods))?;
         match &self.goes {
             Some(going) if matches!(self.standing, NodeStanding::Quiet { .. }) => {
                 writeln!(f, "  it goes at {} if nothing changes: {}", going.at, going.reason)

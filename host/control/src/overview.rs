@@ -159,10 +159,10 @@ const fn state(standing: &NodeStanding) -> &'static str {
 fn next(within: Duration, action: &Action) -> Option<NextMove> {
     let what = match action {
         Action::Launch(launch) => {
-            let (pods, noun) = counted(launch.pods.len());
+            let pods = counted_pods(launch.pods.len());
             let cheapest = launch.offerings.first()?;
             format!(
-                "launch a node of {}, {} or like it, for {pods} {noun}",
+                "launch a node of {}, {} or like it, for {pods}",
                 launch.node_pool, cheapest.instance_type
             )
         }
@@ -179,6 +179,7 @@ fn next(within: Duration, action: &Action) -> Option<NextMove> {
     Some(NextMove { within, what })
 }
 
-const fn counted(pods: usize) -> (usize, &'static str) {
-    (pods, if pods == 1 { "pod" } else { "pods" })
+/// So many pods, in words.
+pub(crate) fn counted_pods(pods: usize) -> String {
+    format!("{pods} {}", if pods == 1 { "pod" } else { "pods" })
 }

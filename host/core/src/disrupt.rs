@@ -15,7 +15,6 @@ use serde::Serialize;
 
 use crate::disrupt::budget::Budgets;
 use crate::disrupt::candidates::{Candidate, candidates};
-pub(crate) use crate::disrupt::candidates::{Rest, rest};
 use crate::disrupt::search::Search;
 use crate::model::node_pool::DisruptionReason;
 use crate::model::time::Timestamp;

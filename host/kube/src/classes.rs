@@ -9,7 +9,7 @@ use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::labels::{NODE_CLASS_HASH, NODE_CLASS_HASH_VERSION};
 
 use crate::cluster::merge;
-use crate::error::{Reaction, message, reaction};
+use crate::error::{message, unless_gone};
 
 /// Writes the fingerprint of a class on it, if it is not there.
 pub(crate) async fn publish(client: &Client, name: &str, print: &Fingerprint) -> Result<(), String> {
@@ -25,11 +25,5 @@ pub(crate) async fn publish(client: &Client, name: &str, print: &Fingerprint) ->
     }
     let annotations = json!({ NODE_CLASS_HASH: print.hash, NODE_CLASS_HASH_VERSION: print.version });
     let patch = json!({ "metadata": { "annotations": annotations } });
-    match classes.patch(name, &merge(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(()),
-        Err(error) => match reaction(&error) {
-            Reaction::Gone => Ok(()),
-            Reaction::Conflict | Reaction::Later | Reaction::Failed => Err(message(&error)),
-        },
-    }
+    unless_gone(classes.patch(name, &merge(), &Patch::Merge(patch)).await)
 }

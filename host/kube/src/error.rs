@@ -44,6 +44,15 @@ pub fn reaction(error: &Error) -> Reaction {
     }
 }
 
+/// What came of a write of which nobody is left to hear when its object is gone.
+pub(crate) fn unless_gone<T>(written: Result<T, Error>) -> Result<(), String> {
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) if reaction(&error) == Reaction::Gone => Ok(()),
+        Err(error) => Err(message(&error)),
+    }
+}
+
 /// The error of a write to `object`.
 #[must_use]
 pub fn cluster_error(error: &Error, object: &str) -> ClusterError {

@@ -16,7 +16,7 @@ use whittle_core::model::time::Timestamp;
 use whittle_core::state::Snapshot;
 
 use crate::cluster::{merge, post};
-use crate::error::{Reaction, message, reaction};
+use crate::error::{message, unless_gone};
 use crate::patch::set;
 
 /// What is to be said of a NodePool.
@@ -121,13 +121,7 @@ pub(crate) async fn publish(
         return Ok(());
     }
     pool.status = Some(status);
-    match pools.replace_status(name, &post(), &pool).await {
-        Ok(_) => Ok(()),
-        Err(error) => match reaction(&error) {
-            Reaction::Gone => Ok(()),
-            Reaction::Conflict | Reaction::Later | Reaction::Failed => Err(message(&error)),
-        },
-    }
+    unless_gone(pools.replace_status(name, &post(), &pool).await)
 }
 
 /// The fingerprint as annotations; `None` when it is there.

@@ -17,7 +17,7 @@ use whittle_core::model::time::Timestamp;
 use crate::book::Book;
 use crate::cluster::clock;
 use crate::error::message;
-use crate::intake::{InstanceTypes, Intake, Unclear};
+use crate::intake::{InstanceTypes, Intake};
 use crate::watch::{self as watches, Change, Kind};
 
 /// Whoever has asked a question waits so long for the API server to have told everything.
@@ -47,8 +47,6 @@ pub enum NotSeen {
 pub struct View {
     /// The loop that has heard of it.
     pub controller: Controller,
-    /// Objects that could not be understood.
-    pub unclear: Vec<Unclear>,
     intake: Intake,
     changes: mpsc::Receiver<Change>,
     _watching: JoinSet<()>,
@@ -69,8 +67,7 @@ impl View {
     ) -> Result<Self, NotSeen> {
         let (watching, changes) = watches::start(client);
         let intake = Intake::new(Arc::new(Book::default()), types);
-        let unclear = Vec::new();
-        let mut view = Self { controller, unclear, intake, changes, _watching: watching, now: clock() };
+        let mut view = Self { controller, intake, changes, _watching: watching, now: clock() };
         match timeout(PATIENCE, view.list()).await {
             Ok(Ok(())) => Ok(view),
             Ok(Err(refused)) => Err(refused),
@@ -114,13 +111,6 @@ impl View {
         let now = self.now();
         let taken = self.intake.take(change);
         taken.events.into_iter().for_each(|event| self.controller.handle(event, now));
-        for problem in taken.problems {
-            self.unclear.retain(|known| {
-                (known.kind, &known.namespace, &known.name)
-                    != (problem.kind, &problem.namespace, &problem.name)
-            });
-            self.unclear.push(problem);
-        }
     }
 }
 

@@ -53,10 +53,11 @@ pub(crate) fn rest<'a>(snapshot: &'a Snapshot, claim: &NodeClaim, now: Timestamp
     match quiet(snapshot, claim, now) {
         Quiet::Never(why) => Rest::Never(why),
         Quiet::At(at) => Rest::NotQuiet(at),
-        Quiet::Yes(pool) => match nodes_with_expected_pods(snapshot, now).get(claim.name.as_str()) {
-            Some(until) => Rest::Expects(*until),
-            None => Rest::Quiet(pool),
-        },
+        Quiet::Yes(pool) => {
+            let expected = snapshot.nominations.values().filter(|(place, _)| *place == claim.name);
+            let until = expected.map(|(_, until)| *until).filter(|until| *until > now).max();
+            until.map_or(Rest::Quiet(pool), Rest::Expects)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::disrupt::{Rest, rest};
+use crate::disrupt::candidates::{Rest, rest};
 use crate::model::node::NodeClaim;
 use crate::model::node_pool::ConsolidationPolicy;
 use crate::model::pod::Pod;

@@ -1,5 +1,6 @@
-//! What is said: of what waits and what is about to be done, by Events and in the log; and on the objects themselves, which is the status of NodePools,
-//! conditions of NodeClaims and fingerprints. The latter once a second, as far as it has changed, by the one that leads.
+//! What is said: of what waits and what is about to be done, by Events and in the log; and on the objects themselves,
+//! which is the status of NodePools, conditions of NodeClaims and fingerprints. The latter once a second, as far as it has
+//! changed, by the one that leads.
 
 use std::sync::Arc;
 
