@@ -58,7 +58,10 @@ fn what_is_wrong_with_a_module_or_its_settings_has_a_place_what_was_found_and_wh
     fs::write(&text, "hello").unwrap();
     assert!(refused(&text, "{}").contains("text.wasm\n  found    text\n  expected a policy built with"));
     let none = refused(&folder.path().join("none.wasm"), "{}");
-    assert!(none.contains("none.wasm\n  found    ") && none.ends_with("\n  expected a module"), "{none}");
+    assert!(
+        none.contains("none.wasm\n  found    ") && none.ends_with("\n  expected the file of a module"),
+        "{none}"
+    );
     assert!(refused(folder.path(), "{}").contains("\n  found    a directory\n"));
 }
 
