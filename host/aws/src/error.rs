@@ -1,5 +1,8 @@
 //! What each code of an AWS error asks for. Codes are looked at nowhere else.
 
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use whittle_control::ports::CloudError;
 use whittle_core::model::time::Duration;
 
@@ -25,6 +28,49 @@ pub enum Reaction {
     Rejected,
     /// Nobody has answered, or not with anything that we know: try again.
     Unknown,
+}
+
+/// A call that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {}{message}", code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default())]
+pub struct Failure {
+    /// What was called, as IAM writes it: `ec2:CreateFleet`.
+    pub operation: &'static str,
+    /// The code of AWS, if anybody has answered.
+    pub code: Option<String>,
+    /// What it says.
+    pub message: String,
+}
+
+impl Failure {
+    /// What became of a call to `operation`.
+    #[must_use]
+    pub fn of<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let answered = error.as_service_error();
+        Self {
+            operation,
+            code: answered.and_then(ProvideErrorMetadata::code).map(str::to_owned),
+            message: answered
+                .and_then(ProvideErrorMetadata::message)
+                .map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned),
+        }
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn reaction(&self) -> Reaction {
+        reaction(self.code.as_deref())
+    }
+}
+
+impl From<Failure> for CloudError {
+    fn from(failure: Failure) -> Self {
+        cloud_error(failure.code.as_deref(), failure.to_string())
+    }
 }
 
 /// What this code asks for.

@@ -1,9 +1,12 @@
-//! AWS, as far as it takes no connection: user data by which an instance joins, what messages of the interruption queue
-//! say, and what each code of an error asks for.
+//! AWS: everything that is asked of EC2, IAM, EKS, SSM, Pricing and SQS, and nothing that Kubernetes is asked.
 //!
-//! Calls are not here yet: nothing is launched, and no queue is read.
+//! What an error asks for is said in [`error`] and nowhere else. Nothing here decides: which offerings a launch may
+//! choose among, and what follows from a notice, is said by the core.
 
+pub mod calls;
 pub mod cluster;
+pub mod connect;
 pub mod error;
+pub mod known;
 pub mod message;
 pub mod user_data;

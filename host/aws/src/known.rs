@@ -1,0 +1,66 @@
+//! What is known of the account at this moment, shared by those who find it and those who launch: EC2NodeClasses with
+//! what they select, and the cluster.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use whittle_api::node_class::Ec2NodeClass;
+
+use crate::cluster::Cluster;
+
+/// What is known.
+#[derive(Debug, Default)]
+pub struct Known {
+    pages: RwLock<Pages>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    classes: BTreeMap<String, Arc<Ec2NodeClass>>,
+    cluster: Option<Arc<Cluster>>,
+}
+
+impl Known {
+    /// A class, whose status says what was found for its spec just now.
+    pub fn put_class(&self, class: Ec2NodeClass) {
+        let name = class.metadata.name.clone().unwrap_or_default();
+        self.write(|pages| drop(pages.classes.insert(name, Arc::new(class))));
+    }
+
+    /// A class is gone.
+    pub fn remove_class(&self, name: &str) {
+        self.write(|pages| drop(pages.classes.remove(name)));
+    }
+
+    /// A class with what was found for it; `None` before anybody has looked.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<Arc<Ec2NodeClass>> {
+        self.read(|pages| pages.classes.get(name).cloned())
+    }
+
+    /// All classes, by name.
+    #[must_use]
+    pub fn classes(&self) -> Vec<Arc<Ec2NodeClass>> {
+        self.read(|pages| pages.classes.values().cloned().collect())
+    }
+
+    /// The cluster was found.
+    pub fn put_cluster(&self, cluster: Cluster) {
+        self.write(|pages| pages.cluster = Some(Arc::new(cluster)));
+    }
+
+    /// The cluster; `None` before it was found.
+    #[must_use]
+    pub fn cluster(&self) -> Option<Arc<Cluster>> {
+        self.read(|pages| pages.cluster.clone())
+    }
+
+    // Whoever held the lock did no more than insert or remove; were it interrupted, the maps would still be whole.
+    fn read<T>(&self, look: impl FnOnce(&Pages) -> T) -> T {
+        look(&self.pages.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Pages)) {
+        change(&mut self.pages.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
