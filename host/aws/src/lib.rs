@@ -4,6 +4,7 @@
 //! choose among, and what follows from a notice, is said by the core.
 
 pub mod calls;
+pub mod classes;
 pub mod cluster;
 pub mod connect;
 pub mod error;
