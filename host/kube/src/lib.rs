@@ -12,7 +12,7 @@
 
 pub mod book;
 mod claims;
-mod classes;
+pub mod classes;
 pub mod cluster;
 pub mod connect;
 pub mod driver;
