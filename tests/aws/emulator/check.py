@@ -102,7 +102,7 @@ class EmulatorTest(unittest.TestCase):
                 "template": self.name,
             },
         )
-        self.assertEqual(base64.b64decode(machine["user_data"]), b"hello")
+        self.assertEqual(machine["user_data"], "hello")
         self.assertEqual(machine["tags"]["karpenter.sh/nodepool"], "general")
         self.assertEqual(machine["tags"]["aws:ec2:fleet-id"], answer["FleetId"])
 

@@ -4,6 +4,7 @@
 heard of it. `vanish` takes one away as if it had never been.
 """
 
+import base64
 import threading
 import time
 
@@ -62,6 +63,10 @@ def vanish(backend, id_):
     backend.tags.pop(id_, None)
 
 
+def _text(encoded):
+    return "" if encoded is None else base64.b64decode(str(encoded)).decode()
+
+
 def listed(backend):
     """All instances, as a test wants to see them."""
     return [_shown(backend, one) for reservation in backend.reservations.values() for one in reservation.instances]
@@ -91,6 +96,6 @@ def _shown(backend, instance):
         "template": getattr(instance, "template", None),
         "tokens": options.http_tokens,
         "hops": options.http_put_response_hop_limit,
-        "user_data": None if instance.user_data is None else str(instance.user_data),
+        "user_data": _text(instance.user_data),
         "silent": bool(silent),
     }
