@@ -116,7 +116,7 @@ impl Story {
 }
 
 /// A controller that runs.
-pub(crate) struct Controller(Child);
+pub(crate) struct Controller(pub(crate) Child);
 
 impl Controller {
     /// The id of its process.
