@@ -22,8 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 /// Nothing that is sold is as new as that, so whoever waits goes on waiting.
-const NOTHING_WILL_DO: &str =
-    "policies:\n- {name: newer, module: policy.wasm, settings: {atLeast: 99, bandPercent: 10, neverBelow: 99}}\n";
+const NOTHING_WILL_DO: &str = "policies:\n- {name: newer, module: policy.wasm, settings: {atLeast: 99, bandPercent: 10, neverBelow: 99}}\n";
 
 /// Whoever is called web has to stay.
 const WEB_IS_CRITICAL: &str =
