@@ -14,4 +14,5 @@ pub mod known;
 pub mod launch;
 pub mod message;
 pub mod queue;
+mod tagging;
 pub mod user_data;

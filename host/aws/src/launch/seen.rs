@@ -8,6 +8,8 @@ use whittle_core::model::labels;
 use whittle_core::model::time::Timestamp;
 
 use super::tags;
+use crate::classes::choice::TypeLabels;
+use crate::classes::drift;
 
 /// An instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,17 @@ impl Seen {
         self.tags.get(tags::NODE_CLASS).map(String::as_str)
     }
 
+    /// What decides whether it is still what its class selects, with the labels of its instance type.
+    pub(crate) fn for_drift(&self, labels: Option<TypeLabels>) -> drift::Seen {
+        drift::Seen {
+            image: self.image.clone(),
+            subnet: Some(self.subnet.clone()).filter(|subnet| !subnet.is_empty()),
+            security_groups: self.security_groups.iter().cloned().collect(),
+            reservation: self.reservation.clone(),
+            labels,
+        }
+    }
+
     fn node_pool(&self) -> &str {
         self.tags.get(labels::NODE_POOL).map_or("", String::as_str)
     }
@@ -69,7 +82,8 @@ pub(crate) fn seen(instance: &Instance) -> Option<Seen> {
         (Some(_), _) => CapacityType::Reserved,
         (None, _) => CapacityType::OnDemand,
     };
-    let launched = instance.launch_time().and_then(|time| time.to_millis().ok()).and_then(|at| u64::try_from(at).ok());
+    let launched =
+        instance.launch_time().and_then(|time| time.to_millis().ok()).and_then(|at| u64::try_from(at).ok());
     Some(Seen {
         id: instance.instance_id()?.to_owned(),
         instance_type: instance.instance_type()?.as_str().to_owned(),
@@ -77,7 +91,8 @@ pub(crate) fn seen(instance: &Instance) -> Option<Seen> {
         capacity_type,
         reservation,
         launched: Timestamp::from_millis(launched.unwrap_or(0)),
-        is_terminated: instance.state().and_then(|state| state.name()) == Some(&InstanceStateName::Terminated),
+        is_terminated: instance.state().and_then(|state| state.name())
+            == Some(&InstanceStateName::Terminated),
         image: text(instance.image_id()),
         subnet: text(instance.subnet_id()),
         security_groups,
