@@ -8,5 +8,6 @@ pub mod cluster;
 pub mod connect;
 pub mod error;
 pub mod known;
+pub mod market;
 pub mod message;
 pub mod user_data;
