@@ -113,7 +113,7 @@ impl Emulator {
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         let log = File::create(folder.join("emulator.log"))?;
         let mut command = python()?;
-        command.arg("serve.py").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.arg("emulator/serve.py").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut process = command.spawn().context("cannot start the emulator of AWS")?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("its output is piped")?).read_line(&mut line)?;
@@ -240,7 +240,7 @@ fn ask<T: DeserializeOwned>(port: u16, method: &str, path: &str, body: Option<&V
 }
 
 fn checks_itself() -> Result<()> {
-    let output = python()?.args(["-m", "unittest", "check"]).stdin(Stdio::null()).output()?;
+    let output = python()?.args(["-m", "unittest", "discover", "-s", "emulator", "-p", "check.py"]).stdin(Stdio::null()).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
