@@ -224,19 +224,29 @@ pub(crate) fn machines(port: u16) -> Result<Vec<Machine>> {
 
 /// Asks the endpoint for tests, once and on a connection of its own.
 fn ask<T: DeserializeOwned>(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<T> {
+    let answer = answer(port, method, &format!("/whittle/{path}"), body)?;
+    serde_json::from_str(&answer).with_context(|| format!("{method} {path} is answered with {answer}"))
+}
+
+/// What anybody on this machine answers to GET.
+pub(crate) fn text_of(port: u16, path: &str) -> Result<String> {
+    answer(port, "GET", path, None)
+}
+
+fn answer(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
     let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).context("the emulator of AWS is gone")?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody is at port {port}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "{method} /whittle/{path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut text = String::new();
     stream.read_to_string(&mut text).with_context(|| format!("{method} {path} is not answered"))?;
     let (head, answer) = text.split_once("\r\n\r\n").context("an answer has a head")?;
     ensure!(head.starts_with("HTTP/1.1 200"), "{method} {path} {body}: {answer}");
-    serde_json::from_str(answer).with_context(|| format!("{method} {path} is answered with {answer}"))
+    Ok(answer.to_owned())
 }
 
 fn checks_itself() -> Result<()> {

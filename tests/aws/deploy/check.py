@@ -59,8 +59,8 @@ def required(action):
     prefix, name = action.split(":")
     service = next(one for one in parliament.iam_definition if one["prefix"] == prefix)
     formats = {one["resource"]: one["arn"] for one in service["resources"]}
-    privilege = next(one for one in service["privileges"] if one["privilege"] == name)
-    kinds = [one["resource_type"] for one in privilege["resource_types"]]
+    privileges = [one for one in service["privileges"] if one["privilege"] == name]
+    kinds = [one["resource_type"] for privilege in privileges for one in privilege["resource_types"]]
     return {kind(formats[one.strip("*")]) for one in kinds if one.endswith("*") and one.strip("*") in formats}
 
 
@@ -73,9 +73,8 @@ def kind(arn):
 
 def same(folder):
     """Whether Terraform makes what CloudFormation makes."""
-    made = {name: value for name, value in cloudformation(folder).items()}
     found = terraform(folder)
-    for name, value in made.items():
+    for name, value in cloudformation(folder).items():
         if found.get(name) != value:
             yield f"{name}: CloudFormation has {value}, Terraform {found.get(name)}"
 
@@ -125,7 +124,8 @@ def terraform(folder):
 
 
 def main(folder):
-    findings = list(template(folder / "cloudformation.yaml")) + list(same(folder))
+    # What is no template is compared with nothing.
+    findings = list(template(folder / "cloudformation.yaml")) or list(same(folder))
     files = sorted((folder / "iam").glob("*.json"))
     for file in files:
         findings += policy(file)
