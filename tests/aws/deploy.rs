@@ -32,9 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("tools_of_others_find_nothing_wrong_with_what_an_account_is_asked_for", || {
             tools_find_nothing().map_err(failed)
         }),
-        Trial::test("the_template_has_every_policy_word_for_word", || {
-            has_every_policy().map_err(failed)
-        }),
+        Trial::test("the_template_has_every_policy_word_for_word", || has_every_policy().map_err(failed)),
         Trial::test("every_call_of_aws_is_allowed_and_nothing_is_that_nobody_calls", || {
             is_allowed_and_needed().map_err(failed)
         }),
@@ -50,7 +48,8 @@ fn folder() -> PathBuf {
 
 fn tools_find_nothing() -> Result<()> {
     let output = python()?.arg("deploy/check.py").arg(folder()).stdin(Stdio::null()).output()?;
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     ensure!(output.status.success() && said.is_empty(), "{said}");
     Ok(())
 }
@@ -70,7 +69,10 @@ fn policies() -> Result<Vec<(String, String)>> {
 fn has_every_policy() -> Result<()> {
     let template = unindented(&fs::read_to_string(folder().join("cloudformation.yaml"))?);
     for (name, text) in policies()? {
-        ensure!(template.contains(&unindented(&text)), "cloudformation.yaml has another policy than iam/{name}.json");
+        ensure!(
+            template.contains(&unindented(&text)),
+            "cloudformation.yaml has another policy than iam/{name}.json"
+        );
     }
     Ok(())
 }
@@ -101,8 +103,11 @@ fn is_allowed_and_needed() -> Result<()> {
 fn unlike(called: &BTreeSet<String>, allowed: &BTreeSet<String>) -> Vec<String> {
     let implied = IMPLIED.iter().filter(|(_, by)| called.contains(*by)).map(|(right, _)| (*right).to_owned());
     let needed: BTreeSet<String> = called.iter().cloned().chain(implied).collect();
-    let denied = needed.difference(allowed).map(|call| format!("{call} is called, and deploy/aws/iam does not allow it"));
-    let idle = allowed.difference(&needed).map(|right| format!("{right} is allowed, and host/aws does not call it"));
+    let denied = needed
+        .difference(allowed)
+        .map(|call| format!("{call} is called, and deploy/aws/iam does not allow it"));
+    let idle =
+        allowed.difference(&needed).map(|right| format!("{right} is allowed, and host/aws does not call it"));
     denied.chain(idle).collect()
 }
 
@@ -148,9 +153,16 @@ fn is_operation(text: &str) -> bool {
 
 fn are_named() -> Result<()> {
     let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    let found = unlike(&set(&["sqs:DeleteMessage", "ec2:CreateFleet"]), &set(&[
-        "ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateTags", "iam:PassRole", "iam:TagInstanceProfile",
-    ]));
+    let found = unlike(
+        &set(&["sqs:DeleteMessage", "ec2:CreateFleet"]),
+        &set(&[
+            "ec2:CreateFleet",
+            "ec2:RunInstances",
+            "ec2:CreateTags",
+            "iam:PassRole",
+            "iam:TagInstanceProfile",
+        ]),
+    );
     let expected = [
         "sqs:DeleteMessage is called, and deploy/aws/iam does not allow it",
         "iam:TagInstanceProfile is allowed, and host/aws does not call it",

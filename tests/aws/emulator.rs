@@ -235,7 +235,8 @@ pub(crate) fn text_of(port: u16, path: &str) -> Result<String> {
 
 fn answer(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
     let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody is at port {port}"))?;
+    let mut stream =
+        TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody is at port {port}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
@@ -250,7 +251,10 @@ fn answer(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<S
 }
 
 fn checks_itself() -> Result<()> {
-    let output = python()?.args(["-m", "unittest", "discover", "-s", "emulator", "-p", "check.py"]).stdin(Stdio::null()).output()?;
+    let output = python()?
+        .args(["-m", "unittest", "discover", "-s", "emulator", "-p", "check.py"])
+        .stdin(Stdio::null())
+        .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

@@ -37,7 +37,10 @@ async fn is_said(client: &Client, action: &str) -> Result<()> {
     let events = Api::<Event>::all(client.clone());
     until(&format!("an Event names {action}"), async || {
         let all = events.list(&ListParams::default()).await?.items;
-        Ok(all.iter().any(|one| one.message.as_deref().is_some_and(|text| text.contains(action))).then_some(()))
+        Ok(all
+            .iter()
+            .any(|one| one.message.as_deref().is_some_and(|text| text.contains(action)))
+            .then_some(()))
     })
     .await
 }
@@ -86,7 +89,8 @@ fn never_joins(world: &World) -> Result<()> {
     let _controller = world.controller()?;
     world.ask(async |client| {
         let claims = Api::<NodeClaim>::all(client.clone());
-        let silent = world.wait_for_machines("it runs", |living| living.iter().any(|one| one.state == "running"));
+        let silent =
+            world.wait_for_machines("it runs", |living| living.iter().any(|one| one.state == "running"));
         let silent = silent.await?;
         ensure!(silent.len() == 1 && silent.iter().all(|one| one.silent), "{silent:?}");
         // Whatever else wants a node gets one of its own, and nothing is launched a second time for the pod that waits.

@@ -30,7 +30,9 @@ const VISIBLE_PERCENT: u64 = 93;
 const NODE_CONFIG: &str = "application/node.eks.aws";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("user_data_that_no_node_of_the_cluster_would_have_is_not_taken", || is_not_taken().map_err(failed))]
+    vec![Trial::test("user_data_that_no_node_of_the_cluster_would_have_is_not_taken", || {
+        is_not_taken().map_err(failed)
+    })]
 }
 
 /// Lets instances join until it is dropped.
@@ -142,24 +144,33 @@ struct KubeletConfiguration {
 impl NodeConfig {
     fn labels(&self) -> BTreeMap<String, String> {
         let flags = self.spec.kubelet.flags.iter();
-        let labels = flags.filter_map(|flag| flag.strip_prefix("--node-labels=")).flat_map(|it| it.trim_matches('"').split(','));
-        labels.filter_map(|label| label.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
+        let labels = flags
+            .filter_map(|flag| flag.strip_prefix("--node-labels="))
+            .flat_map(|it| it.trim_matches('"').split(','));
+        labels
+            .filter_map(|label| label.split_once('='))
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect()
     }
 }
 
 /// The NodeConfig in an instance's user data.
 fn read(user_data: &str, cluster: &str) -> Result<NodeConfig> {
     let marker = format!("Content-Type: {NODE_CONFIG}\n");
-    let (_, part) = user_data.split_once(&marker).with_context(|| format!("no NodeConfig in {user_data:?}"))?;
+    let (_, part) =
+        user_data.split_once(&marker).with_context(|| format!("no NodeConfig in {user_data:?}"))?;
     let (_, body) = part.split_once("\n").context("a part has a body")?;
     let body = body.split("\n--").next().unwrap_or_default();
     let config: NodeConfig = serde_json::from_str(body).with_context(|| format!("no NodeConfig: {body}"))?;
     let Cluster { name, api_server_endpoint, certificate_authority, cidr } = &config.spec.cluster;
     ensure!(name == cluster, "this is a node of cluster {name:?}, and not of {cluster:?}");
-    for (what, found) in [("endpoint", api_server_endpoint), ("certificate", certificate_authority), ("cidr", cidr)] {
+    for (what, found) in
+        [("endpoint", api_server_endpoint), ("certificate", certificate_authority), ("cidr", cidr)]
+    {
         ensure!(!found.is_empty(), "the cluster has no {what}");
     }
-    let unregistered = |taint: &Value| taint["key"] == "karpenter.sh/unregistered" && taint["effect"] == "NoExecute";
+    let unregistered =
+        |taint: &Value| taint["key"] == "karpenter.sh/unregistered" && taint["effect"] == "NoExecute";
     let taints = &config.spec.kubelet.config.register_with_taints;
     ensure!(taints.iter().any(unregistered), "the taint karpenter.sh/unregistered is not among {taints:?}");
     Ok(config)
@@ -202,11 +213,17 @@ fn is_not_taken() -> Result<()> {
                 "flags": ["--node-labels=a=b,c/d=e"],
             },
         } });
-        format!("--//\nContent-Type: text/x-shellscript\n\n:\n\n--//\nContent-Type: {NODE_CONFIG}\n\n{config:#}\n\n--//--\n")
+        format!(
+            "--//\nContent-Type: text/x-shellscript\n\n:\n\n--//\nContent-Type: {NODE_CONFIG}\n\n{config:#}\n\n--//--\n"
+        )
     };
-    let read = |text: &str| read(text, "shop").map(|config| config.labels()).map_err(|error| error.to_string());
+    let read =
+        |text: &str| read(text, "shop").map(|config| config.labels()).map_err(|error| error.to_string());
     let labels = [("a", "b"), ("c/d", "e")].map(|(key, value)| (key.to_owned(), value.to_owned()));
-    ensure!(read(&written("shop", "karpenter.sh/unregistered")) == Ok(BTreeMap::from(labels)), "a good one is taken");
+    ensure!(
+        read(&written("shop", "karpenter.sh/unregistered")) == Ok(BTreeMap::from(labels)),
+        "a good one is taken"
+    );
     let cases = [
         (written("other", "karpenter.sh/unregistered"), "this is a node of cluster \"other\""),
         (written("shop", "dedicated"), "the taint karpenter.sh/unregistered is not among"),

@@ -26,7 +26,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("a_call_that_is_throttled_is_made_again", throttled),
         story("a_fleet_that_is_half_there_is_completed_and_nothing_is_launched_twice", half),
         story("an_answer_that_is_lost_launches_nothing_twice", lost),
-        story("a_controller_killed_between_create_fleet_and_status_leaks_nothing_and_doubles_nothing", killed),
+        story(
+            "a_controller_killed_between_create_fleet_and_status_leaks_nothing_and_doubles_nothing",
+            killed,
+        ),
         story("a_launch_template_that_was_deleted_by_somebody_else_is_made_anew", template_is_deleted),
     ]
 }
@@ -50,7 +53,9 @@ fn ticket_cluster(world: &World) -> Result<()> {
     world.ask(async |client| {
         // kwok completes pods of a Job at once: their nodes are what is left to see.
         let machines = world.wait_for_machines("there are nodes for the load test", |living| {
-            living.iter().any(|one| one.tags.get("karpenter.sh/nodepool").is_some_and(|pool| pool == "loadtest"))
+            living
+                .iter()
+                .any(|one| one.tags.get("karpenter.sh/nodepool").is_some_and(|pool| pool == "loadtest"))
         });
         for machine in machines.await? {
             is_made_as_its_class_says(world, &machine)?;
@@ -108,7 +113,8 @@ fn is_made_as_its_class_says(world: &World, machine: &Machine) -> Result<()> {
 
 /// That what is called the cluster's own by tags can be deleted by the shipped policies.
 fn is_owned(tags: &Value) -> Result<()> {
-    let own = tags["kubernetes.io/cluster/ticket-cluster"] == "owned" && tags["karpenter.sh/nodepool"].is_string();
+    let own =
+        tags["kubernetes.io/cluster/ticket-cluster"] == "owned" && tags["karpenter.sh/nodepool"].is_string();
     ensure!(own, "a launch template has the tags {tags}");
     Ok(())
 }
@@ -129,7 +135,10 @@ async fn are_tainted(client: &Client) -> Result<()> {
 
 /// What was launched: type, zone and how it was bought.
 fn types(machines: &[Machine]) -> BTreeSet<(&str, &str, &str)> {
-    machines.iter().map(|one| (one.instance_type.as_str(), one.zone.as_str(), one.capacity.as_str())).collect()
+    machines
+        .iter()
+        .map(|one| (one.instance_type.as_str(), one.zone.as_str(), one.capacity.as_str()))
+        .collect()
 }
 
 fn passes_over(world: &World) -> Result<()> {
@@ -146,7 +155,11 @@ fn passes_over(world: &World) -> Result<()> {
         world.apply(&[apart("second", 1)])?;
         wait_for_pods(&client, "default", 2).await?;
         let machines = world.wait_until_all_agree(&client).await?;
-        ensure!(types(&machines).contains(&("m5.large", "ap-northeast-2b", "spot")), "{:?}", types(&machines));
+        ensure!(
+            types(&machines).contains(&("m5.large", "ap-northeast-2b", "spot")),
+            "{:?}",
+            types(&machines)
+        );
         world.aws.fail(&json!({ "kind": "capacity", "capacity": "spot" }))?;
         world.apply(&[apart("third", 1)])?;
         wait_for_pods(&client, "default", 3).await?;
@@ -163,10 +176,8 @@ fn comes_back(world: &World) -> Result<()> {
     world.aws.fail(&json!({ "kind": "capacity", "capacity": "spot" }))?;
     let _controller = world.controller()?;
     world.ask(async |client| {
-        until("EC2 was asked, and has nothing", async || {
-            Ok((!world.aws.fleets()?.is_empty()).then_some(()))
-        })
-        .await?;
+        until("EC2 was asked, and has nothing", async || Ok((!world.aws.fleets()?.is_empty()).then_some(())))
+            .await?;
         ensure!(world.aws.machines()?.is_empty(), "something was launched");
         world.aws.heal()?;
         // What was refused is tried again after three minutes, as Karpenter does: longer than anything else takes here.
@@ -180,7 +191,9 @@ fn comes_back(world: &World) -> Result<()> {
 fn throttled(world: &World) -> Result<()> {
     let [class, pool] = node_pool(&["spot"], &TYPES);
     world.apply(&[class, pool, apart("web", 3)])?;
-    for action in ["ec2:CreateLaunchTemplate", "ec2:CreateFleet", "ec2:DescribeInstances", "ec2:DescribeSubnets"] {
+    for action in
+        ["ec2:CreateLaunchTemplate", "ec2:CreateFleet", "ec2:DescribeInstances", "ec2:DescribeSubnets"]
+    {
         let fault = json!({ "kind": "error", "action": action, "code": "RequestLimitExceeded", "times": 5 });
         world.aws.fail(&fault)?;
     }
@@ -189,7 +202,10 @@ fn throttled(world: &World) -> Result<()> {
         wait_for_pods(&client, "default", 3).await?;
         let machines = world.wait_until_all_agree(&client).await?;
         ensure!(machines.len() == 3, "{machines:?}");
-        ensure!(world.aws.calls()?.contains_key(&("ec2:CreateFleet".to_owned(), 503)), "nothing was throttled");
+        ensure!(
+            world.aws.calls()?.contains_key(&("ec2:CreateFleet".to_owned(), 503)),
+            "nothing was throttled"
+        );
         Ok(())
     })
 }
@@ -227,12 +243,16 @@ fn killed(world: &World) -> Result<()> {
     let [class, pool] = node_pool(&["spot"], &TYPES);
     world.apply(&[class, pool])?;
     for (round, replicas) in [2, 4, 6].into_iter().enumerate() {
-        world.aws.fail(&json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 600, "after": true }))?;
+        world
+            .aws
+            .fail(&json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 600, "after": true }))?;
         world.apply(&[apart("web", replicas)])?;
         let controller = world.controller()?;
         world.ask(async |client| {
             let before = 2 * round;
-            world.wait_for_machines("EC2 has launched and not answered", |living| living.len() > before).await?;
+            world
+                .wait_for_machines("EC2 has launched and not answered", |living| living.len() > before)
+                .await?;
             drop(client);
             Ok(())
         })?;

@@ -68,7 +68,8 @@ fn warning(world: &World) -> Result<()> {
         wait_for_pods(&client, "default", 2).await?;
         let machines = world.wait_until_all_agree(&client).await?;
         let lost = machines.first().context("there is a node")?;
-        until("both nodes are open", async || Ok((open_nodes(&client).await?.len() == 2).then_some(()))).await?;
+        until("both nodes are open", async || Ok((open_nodes(&client).await?.len() == 2).then_some(())))
+            .await?;
         // Long enough that whoever does not wait for the replacement is seen.
         world.aws.fail(&json!({ "kind": "boot", "seconds": 5 }))?;
         world.aws.send(&[spot_warning(lost)])?;
@@ -80,7 +81,9 @@ fn warning(world: &World) -> Result<()> {
             Ok(replaced.then_some(()))
         })
         .await?;
-        world.wait_for_machines("the instance is ended", |living| living.iter().all(|one| one.id != lost.id)).await?;
+        world
+            .wait_for_machines("the instance is ended", |living| living.iter().all(|one| one.id != lost.id))
+            .await?;
         wait_for_pods(&client, "default", 2).await?;
         let after = world.wait_until_all_agree(&client).await?;
         ensure!(after.len() == 2, "{after:?}");
@@ -164,7 +167,11 @@ fn poison(world: &World) -> Result<()> {
             message("aws.ec2", "EC2 Spot Instance Interruption Warning", &json!({ "instance-id": 7 })),
             message("aws.ec2", "Something New", &json!({})),
             message("aws.s3", "Object Created", &json!({ "bucket": "b" })),
-            message("aws.ec2", "EC2 Instance State-change Notification", &json!({ "instance-id": "i-of-others", "state": "terminated" })),
+            message(
+                "aws.ec2",
+                "EC2 Instance State-change Notification",
+                &json!({ "instance-id": "i-of-others", "state": "terminated" }),
+            ),
         ];
         world.aws.send(&nonsense)?;
         queue_is_empty(world).await?;
@@ -188,6 +195,7 @@ fn poison(world: &World) -> Result<()> {
 
 /// The sum of a counter over all of its labels.
 fn sum(metrics: &str, name: &str) -> usize {
-    let values = metrics.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next());
+    let values =
+        metrics.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next());
     values.filter_map(|value| value.parse::<usize>().ok()).sum()
 }

@@ -83,8 +83,9 @@ impl World {
 
     /// By the SDK's own settings, and by no others that this machine may have.
     fn let_aws_be_found(&self, command: &mut Command) {
-        let of_others = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_"));
-        of_others.for_each(|(name, _)| drop(command.env_remove(name)));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
+            command.env_remove(name);
+        }
         command.env("AWS_ENDPOINT_URL", self.aws.endpoint());
         command.envs([
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -109,7 +110,8 @@ impl World {
         until("every instance is the Node of one NodeClaim, and nothing else is there", async || {
             let living = self.aws.living()?;
             let instances: BTreeSet<String> = living.iter().map(Machine::provider_id).collect();
-            let (nodes, claims) = (provider_ids_of_nodes(client).await?, provider_ids_of_claims(client).await?);
+            let (nodes, claims) =
+                (provider_ids_of_nodes(client).await?, provider_ids_of_claims(client).await?);
             // As lists: two that name one instance are no agreement.
             let agree = [nodes, claims].iter().all(|ids| {
                 ids.len() == instances.len() && ids.iter().cloned().collect::<BTreeSet<_>>() == instances
@@ -143,7 +145,11 @@ impl World {
 
 async fn provider_ids_of_nodes(client: &Client) -> Result<Vec<String>> {
     let nodes = Api::<Node>::all(client.clone()).list(&ListParams::default()).await?;
-    Ok(nodes.items.into_iter().map(|node| node.spec.and_then(|spec| spec.provider_id).unwrap_or_default()).collect())
+    Ok(nodes
+        .items
+        .into_iter()
+        .map(|node| node.spec.and_then(|spec| spec.provider_id).unwrap_or_default())
+        .collect())
 }
 
 async fn provider_ids_of_claims(client: &Client) -> Result<Vec<String>> {
