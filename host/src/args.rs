@@ -53,6 +53,15 @@ pub(crate) struct RunArgs {
     /// The AWS region.
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     pub(crate) region: String,
+    /// The name of the cluster in EKS.
+    #[arg(long, env = "CLUSTER_NAME", value_name = "NAME", required_if_eq("cloud", "aws"))]
+    pub(crate) cluster_name: Option<String>,
+    /// The URL of the API server as nodes reach it; without it, as EKS says.
+    #[arg(long, env = "CLUSTER_ENDPOINT", value_name = "URL")]
+    pub(crate) cluster_endpoint: Option<String>,
+    /// The SQS queue, by name or by URL, in which EC2 says what will happen to instances; without it, nothing is heard.
+    #[arg(long, env = "INTERRUPTION_QUEUE", value_name = "QUEUE")]
+    pub(crate) interruption_queue: Option<String>,
     /// Decide with the policies of this directory: `policies.yaml` and the modules beside it. It is watched: what is put
     /// there comes into force.
     #[arg(long, env = "WHITTLE_POLICIES", value_name = "DIR")]
@@ -233,6 +242,8 @@ pub(crate) struct SnapshotArgs {
 /// Where instances come from.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum CloudArg {
+    /// From EC2. Credentials and endpoints are found as every AWS program finds them.
+    Aws,
     /// From nowhere: they are ConfigMaps, and Nodes that kwok keeps alive.
     Sim,
 }

@@ -14,6 +14,7 @@ use whittle_catalog::catalog::Catalog;
 use whittle_control::controller::{Controller, Settings};
 use whittle_core::model::node_pool::NodeClass;
 use whittle_kube::book::Book;
+use whittle_kube::classes;
 use whittle_kube::cluster::Nominating;
 use whittle_kube::connect::pace::Pace;
 use whittle_kube::connect::{connect, connect_paced};
@@ -78,7 +79,7 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let book = Arc::new(Book::default());
     let CloudArg::Sim = args.cloud;
     let cloud = SimulatedCloud::new(
-        client,
+        client.clone(),
         Arc::clone(&book),
         simulated::Settings {
             region: args.region.clone(),
@@ -87,8 +88,9 @@ async fn controller(args: &RunArgs) -> Result<()> {
         },
     );
     cloud.resume().await.context("cannot reach the cluster")?;
-    let classes = tokio::spawn(cloud.clone().keep_classes_ready());
     let (role, leads) = watch::channel(Role::Standby);
+    let resolver = Arc::new(cloud.clone());
+    let classes = tokio::spawn(classes::keep(client, resolver, leads.clone(), identity.clone()));
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;

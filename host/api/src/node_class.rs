@@ -16,6 +16,7 @@ use crate::{rules, shape};
 
 pub mod hardware;
 pub mod kubelet;
+pub mod resolved;
 pub mod selectors;
 pub mod status;
 

@@ -251,7 +251,12 @@ impl Intake {
     fn see_class(&mut self, class: &Ec2NodeClass, taken: &mut Taken) {
         self.note_uid(Named::NodeClass, &class.metadata);
         let settings = convert::node_class::node_class_settings(class);
-        let Some(settings) = understood(Kind::Ec2NodeClass, &class.metadata, settings, taken) else { return };
+        let Some(mut settings) = understood(Kind::Ec2NodeClass, &class.metadata, settings, taken) else {
+            return;
+        };
+        // In a file a class without a status is a wish; in a cluster it is one that nobody has resolved yet.
+        let said = class.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+        settings.ready &= conditions::find(said, conditions::READY).is_some();
         let class = self.types.node_class(&settings);
         self.book.put_class(class.clone());
         let name = class.name.clone();

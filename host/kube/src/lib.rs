@@ -12,7 +12,7 @@
 
 pub mod book;
 mod claims;
-mod classes;
+pub mod classes;
 pub mod cluster;
 pub mod connect;
 pub mod driver;
@@ -20,6 +20,7 @@ pub mod error;
 pub mod intake;
 pub mod lease;
 pub mod metrics;
+pub mod outside;
 mod patch;
 mod pools;
 mod registrations;

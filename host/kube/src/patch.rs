@@ -24,6 +24,8 @@ const DO_NOT_SYNC_TAINTS: &str = "karpenter.sh/do-not-sync-taints";
 const EXCLUDE_FROM_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// The API version of NodePools and NodeClaims.
 pub(crate) const KARPENTER: &str = "karpenter.sh/v1";
+/// The API version of EC2NodeClasses.
+pub(crate) const NODE_CLASS: &str = "karpenter.k8s.aws/v1";
 
 /// A NodeClaim as it is made: with its finalizer, its owner, and what its NodePool gives to its nodes.
 pub(crate) fn new_claim(
@@ -256,10 +258,24 @@ pub(crate) fn retainted(node: &Node, retaint: &Retaint) -> Option<Value> {
 
 /// Lets go of an object; `None` when nobody of ours holds it.
 pub(crate) fn released(metadata: &ObjectMeta) -> Option<Value> {
+    without_finalizer(metadata, FINALIZER)
+}
+
+/// Takes a finalizer off; `None` when it is not there.
+pub(crate) fn without_finalizer(metadata: &ObjectMeta, finalizer: &str) -> Option<Value> {
     let finalizers = metadata.finalizers.as_ref()?;
-    finalizers.iter().any(|one| one == FINALIZER).then(|| {
-        let left: Vec<&String> = finalizers.iter().filter(|one| *one != FINALIZER).collect();
+    finalizers.iter().any(|one| one == finalizer).then(|| {
+        let left: Vec<&String> = finalizers.iter().filter(|one| *one != finalizer).collect();
         json!({ "metadata": { "resourceVersion": metadata.resource_version, "finalizers": left } })
+    })
+}
+
+/// Puts a finalizer on; `None` when it is there.
+pub(crate) fn with_finalizer(metadata: &ObjectMeta, finalizer: &str) -> Option<Value> {
+    let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
+    (!finalizers.iter().any(|one| one == finalizer)).then(|| {
+        finalizers.push(finalizer.to_owned());
+        json!({ "metadata": { "resourceVersion": metadata.resource_version, "finalizers": finalizers } })
     })
 }
 

@@ -6,14 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Node, NodeSpec, NodeStatus, Taint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube_client::api::{DeleteParams, ListParams};
 use kube_client::{Api, Client, Error};
-use kube_core::DeserializeGuard;
-use kube_runtime::{WatchStreamExt as _, watcher};
 use whittle_api::node_class::Ec2NodeClass;
+use whittle_api::node_class::resolved::{Resolved, Said, Topic};
 use whittle_api::quantity::quantities;
 use whittle_control::ports::{Cloud, CloudError};
 use whittle_core::lifecycle::given::labels_of;
@@ -23,9 +21,9 @@ use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::plan::LaunchOffering;
 
 use crate::book::Book;
+use crate::classes::Resolve;
 use crate::cluster::{clock, namespaced, post};
 use crate::error::{Reaction, message, reaction};
-use crate::patch::set;
 
 /// Marks the ConfigMaps that stand for instances.
 const INSTANCE_LABEL: &str = "whittle.dev/simulated-instance";
@@ -37,15 +35,8 @@ const CLAIM: &str = "claim";
 const NODE: &str = "node";
 /// Tells kwok that a Node is its own.
 const KWOK: (&str, &str) = ("kwok.x-k8s.io/node", "fake");
-/// What an EC2NodeClass needs to be ready.
-const READY_CONDITIONS: [&str; 6] = [
-    "SubnetsReady",
-    "SecurityGroupsReady",
-    "AMIsReady",
-    "InstanceProfileReady",
-    "ValidationSucceeded",
-    "Ready",
-];
+/// An EC2NodeClass is looked at again after this long, in case somebody else has written its status.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// A Node that could not be made is tried again after this long.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
@@ -85,41 +76,6 @@ impl SimulatedCloud {
             self.boot(stored);
         }
         Ok(())
-    }
-
-    /// Says of every EC2NodeClass that it is ready, for as long as it runs: there is nothing in this cloud that could be
-    /// missing.
-    pub async fn keep_classes_ready(self) {
-        let classes: Api<DeserializeGuard<Ec2NodeClass>> = Api::all(self.client.clone());
-        let seen = watcher(classes, watcher::Config::default()).default_backoff().applied_objects();
-        futures::pin_mut!(seen);
-        while let Some(class) = seen.next().await {
-            // What is wrong with an object, or with the watch, is told by those who watch for the loop.
-            let Ok(DeserializeGuard(Ok(class))) = class else { continue };
-            if let Err(error) = self.set_ready(class).await {
-                tracing::warn!("the status of an EC2NodeClass is not written: {error}");
-            }
-        }
-    }
-
-    async fn set_ready(&self, mut class: Ec2NodeClass) -> Result<(), String> {
-        let before = class.status.clone().unwrap_or_default();
-        let mut status = before.clone();
-        for condition in READY_CONDITIONS {
-            set(&mut status.conditions, condition, ("True", condition, ""), clock());
-        }
-        if status == before {
-            return Ok(());
-        }
-        let name = class.metadata.name.clone().unwrap_or_default();
-        class.status = Some(status);
-        let classes: Api<Ec2NodeClass> = Api::all(self.client.clone());
-        match classes.replace_status(&name, &post(), &class).await {
-            Ok(_) => Ok(()),
-            // A newer one is on its way here.
-            Err(error) if reaction(&error) == Reaction::Conflict => Ok(()),
-            Err(error) => Err(message(&error)),
-        }
     }
 
     fn maps(&self) -> Api<ConfigMap> {
@@ -293,6 +249,20 @@ fn map_name(provider_id: &str) -> String {
 
 fn transport(error: &Error) -> CloudError {
     CloudError::Transport { message: message(error) }
+}
+
+/// Nothing is missing in this cloud, and nothing is made in it for a class.
+impl Resolve for SimulatedCloud {
+    async fn resolve(&self, class: &Ec2NodeClass) -> Resolved {
+        let found = class.status.clone().unwrap_or_default();
+        Resolved { found, said: Topic::NEEDED.into_iter().map(Said::so).collect(), again: LOOK_AGAIN }
+    }
+
+    async fn release(&self, _class: &Ec2NodeClass) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn forget(&self, _name: &str) {}
 }
 
 impl Cloud for SimulatedCloud {

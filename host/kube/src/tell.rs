@@ -12,6 +12,7 @@ use kube_client::Client;
 use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use whittle_api::node_class::Ec2NodeClass;
 use whittle_core::model::labels;
 use whittle_core::model::node as core;
 use whittle_core::model::time::{Duration, Timestamp};
@@ -23,12 +24,14 @@ use whittle_core::why::{MoveBlocked, Unplaced};
 use crate::book::{Book, Named};
 use crate::intake::Unclear;
 use crate::metrics;
-use crate::patch::KARPENTER;
+use crate::patch::{KARPENTER, NODE_CLASS};
 
 /// The same is not said again within this (Karpenter: 2 min).
 const QUIET: Duration = Duration::from_secs(120);
 /// Why a node stays is not said again within this (Karpenter: 15 min).
 const QUIET_ABOUT_STAYING: Duration = Duration::from_secs(15 * 60);
+/// What a class that ends waits for is not said again within this (Karpenter: 10 min).
+const QUIET_ABOUT_WAITING: Duration = Duration::from_secs(10 * 60);
 /// So many Events wait to be written; more are dropped.
 const WAITING_MAX: usize = 2_000;
 /// So many Events are written at a time.
@@ -104,11 +107,21 @@ impl Subject {
         }
     }
 
+    pub(crate) fn class(class: &Ec2NodeClass) -> Self {
+        Self {
+            api_version: NODE_CLASS,
+            kind: "EC2NodeClass".to_owned(),
+            namespace: None,
+            name: class.metadata.name.clone().unwrap_or_default(),
+            uid: class.metadata.uid.clone(),
+        }
+    }
+
     fn unclear(unclear: &Unclear) -> Self {
         use crate::watch::Kind;
         let api_version = match unclear.kind {
             Kind::NodePool | Kind::NodeClaim => KARPENTER,
-            Kind::Ec2NodeClass => "karpenter.k8s.aws/v1",
+            Kind::Ec2NodeClass => NODE_CLASS,
             Kind::PriorityClass => "scheduling.k8s.io/v1",
             Kind::StorageClass | Kind::CsiNode | Kind::VolumeAttachment => "storage.k8s.io/v1",
             Kind::PodDisruptionBudget => "policy/v1",
@@ -323,7 +336,11 @@ impl Said {
 }
 
 fn quiet(reason: &str) -> Duration {
-    if reason == "DisruptionBlocked" { QUIET_ABOUT_STAYING } else { QUIET }
+    match reason {
+        "DisruptionBlocked" => QUIET_ABOUT_STAYING,
+        "WaitingOnNodeClaimTermination" => QUIET_ABOUT_WAITING,
+        _ => QUIET,
+    }
 }
 
 /// Says things, in the background.

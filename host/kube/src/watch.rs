@@ -130,7 +130,7 @@ pub enum Change {
 }
 
 /// A kind that is watched.
-trait Watched:
+pub(crate) trait Watched:
     Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned + Send + Sync + 'static
 {
     const KIND: Kind;
@@ -188,7 +188,7 @@ pub fn start(client: &Client) -> (JoinSet<()>, mpsc::Receiver<Change>) {
 }
 
 /// Follows one kind for as long as somebody listens.
-async fn follow<K: Watched>(client: Client, sender: mpsc::Sender<Change>) {
+pub(crate) async fn follow<K: Watched>(client: Client, sender: mpsc::Sender<Change>) {
     let api: Api<DeserializeGuard<K>> = Api::all(client);
     let events = watcher(api, watcher::Config::default()).default_backoff();
     pin_mut!(events);

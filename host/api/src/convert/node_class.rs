@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::instance_type::ReservationKind;
 
@@ -23,7 +24,7 @@ use crate::conditions;
 pub struct NodeClassSettings {
     /// The class's name.
     pub name: String,
-    /// Whether the class is valid and ready; true when no status says otherwise.
+    /// Whether the class is valid and ready, as it is now, and does not end; true when no status says otherwise.
     pub ready: bool,
     /// The fingerprint of what its instances are given once and for all.
     pub fingerprint: Fingerprint,
@@ -112,7 +113,7 @@ pub fn node_class_settings(class: &Ec2NodeClass) -> Result<NodeClassSettings, Ve
     let status = class.status.clone().unwrap_or_default();
     let settings = NodeClassSettings {
         name: class.metadata.name.clone().unwrap_or_default(),
-        ready: conditions::find(&status.conditions, conditions::READY).is_none_or(|one| one.status == "True"),
+        ready: is_ready(class, &status.conditions),
         fingerprint: super::fingerprint::of_node_class(spec),
         ami_family,
         max_pods: positive(kubelet.max_pods),
@@ -133,6 +134,16 @@ pub fn node_class_settings(class: &Ec2NodeClass) -> Result<NodeClassSettings, Ve
         subnet_selector_terms: spec.subnet_selector_terms.clone(),
     };
     if defects.is_empty() { Ok(settings) } else { Err(defects) }
+}
+
+/// What a status says of an older generation says nothing of this one.
+fn is_ready(class: &Ec2NodeClass, said: &[Condition]) -> bool {
+    let is_of_now = |one: &Condition| match (one.observed_generation, class.metadata.generation) {
+        (Some(observed), Some(generation)) => observed >= generation,
+        (None, _) | (_, None) => true,
+    };
+    class.metadata.deletion_timestamp.is_none()
+        && conditions::find(said, conditions::READY).is_none_or(|one| one.status == "True" && is_of_now(one))
 }
 
 /// The family that a class says or that its alias stands for. The rules of the class leave no third case.
@@ -253,4 +264,39 @@ fn root_volume_bytes(
         defects.push(Defect::new(&ebs.key("volumeSize"), quoted(size), quantity::EXPECTED));
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_class_is_ready_when_its_status_says_so_of_this_generation_and_it_does_not_end() {
+        let ready = |status: &str, observed: serde_json::Value, ends: serde_json::Value| {
+            let time = "2026-01-01T00:00:00Z";
+            let condition = json!({
+                "type": "Ready", "status": status, "reason": "Ready", "message": "",
+                "lastTransitionTime": time, "observedGeneration": observed,
+            });
+            let spec = json!({
+                "subnetSelectorTerms": [], "securityGroupSelectorTerms": [], "amiSelectorTerms": [],
+            });
+            let class = json!({
+                "metadata": { "name": "a", "generation": 2, "deletionTimestamp": ends },
+                "spec": spec,
+                "status": { "conditions": [condition] },
+            });
+            let class: Ec2NodeClass = serde_json::from_value(class).unwrap();
+            node_class_settings(&class).unwrap().ready
+        };
+        let none = serde_json::Value::Null;
+        assert!(ready("True", json!(2), none.clone()));
+        assert!(ready("True", none.clone(), none.clone()));
+        assert!(!ready("True", json!(1), none.clone()));
+        assert!(!ready("False", json!(2), none.clone()));
+        assert!(!ready("Unknown", json!(2), none));
+        assert!(!ready("True", json!(2), json!("2026-01-01T00:00:00Z")));
+    }
 }

@@ -9,8 +9,9 @@ use whittle_core::plan::{Action, Plan};
 
 use super::Driver;
 use crate::book::Named;
+use crate::classes::fingerprint;
 use crate::lease::Role;
-use crate::{claims, classes, pools, tell};
+use crate::{claims, pools, tell};
 
 impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     /// Brings metrics and the status of NodePools up to date.
@@ -39,6 +40,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             self.publish(name, standing);
         }
         self.say();
+        self.settle();
         self.nominate_anew();
         self.list_instances();
     }
@@ -56,7 +58,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             if self.prints.get(&class.name) != Some(print) {
                 self.prints.insert(class.name.clone(), print.clone());
                 let (client, name, print) = (self.client.clone(), class.name.clone(), print.clone());
-                let write = async move { classes::publish(&client, &name, &print).await };
+                let write = async move { fingerprint::publish(&client, &name, &print).await };
                 self.work.print(class.name.clone(), write);
             }
         }
