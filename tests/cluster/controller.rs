@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Error, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Node, Pod};
 use kube_client::Client;
 use kube_client::api::{Api, ListParams};
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use whittle_api::node_claim::NodeClaim;
 use whittle_control_plane::component::Component;
 use whittle_control_plane::plane::ControlPlane;
+use whittle_tests::command;
 
 use crate::shared::{Shared, block_on, client, failed, start, start_with, until};
 
@@ -116,7 +117,7 @@ impl Story {
 }
 
 /// A controller that runs.
-pub(crate) struct Controller(Child);
+pub(crate) struct Controller(pub(crate) Child);
 
 impl Controller {
     /// The id of its process.
@@ -137,26 +138,9 @@ impl Drop for Controller {
     }
 }
 
-/// The command, built once: cargo builds no programs of other packages for a test.
+/// The command.
 pub(crate) fn whittle() -> Result<&'static Path> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
-    built.as_deref().map_err(|problem| anyhow::anyhow!("there is no whittle: {problem}"))
-}
-
-fn build() -> Result<PathBuf> {
-    // This test lies in `<target>/<profile>/deps`.
-    let own = std::env::current_exe()?;
-    let profile = own.parent().and_then(Path::parent).context("a test that lies where cargo puts it")?;
-    let is_release = profile.file_name().is_some_and(|name| name == "release");
-    let mut cargo = Command::new(env!("CARGO"));
-    // As a whole run of the tests builds it, so that its dependencies are built once: it goes with a test of its own.
-    cargo.args(["test", "--quiet", "--workspace", "--no-run", "--test", "command", "--target-dir"]);
-    cargo.arg(profile.parent().context("a folder for builds")?);
-    cargo.args(is_release.then_some("--release"));
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
-    ensure!(cargo.status()?.success(), "cargo cannot build it");
-    Ok(profile.join("whittle"))
+    command::whittle().map_err(Error::msg)
 }
 
 pub(crate) fn node_pool(consolidate_after: &str) -> [Value; 2] {

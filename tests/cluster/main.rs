@@ -15,6 +15,7 @@ mod machines;
 mod outages;
 mod permissions;
 mod placing;
+mod policies;
 mod resilience;
 #[path = "../../host/api/tests/rules/cases.rs"]
 mod rule_cases;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         life::trials(&shared),
         placing::trials(),
         changes::trials(),
+        policies::trials(),
         outages::trials(),
         permissions::trials(),
         figures::trials(),

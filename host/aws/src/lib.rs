@@ -3,11 +3,15 @@
 //! What an error asks for is said in [`error`] and nowhere else. Nothing here decides: which offerings a launch may
 //! choose among, and what follows from a notice, is said by the core.
 
+mod batch;
 pub mod calls;
 pub mod classes;
 pub mod cluster;
 pub mod connect;
 pub mod error;
+pub mod instances;
 pub mod known;
+pub mod launch;
 pub mod message;
+pub mod queue;
 pub mod user_data;

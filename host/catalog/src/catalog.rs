@@ -1,19 +1,23 @@
 //! The catalogue as a whole: what can be asked of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use whittle_core::model::instance_type::{CapacityType, InstanceType, Offering};
 use whittle_core::model::price::Price;
+use whittle_core::model::time::Timestamp;
 
 use crate::capacity::capacity;
 use crate::labels::labels;
+use crate::live::merged::{Merged, SpotFound};
+use crate::live::{Live, Part};
 use crate::on_demand::{self, Quote};
 use crate::overhead::overhead;
 use crate::price_book::PriceBook;
 use crate::settings::{NodeClassSettings, ReservedInstances};
 use crate::specification::Specification;
 use crate::spot::{self, Pool, ReclaimRate};
-use crate::tables::{Region, TABLES, Tables};
+use crate::tables::{Region, TABLES, Tables, by_name};
 use crate::zone::Zone;
 
 /// Where and when specifications and zones were recorded.
@@ -24,6 +28,7 @@ pub const SOURCE: &str =
 #[derive(Clone, Debug)]
 pub struct Catalog {
     tables: &'static Tables,
+    live: Option<Arc<Merged>>,
     book: Arc<PriceBook>,
 }
 
@@ -41,7 +46,7 @@ impl Catalog {
     /// The catalogue of the embedded tables. The first call parses them.
     #[must_use]
     pub fn embedded() -> Self {
-        Self { tables: &TABLES, book: Arc::default() }
+        Self { tables: &TABLES, live: None, book: Arc::default() }
     }
 
     /// The catalogue with prices of the user's own; a later book goes before an earlier one.
@@ -57,9 +62,24 @@ impl Catalog {
         self.book.len()
     }
 
+    /// The catalogue with what was found of a region, in place of what was found earlier. It goes before the tables, and
+    /// after prices of the user's own.
+    #[must_use]
+    pub fn with_live(self, live: Live) -> Self {
+        Self { live: Some(Arc::new(Merged::new(self.tables, live))), ..self }
+    }
+
+    /// When a part of what is known of a region was found; `None` when it is the tables'.
+    #[must_use]
+    pub fn found_at(&self, region: &str, part: Part) -> Option<Timestamp> {
+        self.live_of(region)?.live.found_at(part)
+    }
+
     /// The names of the regions, in order.
     pub fn regions(&self) -> impl Iterator<Item = &'static str> + use<> {
-        self.tables.regions.keys().copied()
+        let found = self.live.as_ref().and_then(|live| live.region.as_ref()).map(|region| region.name);
+        let names: BTreeSet<_> = self.tables.regions.keys().copied().chain(found).collect();
+        names.into_iter()
     }
 
     /// The zones of a region by name.
@@ -67,20 +87,20 @@ impl Catalog {
     /// # Errors
     ///
     /// The region is not in the catalogue.
-    pub fn zones(&self, region: &str) -> Result<&'static [Zone], UnknownRegion> {
+    pub fn zones(&self, region: &str) -> Result<&[Zone], UnknownRegion> {
         self.region(region).map(|region| region.zones.as_slice())
     }
 
     /// Every instance type as EC2 describes it, by name.
     #[must_use]
-    pub fn specifications(&self) -> &'static [Specification] {
-        &self.tables.specifications
+    pub fn specifications(&self) -> &[Specification] {
+        self.live.as_ref().map_or(&self.tables.specifications, |live| &live.specifications)
     }
 
     /// The instance type with this name as EC2 describes it.
     #[must_use]
-    pub fn specification(&self, name: &str) -> Option<&'static Specification> {
-        self.tables.specification(name)
+    pub fn specification(&self, name: &str) -> Option<&Specification> {
+        by_name(self.specifications(), name)
     }
 
     /// The instance types that a NodeClass with these settings can launch in a region, by name, each with an
@@ -119,15 +139,16 @@ impl Catalog {
         Ok(specification.and_then(|found| self.instance_type_in(region, found, settings)))
     }
 
-    /// The on-demand price of an instance type in a zone: the user's own, else by the tables. `None` if it is not
-    /// offered there or has no price.
+    /// The on-demand price of an instance type in a zone: the user's own, else the one that was found, else by the
+    /// tables. `None` if it is not offered there or has no price.
     #[must_use]
     pub fn on_demand_price(&self, region: &str, instance_type: &str, zone: &str) -> Option<Quote> {
         let pool = self.pool(region, instance_type, zone)?;
         self.pool_price(&pool, CapacityType::OnDemand)
     }
 
-    /// The spot price of an instance type in a zone: the user's own, else the model's. `None` as for on-demand.
+    /// The spot price of an instance type in a zone: the user's own, else the one that was found, else the model's. `None`
+    /// as for on-demand, and where none was found although others were found in the zone.
     #[must_use]
     pub fn spot_price(&self, region: &str, instance_type: &str, zone: &str) -> Option<Quote> {
         let pool = self.pool(region, instance_type, zone)?;
@@ -150,12 +171,19 @@ impl Catalog {
         pool.specification.sold_as_spot.then(|| spot::reclaim_rate(self.tables, &pool))
     }
 
-    fn region(&self, name: &str) -> Result<&'static Region, UnknownRegion> {
-        let unknown = || UnknownRegion { region: name.to_owned(), known: self.regions().collect() };
-        self.tables.regions.get(name).ok_or_else(unknown)
+    fn live_of(&self, region: &str) -> Option<&Merged> {
+        self.live.as_deref().filter(|merged| merged.live.region == region)
     }
 
-    fn pool<'a>(&self, region: &str, instance_type: &str, zone: &'a str) -> Option<Pool<'a>> {
+    fn region(&self, name: &str) -> Result<&Region, UnknownRegion> {
+        let found = match self.live_of(name) {
+            Some(merged) => merged.region.as_ref(),
+            None => self.tables.regions.get(name),
+        };
+        found.ok_or_else(|| UnknownRegion { region: name.to_owned(), known: self.regions().collect() })
+    }
+
+    fn pool<'a>(&'a self, region: &str, instance_type: &str, zone: &'a str) -> Option<Pool<'a>> {
         let region = self.region(region).ok()?;
         let specification = self.specification(instance_type)?;
         let here = region.zones_with(specification.name).any(|found| found.name == zone);
@@ -164,11 +192,12 @@ impl Catalog {
 
     fn pool_price(&self, pool: &Pool<'_>, capacity_type: CapacityType) -> Option<Quote> {
         let specification = pool.specification;
-        let own = |capacity_type| {
-            self.book.price(pool, capacity_type).map(|price| Quote { price, estimated: false })
-        };
+        let found = |price| Quote { price, estimated: false };
+        let own = |capacity_type| self.book.price(pool, capacity_type).map(found);
+        let live = self.live_of(pool.region.name);
         let on_demand = || {
             own(CapacityType::OnDemand)
+                .or_else(|| live?.on_demand(specification.name).map(found))
                 .or_else(|| on_demand::on_demand_price(self.tables, pool.region.name, specification))
         };
         match capacity_type {
@@ -177,10 +206,18 @@ impl Catalog {
                 Some(Quote { price: reserved(on_demand.price), ..on_demand })
             }
             CapacityType::OnDemand if specification.sold_on_demand => on_demand(),
-            CapacityType::Spot if specification.sold_as_spot => own(CapacityType::Spot).or_else(|| {
-                let price = spot::spot_price(self.tables, pool, on_demand()?.price);
-                Some(Quote { price, estimated: true })
-            }),
+            CapacityType::Spot if specification.sold_as_spot => {
+                own(CapacityType::Spot).or_else(|| {
+                    match live.map_or(SpotFound::Unknown, |live| live.spot(pool)) {
+                        SpotFound::Price(price) => Some(found(price)),
+                        SpotFound::Nothing => None,
+                        SpotFound::Unknown => {
+                            let price = spot::spot_price(self.tables, pool, on_demand()?.price);
+                            Some(Quote { price, estimated: true })
+                        }
+                    }
+                })
+            }
             CapacityType::OnDemand | CapacityType::Spot => None,
         }
     }
@@ -188,7 +225,7 @@ impl Catalog {
     fn instance_type_in(
         &self,
         region: &Region,
-        specification: &'static Specification,
+        specification: &Specification,
         settings: &NodeClassSettings,
     ) -> Option<InstanceType> {
         if !settings.can_launch(specification) {
@@ -208,7 +245,7 @@ impl Catalog {
     fn offerings(
         &self,
         region: &Region,
-        specification: &'static Specification,
+        specification: &Specification,
         settings: &NodeClassSettings,
     ) -> Vec<Offering> {
         let in_class = |zone: &Zone| {

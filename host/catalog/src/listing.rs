@@ -7,6 +7,7 @@ use whittle_core::model::instance_type::{CapacityType, InstanceType};
 use whittle_core::model::resources::Resources;
 
 use crate::catalog::{self, Catalog};
+use crate::live::Part;
 use crate::on_demand::{self, Quote};
 use crate::settings::NodeClassSettings;
 use crate::specification::Specification;
@@ -183,7 +184,7 @@ pub fn list(
     let kept = filter.limit.unwrap_or(rows.len()).min(rows.len());
     let omitted = rows.len() - kept;
     rows.truncate(kept);
-    let sources = sources(catalog);
+    let sources = sources(catalog, &filter.region);
     Ok(Listing { region: filter.region.clone(), rows, omitted, sources })
 }
 
@@ -205,8 +206,13 @@ impl Listing {
 }
 
 /// What the note below a listing says.
-fn sources(catalog: &Catalog) -> Vec<String> {
+fn sources(catalog: &Catalog, region: &str) -> Vec<String> {
     let mut sources = [catalog::SOURCE, on_demand::SOURCE, spot::SOURCE].map(str::to_owned).to_vec();
+    let found = |part: Part| Some(format!("{} at {}", part.words(), catalog.found_at(region, part)?));
+    let found: Vec<_> = Part::ALL.into_iter().filter_map(found).collect();
+    if !found.is_empty() {
+        sources.push(format!("Found in AWS, which goes before these: {}.", found.join(", ")));
+    }
     match catalog.own_prices() {
         0 => {}
         count => sources.push(format!("Prices of your own, which go before these: {count}.")),

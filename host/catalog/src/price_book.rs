@@ -130,8 +130,9 @@ impl PriceBook {
     }
 }
 
-/// Decimal dollars as a price, rounded to the nearest millionth; `None` if it is no decimal number.
-pub(crate) fn parse_dollars(text: &str) -> Option<Price> {
+/// Decimal dollars (or yuan) as a price, rounded to the nearest millionth; `None` if it is no decimal number.
+#[must_use]
+pub fn parse_dollars(text: &str) -> Option<Price> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|digit| digit.is_ascii_digit());
     if whole.is_empty() || !digits(whole) || !digits(fraction) {

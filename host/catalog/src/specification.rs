@@ -1,4 +1,5 @@
-//! What EC2 says about one instance type: a row of `data/instance-types.csv`.
+//! What EC2 says about one instance type: a row of `data/instance-types.csv`, or what it has answered just now. Names are
+//! kept for as long as the process runs ([`crate::names`]).
 
 use serde::Serialize;
 

@@ -138,12 +138,12 @@ impl Tables {
         }
         Ok(Self { specifications, regions, vcpu_prices, type_prices, price_ratios, spot })
     }
+}
 
-    /// The instance type with this name.
-    pub(crate) fn specification(&self, name: &str) -> Option<&Specification> {
-        let position = self.specifications.binary_search_by(|found| found.name.cmp(name)).ok()?;
-        self.specifications.get(position)
-    }
+/// The instance type with this name among some that are in order of their names.
+pub(crate) fn by_name<'a>(specifications: &'a [Specification], name: &str) -> Option<&'a Specification> {
+    let position = specifications.binary_search_by(|found| found.name.cmp(name)).ok()?;
+    specifications.get(position)
 }
 
 fn parse_specifications() -> Result<Vec<Specification>, TableError> {

@@ -2,6 +2,7 @@
 //!
 //! Errors are named by the reaction they ask for. Reading is not here: what happens outside arrives as events.
 
+pub mod news;
 pub mod policies;
 
 use std::future::Future;

@@ -5,6 +5,7 @@
 
 mod heard;
 mod news;
+mod outside;
 mod said;
 mod work;
 
@@ -31,11 +32,13 @@ use crate::cluster::writer::Writer;
 use crate::cluster::{Facts, Nominating, Session, clock};
 use crate::connect::Ways;
 use crate::driver::news::is_news;
+use crate::driver::outside::Unsettled;
 use crate::driver::said::log;
 use crate::driver::work::{Done, Work};
 use crate::intake::{InstanceTypes, Intake, Unclear};
 use crate::lease::Role;
 use crate::metrics::Metrics;
+use crate::outside::Word;
 use crate::pools;
 use crate::registrations::Registrations;
 use crate::tell::{self, Teller};
@@ -138,14 +141,20 @@ struct Driver<C> {
     prints: std::collections::BTreeMap<String, Fingerprint>,
     /// Whether the nodes of NodePools join.
     registrations: Registrations,
+    /// What the cloud has said and was not seen to yet.
+    unsettled: Vec<Unsettled>,
 }
 
-/// Runs until it is told to stop.
+/// Runs until it is told to stop. On `words` the cloud says what it says by itself.
 ///
 /// # Errors
 ///
 /// As [`Ending`] says.
-pub async fn run<C>(parts: Parts<C>, lines: Lines) -> Result<(), Ending>
+pub async fn run<C>(
+    parts: Parts<C>,
+    lines: Lines,
+    mut words: mpsc::UnboundedReceiver<Word>,
+) -> Result<(), Ending>
 where
     C: Cloud + Send + Sync + 'static,
 {
@@ -170,13 +179,14 @@ where
         claims: Claims::default(),
         prints: std::collections::BTreeMap::new(),
         registrations: Registrations::default(),
+        unsettled: Vec::new(),
         client,
         controller,
         book,
         metrics,
         lines,
     };
-    let ending = driver.turn(&mut changes, &mut reports).await;
+    let ending = driver.turn(&mut changes, &mut reports, &mut words).await;
     driver.work.finish(LAST_WORDS).await;
     ending
 }
@@ -186,6 +196,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         &mut self,
         changes: &mut mpsc::Receiver<Change>,
         reports: &mut mpsc::UnboundedReceiver<Done>,
+        words: &mut mpsc::UnboundedReceiver<Word>,
     ) -> Result<(), Ending> {
         let mut stand = interval(STAND_EVERY);
         stand.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -209,6 +220,12 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                     while let Ok(done) = reports.try_recv() {
                         self.hear(done);
                     }
+                }
+                Some(word) = words.recv() => {
+                    self.tick();
+                    let more = std::iter::from_fn(|| words.try_recv().ok()).take(CHANGES_AT_ONCE);
+                    let all = std::iter::once(word).chain(more).collect();
+                    self.hear_words(all);
                 }
                 () = swapped.notified() => {
                     self.tick();

@@ -20,6 +20,7 @@ pub mod error;
 pub mod intake;
 pub mod lease;
 pub mod metrics;
+pub mod outside;
 mod patch;
 mod pools;
 mod registrations;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use whittle_core::event::NoticeKind;
 
-use super::{Said, detail};
+use super::{NOTHING, Said, detail, timestamp};
 
 pub(super) const TYPE: &str = "AWS Health Event";
 
@@ -13,6 +13,8 @@ pub(super) const TYPE: &str = "AWS Health Event";
 struct Detail {
     service: String,
     event_type_category: String,
+    #[serde(default)]
+    start_time: String,
     #[serde(default)]
     affected_entities: Vec<Entity>,
 }
@@ -26,9 +28,11 @@ struct Entity {
 pub(super) fn read(value: Value) -> Result<Said, String> {
     let found: Detail = detail(value, TYPE)?;
     if found.service != "EC2" || found.event_type_category != "scheduledChange" {
-        return Ok(Said { kind: "no_op", notices: Vec::new() });
+        return Ok(Said { kind: NOTHING, ..Said::default() });
     }
     let notices = found.affected_entities.into_iter();
     let notices = notices.map(|entity| (entity.entity_value, NoticeKind::Maintenance)).collect();
-    Ok(Said { kind: "scheduled_change", notices })
+    // RFC 1123, unlike every other time in these messages.
+    let happens = jiff::fmt::rfc2822::parse(&found.start_time).ok().and_then(|at| timestamp(at.timestamp()));
+    Ok(Said { kind: "scheduled_change", notices, said: None, happens })
 }

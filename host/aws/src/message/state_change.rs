@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use whittle_core::event::NoticeKind;
 
-use super::{Said, detail, one};
+use super::{NOTHING, Said, detail, one};
 
 pub(super) const TYPE: &str = "EC2 Instance State-change Notification";
 
@@ -20,7 +20,7 @@ pub(super) fn read(value: Value) -> Result<Said, String> {
     let kind = match found.state.as_str() {
         "stopping" | "stopped" => "instance_stopped",
         "shutting-down" | "terminated" => "instance_terminated",
-        _ => return Ok(Said { kind: "no_op", notices: Vec::new() }),
+        _ => return Ok(Said { kind: NOTHING, ..Said::default() }),
     };
     Ok(one(kind, found.instance, NoticeKind::StateChange))
 }

@@ -40,6 +40,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             self.publish(name, standing);
         }
         self.say();
+        self.settle();
         self.nominate_anew();
         self.list_instances();
     }

@@ -1,0 +1,121 @@
+//! The instances of this cluster: listed and ended, many at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_ec2::types::Filter;
+
+use crate::batch::{Batcher, Window};
+use crate::connect::Clients;
+use crate::error::{Failure, Reaction};
+use crate::launch::seen::{Seen, seen};
+
+/// Looks and ends are gathered like this (Karpenter).
+const TOGETHER: Window = Window { idle: Duration::from_millis(100), max: Duration::from_secs(1), items: 500 };
+/// EC2 answers with so many instances at a time.
+const PAGE: i32 = 1_000;
+/// Those that have ended are told of as well: by them it is known which NodeClaim an instance was launched for.
+const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
+
+type Listed = Result<Arc<Vec<Seen>>, Failure>;
+
+/// The instances of a cluster.
+pub struct Instances {
+    looks: Batcher<(), (), Listed>,
+    ends: Batcher<(), String, Result<(), Failure>>,
+}
+
+impl Instances {
+    pub(crate) fn new(clients: &Clients, cluster: &str) -> Self {
+        let (looking, ending) = (clients.clone(), clients.clone());
+        let cluster = cluster.to_owned();
+        Self {
+            looks: Batcher::new(TOGETHER, move |(), asked: Vec<()>| {
+                let (clients, cluster) = (looking.clone(), cluster.clone());
+                async move {
+                    let listed = list(&clients, &cluster).await.map(Arc::new);
+                    asked.iter().map(|()| listed.clone()).collect()
+                }
+            }),
+            ends: Batcher::new(TOGETHER, move |(), ids: Vec<String>| {
+                let clients = ending.clone();
+                async move { terminate(&clients, ids).await }
+            }),
+        }
+    }
+
+    /// All instances, those that ended a short while ago as well.
+    ///
+    /// # Errors
+    ///
+    /// As EC2 says.
+    pub async fn all(&self) -> Listed {
+        self.looks.ask((), ()).await.unwrap_or_else(|| Err(given_up("ec2:DescribeInstances")))
+    }
+
+    /// Ends an instance. Ending one that is gone succeeds.
+    ///
+    /// # Errors
+    ///
+    /// As EC2 says.
+    pub async fn terminate(&self, id: String) -> Result<(), Failure> {
+        self.ends.ask((), id).await.unwrap_or_else(|| Err(given_up("ec2:TerminateInstances")))
+    }
+}
+
+const fn given_up(operation: &'static str) -> Failure {
+    Failure { operation, code: None, message: String::new() }
+}
+
+async fn list(clients: &Clients, cluster: &str) -> Result<Vec<Seen>, Failure> {
+    let tag_key = |key: &str| Filter::builder().name("tag-key").values(key).build();
+    let mut pages = clients
+        .ec2
+        .describe_instances()
+        .filters(tag_key("karpenter.sh/nodepool"))
+        .filters(tag_key("karpenter.k8s.aws/ec2nodeclass"))
+        .filters(Filter::builder().name("tag:eks:eks-cluster-name").values(cluster).build())
+        .filters(
+            Filter::builder()
+                .name("instance-state-name")
+                .set_values(Some(STATES.map(str::to_owned).to_vec()))
+                .build(),
+        )
+        .max_results(PAGE)
+        .into_paginator()
+        .send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Failure::of("ec2:DescribeInstances", &error))?;
+        found.extend(page.reservations().iter().flat_map(|one| one.instances()).filter_map(seen));
+    }
+    Ok(found)
+}
+
+/// Ends all, and each alone where one of them is not there: EC2 ends none then.
+async fn terminate(clients: &Clients, ids: Vec<String>) -> Vec<Result<(), Failure>> {
+    let together = terminate_at_once(clients, ids.clone()).await;
+    match together {
+        Err(failure) if failure.reaction() == Reaction::Missing && ids.len() > 1 => {
+            let mut answers = Vec::new();
+            for id in ids {
+                answers.push(forgiven(terminate_at_once(clients, vec![id]).await));
+            }
+            answers
+        }
+        answer => ids.iter().map(|_| forgiven(answer.clone())).collect(),
+    }
+}
+
+async fn terminate_at_once(clients: &Clients, ids: Vec<String>) -> Result<(), Failure> {
+    let ended = clients.ec2.terminate_instances().set_instance_ids(Some(ids)).send().await;
+    ended.map(drop).map_err(|error| Failure::of("ec2:TerminateInstances", &error))
+}
+
+/// What is gone is ended.
+fn forgiven(answer: Result<(), Failure>) -> Result<(), Failure> {
+    match answer {
+        Err(failure) if failure.reaction() == Reaction::Missing => Ok(()),
+        answer => answer,
+    }
+}

@@ -1,0 +1,210 @@
+//! Instances: launched, looked for, ended. What each launch may choose among is the plan's.
+
+mod answer;
+mod disks;
+mod fleet;
+mod network;
+mod request;
+pub mod seen;
+mod tags;
+mod template;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use whittle_control::ports::{Cloud, CloudError};
+use whittle_core::lifecycle::leftover::Running;
+use whittle_core::model::instance_type::InstanceType;
+use whittle_core::model::node::{Instance, NodeClaim};
+use whittle_core::model::price::Price;
+use whittle_core::model::time::Timestamp;
+use whittle_core::plan::LaunchOffering;
+
+use self::answer::Launched;
+use self::fleet::Fleets;
+use self::request::Request;
+use self::seen::{Seen, by_claim};
+use crate::batch::{Batcher, Window};
+use crate::connect::Clients;
+use crate::instances::Instances;
+use crate::known::Known;
+
+/// Launches are gathered like this (Karpenter).
+const LAUNCHES: Window =
+    Window { idle: Duration::from_millis(35), max: Duration::from_secs(1), items: 1_000 };
+
+/// Who knows what instance types are like, and what they cost.
+pub trait InstanceTypes: fmt::Debug + Send + Sync {
+    /// An instance type as a class has it.
+    fn instance_type(&self, node_class: &str, name: &str) -> Option<InstanceType>;
+}
+
+/// EC2.
+pub struct Ec2 {
+    cluster: String,
+    known: Arc<Known>,
+    types: Arc<dyn InstanceTypes>,
+    instances: Arc<Instances>,
+    launches: Batcher<Arc<Request>, String, Result<Launched, CloudError>>,
+    fleets: Arc<Fleets>,
+    /// NodeClaims that were asked for and have no answer that says there is no instance.
+    asked: Mutex<BTreeSet<String>>,
+    /// NodeClaims made before this may have been launched by the last process.
+    started: Timestamp,
+    clock: fn() -> Timestamp,
+}
+
+impl fmt::Debug for Ec2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ec2").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+impl Ec2 {
+    /// EC2 for this cluster.
+    #[must_use]
+    pub fn new(
+        clients: &Clients,
+        cluster: &str,
+        known: Arc<Known>,
+        types: Arc<dyn InstanceTypes>,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let fleets = Arc::new(Fleets::new(clients.clone(), cluster));
+        let launching = Arc::clone(&fleets);
+        let launches = Batcher::new(LAUNCHES, move |request: Arc<Request>, claims| {
+            let fleets = Arc::clone(&launching);
+            async move { fleets.launch(&request, claims).await }
+        });
+        Self {
+            cluster: cluster.to_owned(),
+            known,
+            types,
+            instances: Arc::new(Instances::new(clients, cluster)),
+            launches,
+            fleets,
+            asked: Mutex::default(),
+            started: clock(),
+            clock,
+        }
+    }
+
+    /// The instances of this cluster, as far as EC2 tells of them.
+    #[must_use]
+    pub fn instances(&self) -> &Arc<Instances> {
+        &self.instances
+    }
+
+    /// Forgets which launch templates there are, so that what was deleted meanwhile is made anew.
+    pub fn forget_templates(&self) {
+        self.fleets.forget_all();
+    }
+
+    fn request(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Request, CloudError> {
+        let wait = |what: String| CloudError::Transport { message: what };
+        let name = &claim.node_class;
+        let class = self
+            .known
+            .class(name)
+            .ok_or_else(|| wait(format!("what EC2NodeClass {name} selects is not known yet")))?;
+        let cluster = self.known.cluster().ok_or_else(|| wait("the cluster is not known yet".to_owned()))?;
+        let types = |kind: &str| self.types.instance_type(name, kind);
+        request::request((&cluster, &class), claim, offerings, types)
+            .map_err(|message| CloudError::Rejected { message })
+    }
+
+    /// The instance that was launched for this NodeClaim by somebody whose answer was lost.
+    async fn launched_before(&self, claim: &NodeClaim) -> Result<Option<Instance>, CloudError> {
+        if claim.created > self.started && !self.with_asked(|asked| asked.contains(&claim.name)) {
+            return Ok(None);
+        }
+        let all = self.instances.all().await?;
+        let found = by_claim(&all).get(&claim.name).copied().filter(|one| !one.is_terminated).cloned();
+        Ok(found.map(|one| {
+            tracing::info!(claim = claim.name, instance = one.id, "was launched before");
+            self.instance(claim, &one.id, &offering_of(&one), one.launched)
+        }))
+    }
+
+    fn instance(&self, claim: &NodeClaim, id: &str, offering: &LaunchOffering, launched: Timestamp) -> Instance {
+        let kind = self.types.instance_type(&claim.node_class, &offering.instance_type);
+        let price = kind.as_ref().and_then(|kind| price(kind, offering));
+        Instance {
+            provider_id: format!("aws:///{}/{id}", offering.zone),
+            instance_type: offering.instance_type.clone(),
+            zone: offering.zone.clone(),
+            capacity_type: offering.capacity_type,
+            reservation: offering.reservation.clone(),
+            price: price.unwrap_or(offering.price),
+            allocatable: kind.as_ref().map(InstanceType::allocatable).unwrap_or_default(),
+            capacity: kind.map(|kind| kind.capacity).unwrap_or_default(),
+            launched,
+        }
+    }
+
+    fn with_asked<T>(&self, look: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
+        look(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn offering_of(seen: &Seen) -> LaunchOffering {
+    LaunchOffering {
+        instance_type: seen.instance_type.clone(),
+        zone: seen.zone.clone(),
+        capacity_type: seen.capacity_type,
+        reservation: seen.reservation.clone(),
+        price: Price::default(),
+    }
+}
+
+fn price(kind: &InstanceType, offering: &LaunchOffering) -> Option<Price> {
+    let like = kind.offerings.iter().find(|one| {
+        one.zone == offering.zone
+            && one.capacity_type == offering.capacity_type
+            && one.reservation.as_ref().map(|one| &one.id) == offering.reservation.as_ref()
+    });
+    like.map(|one| one.price)
+}
+
+impl Cloud for Ec2 {
+    async fn launch(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Instance, CloudError> {
+        if let Some(instance) = self.launched_before(claim).await? {
+            return Ok(instance);
+        }
+        let request = Arc::new(self.request(claim, offerings)?);
+        self.with_asked(|asked| asked.insert(claim.name.clone()));
+        let answer = self.launches.ask(request, claim.name.clone()).await;
+        let answer = answer.unwrap_or_else(|| {
+            Err(CloudError::Transport { message: "the launch was given up at the end".to_owned() })
+        });
+        // Whoever did not answer may have launched it all the same.
+        if !matches!(answer, Err(CloudError::Transport { .. })) {
+            self.with_asked(|asked| asked.remove(&claim.name));
+        }
+        answer.map(|one| self.instance(claim, &one.id, &one.offering, (self.clock)()))
+    }
+
+    async fn terminate(&self, provider_id: &str) -> Result<(), CloudError> {
+        let id = provider_id.rsplit_once('/').map_or(provider_id, |(_, id)| id);
+        Ok(self.instances.terminate(id.to_owned()).await?)
+    }
+
+    async fn list(&self) -> Result<Vec<Running>, CloudError> {
+        let all = self.instances.all().await?;
+        let mut claims: std::collections::BTreeMap<&str, String> =
+            by_claim(&all).into_iter().map(|(claim, one)| (one.id.as_str(), claim)).collect();
+        let running = all.iter().filter(|one| !one.is_terminated);
+        Ok(running
+            .map(|one| Running {
+                provider_id: one.provider_id(),
+                claim: claims.remove(one.id.as_str()).unwrap_or_default(),
+                launched: one.launched,
+            })
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;
