@@ -1,2 +1,4 @@
 //! Deploy.
-pub(crate) fn trials() -> Vec<libtest_mimic::Trial> { Vec::new() }
+pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+    Vec::new()
+}

@@ -137,24 +137,33 @@ struct KubeletConfiguration {
 impl NodeConfig {
     fn labels(&self) -> BTreeMap<String, String> {
         let flags = self.spec.kubelet.flags.iter();
-        let labels = flags.filter_map(|flag| flag.strip_prefix("--node-labels=")).flat_map(|it| it.trim_matches('"').split(','));
-        labels.filter_map(|label| label.split_once('=')).map(|(key, value)| (key.into(), value.into())).collect()
+        let labels = flags
+            .filter_map(|flag| flag.strip_prefix("--node-labels="))
+            .flat_map(|it| it.trim_matches('"').split(','));
+        labels
+            .filter_map(|label| label.split_once('='))
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect()
     }
 }
 
 /// The NodeConfig in an instance's user data.
 fn read(user_data: &str, cluster: &str) -> Result<NodeConfig> {
     let marker = format!("Content-Type: {NODE_CONFIG}\n");
-    let (_, part) = user_data.split_once(&marker).with_context(|| format!("no NodeConfig in {user_data:?}"))?;
+    let (_, part) =
+        user_data.split_once(&marker).with_context(|| format!("no NodeConfig in {user_data:?}"))?;
     let (_, body) = part.split_once("\n").context("a part has a body")?;
     let body = body.split("\n--").next().unwrap_or_default();
     let config: NodeConfig = serde_json::from_str(body).with_context(|| format!("no NodeConfig: {body}"))?;
     let Cluster { name, api_server_endpoint, certificate_authority, cidr } = &config.spec.cluster;
     ensure!(name == cluster, "this is a node of cluster {name:?}, and not of {cluster:?}");
-    for (what, found) in [("endpoint", api_server_endpoint), ("certificate", certificate_authority), ("cidr", cidr)] {
+    for (what, found) in
+        [("endpoint", api_server_endpoint), ("certificate", certificate_authority), ("cidr", cidr)]
+    {
         ensure!(!found.is_empty(), "the cluster has no {what}");
     }
-    let unregistered = |taint: &Value| taint["key"] == "karpenter.sh/unregistered" && taint["effect"] == "NoExecute";
+    let unregistered =
+        |taint: &Value| taint["key"] == "karpenter.sh/unregistered" && taint["effect"] == "NoExecute";
     let taints = &config.spec.kubelet.config.register_with_taints;
     ensure!(taints.iter().any(unregistered), "the taint karpenter.sh/unregistered is not among {taints:?}");
     Ok(config)

@@ -17,7 +17,8 @@ const NAME: &str = "moto-5.2.5";
 const REQUIREMENTS: &str = include_str!("emulator/requirements.txt");
 
 /// What is said where there is no Python.
-const NO_PYTHON: &str = "the emulator of AWS needs python3, 3.10 or newer, with venv and pip (Debian: python3-venv)";
+const NO_PYTHON: &str =
+    "the emulator of AWS needs python3, 3.10 or newer, with venv and pip (Debian: python3-venv)";
 
 /// A call of Python in the folder of the emulator. The first on a machine installs what it needs, which takes a minute
 /// and asks PyPI. Several processes may call at once.

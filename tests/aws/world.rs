@@ -1,2 +1,4 @@
 //! A world to tell stories in.
-pub(crate) fn trials() -> Vec<libtest_mimic::Trial> { Vec::new() }
+pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+    Vec::new()
+}

@@ -6,8 +6,8 @@ mod fleet;
 mod network;
 mod request;
 pub mod seen;
-mod tags;
-mod template;
+pub(crate) mod tags;
+pub(crate) mod template;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -128,7 +128,13 @@ impl Ec2 {
         }))
     }
 
-    fn instance(&self, claim: &NodeClaim, id: &str, offering: &LaunchOffering, launched: Timestamp) -> Instance {
+    fn instance(
+        &self,
+        claim: &NodeClaim,
+        id: &str,
+        offering: &LaunchOffering,
+        launched: Timestamp,
+    ) -> Instance {
         let kind = self.types.instance_type(&claim.node_class, &offering.instance_type);
         let price = kind.as_ref().and_then(|kind| price(kind, offering));
         Instance {

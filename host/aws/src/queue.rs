@@ -141,7 +141,8 @@ impl Queue {
         let now = (self.clock)();
         let waited = waited(&message, now);
         let id = message.message_id.unwrap_or_default();
-        let is_new = self.open(|open| open.insert(id.clone(), message.receipt_handle.unwrap_or_default())).is_none();
+        let is_new =
+            self.open(|open| open.insert(id.clone(), message.receipt_handle.unwrap_or_default())).is_none();
         if !is_new {
             // It was read before and is still being handled.
             return;
@@ -170,11 +171,7 @@ impl Queue {
         });
     }
 
-    async fn delete_all(
-        &self,
-        mut ended: mpsc::UnboundedReceiver<(String, String)>,
-        ear: &impl Ear,
-    ) {
+    async fn delete_all(&self, mut ended: mpsc::UnboundedReceiver<(String, String)>, ear: &impl Ear) {
         let mut batch = Vec::new();
         while ended.recv_many(&mut batch, AT_ONCE * READERS).await > 0 {
             let parts = batch.chunks(AT_ONCE).map(|part| self.delete(part));

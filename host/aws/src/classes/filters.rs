@@ -74,11 +74,8 @@ mod tests {
             { "tags": { "team": "other" } },
         ]);
         let terms: Vec<SubnetSelectorTerm> = serde_json::from_value(terms).unwrap();
-        let expected = [
-            "subnet-id=subnet-1,subnet-2",
-            "tag-key=karpenter.sh/discovery tag:team=shop",
-            "tag:team=other",
-        ];
+        let expected =
+            ["subnet-id=subnet-1,subnet-2", "tag-key=karpenter.sh/discovery tag:team=shop", "tag:team=other"];
         assert_eq!(pairs(&of_subnets(&terms)), expected);
 
         let terms = json!([{ "name": "nodes" }, { "id": "sg-1" }, { "tags": { "a": "b" } }]);

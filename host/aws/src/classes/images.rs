@@ -124,7 +124,11 @@ impl Images {
     }
 
     /// What a parameter says; `None` when it is not there.
-    async fn parameter(&self, path: &String, kept: &Cache<String, String>) -> Result<Option<String>, Failure> {
+    async fn parameter(
+        &self,
+        path: &String,
+        kept: &Cache<String, String>,
+    ) -> Result<Option<String>, Failure> {
         if let Some(known) = kept.get(path, Instant::now()) {
             return Ok(Some(known));
         }
@@ -173,7 +177,8 @@ impl Images {
 /// with everybody, so whoever gives one and no owner means his own or Amazon's.
 fn asked(terms: &[AmiSelectorTerm]) -> Vec<Asked> {
     let ids = terms.iter().filter_map(|term| term.id.clone()).collect();
-    let others = terms.iter().filter(|term| term.id.is_none() && (term.name.is_some() || term.tags.is_some()));
+    let others =
+        terms.iter().filter(|term| term.id.is_none() && (term.name.is_some() || term.tags.is_some()));
     let others = others.map(|term| {
         let owners = match (&term.owner, &term.name) {
             (Some(owner), _) => vec![owner.clone()],
@@ -203,7 +208,8 @@ fn read(image: &types::Image, now: i64) -> Option<Found> {
         types::ArchitectureValues::Arm64 => "arm64",
         _ => return None,
     };
-    let seconds = |text: Option<&str>| DateTime::from_str(text?, Format::DateTime).ok().map(|time| time.secs());
+    let seconds =
+        |text: Option<&str>| DateTime::from_str(text?, Format::DateTime).ok().map(|time| time.secs());
     Some(Found {
         id: image.image_id()?.to_owned(),
         name: image.name().unwrap_or_default().to_owned(),

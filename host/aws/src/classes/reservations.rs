@@ -74,12 +74,9 @@ fn sorted(found: &[types::CapacityReservation], now: jiff::Timestamp) -> Vec<Cap
 
 fn read(found: &types::CapacityReservation, now: jiff::Timestamp) -> Option<CapacityReservation> {
     let end = found.end_date().and_then(|end| jiff::Timestamp::from_second(end.secs()).ok());
-    let is_block =
-        found.reservation_type() == Some(&types::CapacityReservationType::CapacityBlock);
-    let is_expiring =
-        is_block && end.is_some_and(|end| end.as_second() - now.as_second() < EXPIRING_SECONDS);
-    let is_open =
-        found.instance_match_criteria() == Some(&types::InstanceMatchCriteria::Open);
+    let is_block = found.reservation_type() == Some(&types::CapacityReservationType::CapacityBlock);
+    let is_expiring = is_block && end.is_some_and(|end| end.as_second() - now.as_second() < EXPIRING_SECONDS);
+    let is_open = found.instance_match_criteria() == Some(&types::InstanceMatchCriteria::Open);
     Some(CapacityReservation {
         id: found.capacity_reservation_id()?.to_owned(),
         availability_zone: found.availability_zone()?.to_owned(),

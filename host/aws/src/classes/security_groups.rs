@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn each_group_comes_once_by_id() {
-        let group = |id: &str, name: &str| types::SecurityGroup::builder().group_id(id).group_name(name).build();
+        let group =
+            |id: &str, name: &str| types::SecurityGroup::builder().group_id(id).group_name(name).build();
         let found = [group("sg-2", "nodes"), group("sg-1", "shared"), group("sg-2", "nodes")];
         let expected = [("sg-1", "shared"), ("sg-2", "nodes")]
             .map(|(id, name)| SecurityGroup { id: id.to_owned(), name: Some(name.to_owned()) });

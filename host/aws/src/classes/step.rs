@@ -61,9 +61,7 @@ fn failed<T: Default>(topic: Topic, failure: &Failure, before: Option<T>) -> Par
     tracing::warn!(condition = topic.condition(), "{failure}");
     let message = failure.to_string();
     let (found, said) = match (failure.reaction(), before) {
-        (Reaction::Denied, before) => {
-            (before.unwrap_or_default(), Said::not(topic, "Unauthorized", message))
-        }
+        (Reaction::Denied, before) => (before.unwrap_or_default(), Said::not(topic, "Unauthorized", message)),
         (Reaction::Rejected, _) => (T::default(), Said::not(topic, "ResolutionFailed", message)),
         (_, Some(before)) => (before, Said::so(topic)),
         (_, None) => (T::default(), Said::unknown(topic, "ResolutionFailed", message)),

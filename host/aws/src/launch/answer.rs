@@ -35,12 +35,16 @@ pub(crate) fn shared_out(
 
 fn of_answer(request: &Request, answer: &CreateFleetInstance) -> Vec<Launched> {
     let overrides = answer.launch_template_and_overrides().and_then(|one| one.overrides());
-    let kind = answer.instance_type().or_else(|| overrides.and_then(FleetLaunchTemplateOverrides::instance_type));
+    let kind =
+        answer.instance_type().or_else(|| overrides.and_then(FleetLaunchTemplateOverrides::instance_type));
     let subnet = answer.subnet_id().or_else(|| overrides.and_then(FleetLaunchTemplateOverrides::subnet_id));
-    let zone = answer.availability_zone().or_else(|| overrides.and_then(FleetLaunchTemplateOverrides::availability_zone));
+    let zone = answer
+        .availability_zone()
+        .or_else(|| overrides.and_then(FleetLaunchTemplateOverrides::availability_zone));
     let chosen = request.overrides().find(|one| {
         kind.is_some_and(|kind| kind.as_str() == one.offering.instance_type)
-            && (subnet == Some(one.subnet.as_str()) || (subnet.is_none() && zone == Some(one.offering.zone.as_str())))
+            && (subnet == Some(one.subnet.as_str())
+                || (subnet.is_none() && zone == Some(one.offering.zone.as_str())))
     });
     let Some(chosen) = chosen else { return Vec::new() };
     let ids = answer.instance_ids().iter().cloned();
@@ -54,7 +58,8 @@ fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
     for error in errors {
         match reaction(error.error_code()) {
             Reaction::OtherOfferings => {
-                for one in concerned(request, error).filter(|one| !refused.contains(one)).collect::<Vec<_>>() {
+                for one in concerned(request, error).filter(|one| !refused.contains(one)).collect::<Vec<_>>()
+                {
                     refused.push(one);
                 }
             }
@@ -64,6 +69,7 @@ fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
             | Reaction::Launched
             | Reaction::Denied
             | Reaction::Rejected
+            | Reaction::WouldDo
             | Reaction::Unknown => other = other.or(Some(error)),
         }
     }

@@ -66,9 +66,14 @@ fn volume(device: &BlockDevice) -> Result<ec2::LaunchTemplateEbsBlockDeviceReque
 
 /// A size in GiB, no smaller than it was asked for.
 fn gibibytes(size: &str) -> Result<i32, String> {
-    let bytes = quantity::amount("ephemeral-storage", &k8s_openapi::apimachinery::pkg::api::resource::Quantity(size.to_owned()));
+    let bytes = quantity::amount(
+        "ephemeral-storage",
+        &k8s_openapi::apimachinery::pkg::api::resource::Quantity(size.to_owned()),
+    );
     let whole = bytes.and_then(|bytes| i32::try_from(bytes.div_ceil(GIBIBYTE)).ok());
-    whole.ok_or_else(|| format!("spec.blockDeviceMappings has a volumeSize {size:?}, expected a size such as 20Gi"))
+    whole.ok_or_else(|| {
+        format!("spec.blockDeviceMappings has a volumeSize {size:?}, expected a size such as 20Gi")
+    })
 }
 
 const fn kind(kind: VolumeType) -> ec2::VolumeType {

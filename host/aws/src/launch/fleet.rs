@@ -197,7 +197,8 @@ fn is_template_missing(answer: &Result<CreateFleetOutput, Failure>) -> bool {
     let is_missing = |code: Option<&str>| code.is_some_and(|code| code.starts_with("InvalidLaunchTemplate"));
     match answer {
         Ok(answer) => {
-            answer.instances().is_empty() && answer.errors().iter().any(|error| is_missing(error.error_code()))
+            answer.instances().is_empty()
+                && answer.errors().iter().any(|error| is_missing(error.error_code()))
         }
         Err(failure) => failure.reaction() == Reaction::Missing && is_missing(failure.code.as_deref()),
     }

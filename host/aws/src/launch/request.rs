@@ -81,7 +81,9 @@ pub(crate) fn request(
     for offering in cheapest(offerings, capacity_type) {
         let Some(kind) = types(&offering.instance_type) else { continue };
         let Some(image) = image_for(&status.amis, &kind.labels) else { continue };
-        let Some(subnet) = status.subnets.iter().find(|subnet| subnet.zone == offering.zone) else { continue };
+        let Some(subnet) = status.subnets.iter().find(|subnet| subnet.zone == offering.zone) else {
+            continue;
+        };
         let variant = Variant {
             image: image.id.clone(),
             max_pods: kind.capacity.pods,
@@ -93,7 +95,10 @@ pub(crate) fn request(
         by_variant.entry(variant).or_default().push(one);
     }
     if by_variant.is_empty() {
-        return Err(format!("EC2NodeClass {name} has no image and no subnet for any of the {} offerings", offerings.len()));
+        return Err(format!(
+            "EC2NodeClass {name} has no image and no subnet for any of the {} offerings",
+            offerings.len()
+        ));
     }
     let templates = by_variant
         .into_iter()
@@ -122,6 +127,9 @@ fn cheapest(offerings: &[LaunchOffering], capacity_type: CapacityType) -> Vec<&L
 fn key(templates: &[(Template, Vec<Override>)], context: &Option<String>) -> String {
     digest(&format!(
         "{:?}",
-        (templates.iter().map(|(template, overrides)| (&template.name, overrides)).collect::<Vec<_>>(), context)
+        (
+            templates.iter().map(|(template, overrides)| (&template.name, overrides)).collect::<Vec<_>>(),
+            context
+        )
     ))
 }

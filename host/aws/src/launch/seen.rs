@@ -69,7 +69,8 @@ pub(crate) fn seen(instance: &Instance) -> Option<Seen> {
         (Some(_), _) => CapacityType::Reserved,
         (None, _) => CapacityType::OnDemand,
     };
-    let launched = instance.launch_time().and_then(|time| time.to_millis().ok()).and_then(|at| u64::try_from(at).ok());
+    let launched =
+        instance.launch_time().and_then(|time| time.to_millis().ok()).and_then(|at| u64::try_from(at).ok());
     Some(Seen {
         id: instance.instance_id()?.to_owned(),
         instance_type: instance.instance_type()?.as_str().to_owned(),
@@ -77,7 +78,8 @@ pub(crate) fn seen(instance: &Instance) -> Option<Seen> {
         capacity_type,
         reservation,
         launched: Timestamp::from_millis(launched.unwrap_or(0)),
-        is_terminated: instance.state().and_then(|state| state.name()) == Some(&InstanceStateName::Terminated),
+        is_terminated: instance.state().and_then(|state| state.name())
+            == Some(&InstanceStateName::Terminated),
         image: text(instance.image_id()),
         subnet: text(instance.subnet_id()),
         security_groups,

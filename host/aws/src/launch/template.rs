@@ -66,14 +66,27 @@ pub(crate) fn template(
     let groups: Vec<String> = status.security_groups.into_iter().map(|group| group.id).collect();
     let tags = tags::common(&cluster.name, &claim.node_pool, name, &spec.tags);
     let content = json!([
-        cluster.name, variant.image, text, status.instance_profile, spec.block_device_mappings, ami_family(spec),
-        spec.metadata_options, spec.detailed_monitoring, groups, spec.network_interfaces,
-        spec.associate_public_ip_address, spec.ip_prefix_count, spec.connection_tracking, spec.cpu_options,
-        variant.reservation, variant.is_spot, tags,
+        cluster.name,
+        variant.image,
+        text,
+        status.instance_profile,
+        spec.block_device_mappings,
+        ami_family(spec),
+        spec.metadata_options,
+        spec.detailed_monitoring,
+        groups,
+        spec.network_interfaces,
+        spec.associate_public_ip_address,
+        spec.ip_prefix_count,
+        spec.connection_tracking,
+        spec.cpu_options,
+        variant.reservation,
+        variant.is_spot,
+        tags,
     ]);
-    let profile = status.instance_profile.map(|name| {
-        ec2::LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build()
-    });
+    let profile = status
+        .instance_profile
+        .map(|name| ec2::LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build());
     let (interfaces, groups) = network::interfaces(spec, groups);
     let data = ec2::RequestLaunchTemplateData::builder()
         .image_id(&variant.image)
@@ -253,10 +266,11 @@ mod tests {
         let options = data.metadata_options().unwrap();
         assert_eq!(options.http_tokens(), Some(&ec2::LaunchTemplateHttpTokensState::Required));
         assert_eq!(options.http_put_response_hop_limit(), Some(1));
-        let kinds: Vec<_> = data.tag_specifications().iter().map(|one| one.resource_type().cloned()).collect();
-        assert_eq!(kinds, [
-            Some(ec2::ResourceType::NetworkInterface),
-            Some(ec2::ResourceType::SpotInstancesRequest)
-        ]);
+        let kinds: Vec<_> =
+            data.tag_specifications().iter().map(|one| one.resource_type().cloned()).collect();
+        assert_eq!(
+            kinds,
+            [Some(ec2::ResourceType::NetworkInterface), Some(ec2::ResourceType::SpotInstancesRequest)]
+        );
     }
 }

@@ -58,15 +58,15 @@ pub(crate) fn parameters(alias: &str, kubernetes: &str) -> Result<Vec<Parameter>
     let unknown = || format!("{alias:?} names no family of images");
     let family = AmiFamily::from_alias(alias).ok_or_else(unknown)?;
     let version = alias.split_once('@').map_or("latest", |(_, version)| version);
-    let number = number(kubernetes)
-        .ok_or_else(|| format!("Kubernetes {kubernetes:?} is no version such as 1.34"))?;
+    let number =
+        number(kubernetes).ok_or_else(|| format!("Kubernetes {kubernetes:?} is no version such as 1.34"))?;
     match family {
         AmiFamily::AL2 if number >= WITHOUT_AL2 => {
             Err(format!("there are no images of AL2 for Kubernetes {kubernetes}: 1.32 was the last"))
         }
-        AmiFamily::Windows2025 if number < WITH_WINDOWS_2025 => {
-            Err(format!("there are no images of Windows Server 2025 for Kubernetes {kubernetes}: 1.35 is the first"))
-        }
+        AmiFamily::Windows2025 if number < WITH_WINDOWS_2025 => Err(format!(
+            "there are no images of Windows Server 2025 for Kubernetes {kubernetes}: 1.35 is the first"
+        )),
         AmiFamily::AL2 => Ok(al2(version, kubernetes)),
         AmiFamily::AL2023 => Ok(al2023(version, kubernetes)),
         AmiFamily::Bottlerocket => Ok(bottlerocket(version, kubernetes)),

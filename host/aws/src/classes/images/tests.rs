@@ -83,8 +83,7 @@ fn an_image_is_read_as_ec2_describes_it() {
             .deprecation_time("1970-01-01T00:10:00.000Z")
             .build()
     };
-    let expected =
-        |is_deprecated| Found { name: "one".into(), is_deprecated, ..found("ami-1", "arm64", 60) };
+    let expected = |is_deprecated| Found { name: "one".into(), is_deprecated, ..found("ami-1", "arm64", 60) };
     assert_eq!(read(&image("arm64"), 599), Some(expected(false)));
     assert_eq!(read(&image("arm64"), 600), Some(expected(true)));
     assert_eq!(read(&image("i386"), 600), None);
