@@ -1,5 +1,6 @@
 //! `whittle run`: puts the parts of a running controller together, and takes them apart in order at its end.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,8 +12,11 @@ use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
+use whittle_catalog::live::Part;
 use whittle_control::controller::{Controller, Settings};
+use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::node_pool::NodeClass;
+use whittle_core::model::time::Timestamp;
 use whittle_kube::book::Book;
 use whittle_kube::cluster::Nominating;
 use whittle_kube::connect::pace::Pace;
@@ -49,16 +53,36 @@ fn log(args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-/// What the catalogue has for a class.
+/// What the newest catalogue has for a class.
 #[derive(Debug)]
 pub(crate) struct FromCatalog {
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: watch::Receiver<Catalog>,
     pub(crate) region: String,
 }
 
 impl InstanceTypes for FromCatalog {
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
-        launchable(settings, &self.catalog, &self.region)
+        let newest = self.catalog.borrow().clone();
+        launchable(settings, &newest, &self.region)
+    }
+
+    fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
+        let newest = self.catalog.borrow();
+        let parts = [(CapacityType::OnDemand, Part::OnDemandPrices), (CapacityType::Spot, Part::SpotPrices)];
+        let found = |(bought, part)| Some((bought, newest.found_at(&self.region, part)?));
+        parts.into_iter().filter_map(found).collect()
+    }
+}
+
+/// A catalogue that nobody renews.
+pub(crate) fn unchanging(catalog: Catalog) -> watch::Receiver<Catalog> {
+    watch::channel(catalog).1
+}
+
+/// Tells the loop of every catalogue that is newer, until nobody renews it any more.
+async fn tell_renewals(mut catalog: watch::Receiver<Catalog>, retyped: Arc<Notify>) {
+    while catalog.changed().await.is_ok() {
+        retyped.notify_one();
     }
 }
 
@@ -88,6 +112,9 @@ async fn controller(args: &RunArgs) -> Result<()> {
     );
     cloud.resume().await.context("cannot reach the cluster")?;
     let classes = tokio::spawn(cloud.clone().keep_classes_ready());
+    let catalog = unchanging(Catalog::embedded());
+    let retyped = Arc::new(Notify::new());
+    let renewals = tokio::spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
     let (role, leads) = watch::channel(Role::Standby);
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
@@ -97,7 +124,7 @@ async fn controller(args: &RunArgs) -> Result<()> {
         ways,
         cloud: Arc::new(cloud),
         controller,
-        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        types: Arc::new(FromCatalog { catalog, region: args.region.clone() }),
         book,
         metrics,
         settings: driver::Settings {
@@ -107,8 +134,10 @@ async fn controller(args: &RunArgs) -> Result<()> {
             identity,
         },
     };
-    let ending = driver::run(parts, Lines { synced, role: leads, swapped, stop: stopped }).await;
+    let lines = Lines { synced, role: leads, swapped, retyped, stop: stopped };
+    let ending = driver::run(parts, lines).await;
     classes.abort();
+    renewals.abort();
     // In this order: nothing is written any more when another one may begin.
     resign.send_replace(true);
     election.await.context("the election ended badly")?;

@@ -2,7 +2,9 @@
 
 pub mod listed;
 mod lives;
+mod types;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -13,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use whittle_core::event::Event;
+use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::node_pool::NODES;
 use whittle_core::model::price::Price;
 use whittle_core::model::resources::CPU;
@@ -22,6 +25,7 @@ use whittle_core::state::Snapshot;
 
 use self::listed::{Listed, Shelf};
 use self::lives::Lives;
+use self::types::Types;
 
 /// A made NodeClaim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -66,6 +70,7 @@ pub struct Metrics {
     registry: Registry,
     listed: Vec<Listed>,
     lives: Lives,
+    types: Types,
     created: Family<Created, Counter>,
     disrupted: Family<Disrupted, Counter>,
     launch_failures: Family<OfPool, Counter>,
@@ -99,6 +104,7 @@ impl Metrics {
             registry: Registry::default(),
             listed: Vec::new(),
             lives: Lives::new(),
+            types: Types::default(),
             created: Family::default(),
             disrupted: Family::default(),
             launch_failures: Family::default(),
@@ -133,6 +139,7 @@ impl Metrics {
         let help = "Pods without a place after the last decision";
         shelf.add("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
         self.lives.list_karpenters(&mut shelf);
+        self.types.list_karpenters(&mut shelf);
         let mut shelf = Shelf::new(&mut self.registry, "whittle", &mut self.listed);
         shelf.add("decision_duration_seconds", "How long a decision took", self.decision.clone());
         shelf.add(
@@ -150,6 +157,7 @@ impl Metrics {
         shelf.add("leader", "1 when this process leads", self.leader.clone());
         shelf.add("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
         self.lives.list_ours(&mut shelf);
+        self.types.list_ours(&mut shelf);
     }
 
     /// All of them, with what they mean, whether or not they have a value yet.
@@ -177,7 +185,17 @@ impl Metrics {
             self.lives.claim(claim, snapshot, now);
         } else if let Event::NodeClaimGone(name) = event {
             self.lives.claim_gone(name, snapshot, now);
+        } else if let Event::NodeClass(class) = event {
+            let others = snapshot.node_classes.values().filter(|other| other.name != class.name);
+            self.types.stand(others.chain([class]));
+        } else if let Event::NodeClassGone(name) = event {
+            self.types.stand(snapshot.node_classes.values().filter(|class| class.name != *name));
         }
+    }
+
+    /// When prices were found, by how it is bought.
+    pub fn priced(&self, found: &BTreeMap<CapacityType, Timestamp>) {
+        self.types.priced(found);
     }
 
     /// An instance was launched at a price, for another that it was planned with.
