@@ -112,11 +112,11 @@ async fn controller(args: &RunArgs) -> Result<()> {
     );
     cloud.resume().await.context("cannot reach the cluster")?;
     let classes = tokio::spawn(cloud.clone().keep_classes_ready());
+    let (role, leads) = watch::channel(Role::Standby);
+    let (resign, resigned) = watch::channel(false);
     let catalog = unchanging(Catalog::embedded());
     let retyped = Arc::new(Notify::new());
     let renewals = tokio::spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
-    let (role, leads) = watch::channel(Role::Standby);
-    let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
     let election = stand(args, of_lease, &identity, (role, resigned));

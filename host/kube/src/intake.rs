@@ -115,9 +115,9 @@ impl Intake {
     /// Other instance types or prices are known: every class is told anew, with the NodeClaims whose price changes.
     pub fn retell_classes(&mut self) -> Taken {
         let mut taken = Taken::default();
-        let classes: Vec<NodeClassSettings> = self.node_classes.values().cloned().collect();
-        for settings in &classes {
-            self.tell_class(settings, &mut taken);
+        let classes: Vec<_> = self.node_classes.values().map(|class| self.types.node_class(class)).collect();
+        for class in classes {
+            self.tell_class(class, &mut taken);
         }
         taken
     }
@@ -279,12 +279,13 @@ impl Intake {
         self.note_uid(Named::NodeClass, &class.metadata);
         let settings = convert::node_class::node_class_settings(class);
         let Some(settings) = understood(Kind::Ec2NodeClass, &class.metadata, settings, taken) else { return };
-        self.tell_class(&settings, taken);
+        let class = self.types.node_class(&settings);
         self.node_classes.insert(settings.name.clone(), settings);
+        self.tell_class(class, taken);
     }
 
-    fn tell_class(&mut self, settings: &NodeClassSettings, taken: &mut Taken) {
-        let class = self.types.node_class(settings);
+    /// A class, and the NodeClaims whose price changes with it.
+    fn tell_class(&mut self, class: NodeClass, taken: &mut Taken) {
         self.book.put_class(class.clone());
         let name = class.name.clone();
         taken.events.push(Event::NodeClass(class));

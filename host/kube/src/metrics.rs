@@ -70,7 +70,6 @@ pub struct Metrics {
     registry: Registry,
     listed: Vec<Listed>,
     lives: Lives,
-    types: Types,
     created: Family<Created, Counter>,
     disrupted: Family<Disrupted, Counter>,
     launch_failures: Family<OfPool, Counter>,
@@ -86,6 +85,7 @@ pub struct Metrics {
     watch_errors: Family<Watched, Counter>,
     leader: Gauge,
     cost_per_hour: Gauge<f64, AtomicU64>,
+    types: Types,
 }
 
 impl Default for Metrics {
@@ -104,7 +104,6 @@ impl Metrics {
             registry: Registry::default(),
             listed: Vec::new(),
             lives: Lives::new(),
-            types: Types::default(),
             created: Family::default(),
             disrupted: Family::default(),
             launch_failures: Family::default(),
@@ -120,6 +119,7 @@ impl Metrics {
             watch_errors: Family::default(),
             leader: Gauge::default(),
             cost_per_hour: Gauge::default(),
+            types: Types::default(),
         };
         metrics.register();
         metrics
@@ -136,10 +136,10 @@ impl Metrics {
         shelf.add("nodepools_limit", "The limits of a NodePool", self.limit.clone());
         shelf.add("cluster_state_node_count", "Nodes that are known", self.nodes.clone());
         shelf.add("cluster_state_synced", "1 when everything was listed", self.synced.clone());
+        self.types.list_karpenters(&mut shelf);
         let help = "Pods without a place after the last decision";
         shelf.add("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
         self.lives.list_karpenters(&mut shelf);
-        self.types.list_karpenters(&mut shelf);
         let mut shelf = Shelf::new(&mut self.registry, "whittle", &mut self.listed);
         shelf.add("decision_duration_seconds", "How long a decision took", self.decision.clone());
         shelf.add(
@@ -154,10 +154,10 @@ impl Metrics {
             "Launches for which there was no capacity",
             self.launch_failures.clone(),
         );
+        self.types.list_ours(&mut shelf);
         shelf.add("leader", "1 when this process leads", self.leader.clone());
         shelf.add("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
         self.lives.list_ours(&mut shelf);
-        self.types.list_ours(&mut shelf);
     }
 
     /// All of them, with what they mean, whether or not they have a value yet.
