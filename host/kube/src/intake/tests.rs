@@ -66,6 +66,10 @@ fn seen(intake: &mut Intake, object: Object) -> Vec<Event> {
 }
 
 fn class(pods_per_core: u32) -> Object {
+    class_with(&json!({ "podsPerCore": pods_per_core }))
+}
+
+fn class_with(kubelet: &Value) -> Object {
     Object::Ec2NodeClass(object(json!({
         "metadata": { "name": "default" },
         "spec": {
@@ -73,7 +77,7 @@ fn class(pods_per_core: u32) -> Object {
             "subnetSelectorTerms": [{ "tags": { "a": "b" } }],
             "securityGroupSelectorTerms": [{ "tags": { "a": "b" } }],
             "role": "nodes",
-            "kubelet": { "podsPerCore": pods_per_core },
+            "kubelet": kubelet,
         },
     })))
 }
@@ -136,10 +140,7 @@ fn when_other_prices_are_known_every_class_is_told_anew_and_then_what_runs() {
     assert!(matches!(renewed.events[0], Event::NodeClass(_)), "the class comes before what runs");
 
     // What is not understood changes nothing; what was understood before is told.
-    let broken = Object::Ec2NodeClass(object(json!({
-        "metadata": { "name": "default" },
-        "spec": { "kubelet": { "podsPerCore": 9, "kubeReserved": { "memory": "many" } } },
-    })));
+    let broken = class_with(&json!({ "podsPerCore": 9, "kubeReserved": { "memory": "many" } }));
     assert_ne!(intake.take(Change::Seen(broken)).problems, []);
     assert_eq!(sold_at(&intake.retell_classes().events), [("default".to_owned(), 7_000_000)]);
 
