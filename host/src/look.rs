@@ -16,7 +16,7 @@ use whittle_policy::engine::Engine;
 use whittle_policy::reload::bring_in;
 
 use crate::args::LookArgs;
-use crate::run::{FromCatalog, unchanging};
+use crate::types::{FromCatalog, unchanging};
 
 /// A region that nobody has named.
 const DEFAULT_REGION: &str = "us-east-1";

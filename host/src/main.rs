@@ -11,6 +11,7 @@ mod run;
 mod simulate;
 mod snapshot;
 mod top;
+mod types;
 mod why;
 
 use std::process::ExitCode;

@@ -1,6 +1,5 @@
 //! `whittle run`: puts the parts of a running controller together, and takes them apart in order at its end.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,19 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
-use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
-use whittle_catalog::live::Part;
 use whittle_control::controller::{Controller, Settings};
-use whittle_core::model::instance_type::CapacityType;
-use whittle_core::model::node_pool::NodeClass;
-use whittle_core::model::time::Timestamp;
 use whittle_kube::book::Book;
 use whittle_kube::cluster::Nominating;
 use whittle_kube::connect::pace::Pace;
 use whittle_kube::connect::{connect, connect_paced};
 use whittle_kube::driver::{self, Lines, Parts};
-use whittle_kube::intake::InstanceTypes;
 use whittle_kube::lease::{self, Candidate, Role};
 use whittle_kube::metrics::Metrics;
 use whittle_kube::serve::{self, Answers};
@@ -31,10 +24,10 @@ use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
 use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
-use whittle_sim::classes::launchable;
 
 use crate::args::{CloudArg, LogFormatArg, RunArgs};
 use crate::simulate::keep_status;
+use crate::types::{FromCatalog, tell_renewals, unchanging};
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     log(args)?;
@@ -51,39 +44,6 @@ fn log(args: &RunArgs) -> Result<()> {
         LogFormatArg::Json => builder.json().flatten_event(true).init(),
     }
     Ok(())
-}
-
-/// What the newest catalogue has for a class.
-#[derive(Debug)]
-pub(crate) struct FromCatalog {
-    pub(crate) catalog: watch::Receiver<Catalog>,
-    pub(crate) region: String,
-}
-
-impl InstanceTypes for FromCatalog {
-    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
-        let newest = self.catalog.borrow().clone();
-        launchable(settings, &newest, &self.region)
-    }
-
-    fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
-        let newest = self.catalog.borrow();
-        let parts = [(CapacityType::OnDemand, Part::OnDemandPrices), (CapacityType::Spot, Part::SpotPrices)];
-        let found = |(bought, part)| Some((bought, newest.found_at(&self.region, part)?));
-        parts.into_iter().filter_map(found).collect()
-    }
-}
-
-/// A catalogue that nobody renews.
-pub(crate) fn unchanging(catalog: Catalog) -> watch::Receiver<Catalog> {
-    watch::channel(catalog).1
-}
-
-/// Tells the loop of every catalogue that is newer, until nobody renews it any more.
-async fn tell_renewals(mut catalog: watch::Receiver<Catalog>, retyped: Arc<Notify>) {
-    while catalog.changed().await.is_ok() {
-        retyped.notify_one();
-    }
 }
 
 async fn controller(args: &RunArgs) -> Result<()> {
