@@ -10,18 +10,15 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
 use whittle_control::controller::{Controller, Settings};
 use whittle_control::ports::Cloud;
-use whittle_core::model::node_pool::NodeClass;
 use whittle_kube::book::Book;
 use whittle_kube::classes::{self, Resolve};
 use whittle_kube::cluster::Nominating;
 use whittle_kube::connect::pace::Pace;
 use whittle_kube::connect::{Ways, connect, connect_paced};
 use whittle_kube::driver::{self, Ending, Lines, Parts};
-use whittle_kube::intake::InstanceTypes;
 use whittle_kube::lease::{self, Candidate, Role};
 use whittle_kube::metrics::Metrics;
 use whittle_kube::outside::{self, Word};
@@ -31,11 +28,11 @@ use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
 use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
-use whittle_sim::classes::launchable;
 
 use crate::args::{CloudArg, RunArgs};
 use crate::simulate::keep_status;
 use crate::telemetry;
+use crate::types::{FromCatalog, tell_renewals, unchanging};
 
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.
@@ -53,19 +50,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let ended = runtime.block_on(controller(args));
     telemetry.end();
     ended
-}
-
-/// What the catalogue has for a class.
-#[derive(Debug)]
-pub(crate) struct FromCatalog {
-    pub(crate) catalog: Catalog,
-    pub(crate) region: String,
-}
-
-impl InstanceTypes for FromCatalog {
-    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
-        launchable(settings, &self.catalog, &self.region)
-    }
 }
 
 /// What a process is made of, whatever cloud it has.
@@ -87,7 +71,8 @@ struct World {
 struct Sky<C, R> {
     cloud: Arc<C>,
     resolver: Arc<R>,
-    types: Arc<FromCatalog>,
+    /// What can be launched, at which prices; renewed or not.
+    catalog: watch::Receiver<Catalog>,
     words: mpsc::UnboundedReceiver<Word>,
     beside: JoinSet<()>,
 }
@@ -149,7 +134,7 @@ async fn simulated(args: &RunArgs, world: &World) -> Result<Sky<SimulatedCloud, 
     Ok(Sky {
         resolver: Arc::new(cloud.clone()),
         cloud: Arc::new(cloud),
-        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        catalog: unchanging(Catalog::embedded()),
         words,
         beside: JoinSet::new(),
     })
@@ -162,9 +147,12 @@ where
     R: Resolve,
 {
     let World { ways, controller, book, metrics, identity, swapped, synced, role, stop } = world;
-    let Sky { cloud, resolver, types, words, mut beside } = sky;
+    let Sky { cloud, resolver, catalog, words, mut beside } = sky;
     let (role, leads) = role;
     beside.spawn(classes::keep(ways.client.clone(), resolver, leads.clone(), identity.clone()));
+    let retyped = Arc::new(Notify::new());
+    beside.spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
+    let types = Arc::new(FromCatalog { catalog, region: args.region.clone() });
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
@@ -176,7 +164,7 @@ where
         identity,
     };
     let parts = Parts { ways, cloud, controller, types, book, metrics, settings };
-    let lines = Lines { synced, role: leads, swapped, stop: stop.1 };
+    let lines = Lines { synced, role: leads, swapped, retyped, stop: stop.1 };
     let ending = driver::run(parts, lines, words).await;
     // In this order: nothing is written any more when another one may begin.
     beside.shutdown().await;

@@ -36,7 +36,7 @@ use crate::driver::news::is_news;
 use crate::driver::outside::Unsettled;
 use crate::driver::said::log;
 use crate::driver::work::{Done, Work};
-use crate::intake::{InstanceTypes, Intake, Unclear};
+use crate::intake::{InstanceTypes, Intake, Taken, Unclear};
 use crate::lease::Role;
 use crate::metrics::Metrics;
 use crate::outside::Word;
@@ -101,6 +101,8 @@ pub struct Lines {
     pub role: watch::Receiver<Role>,
     /// Policies have changed.
     pub swapped: Arc<Notify>,
+    /// Other instance types or prices are known.
+    pub retyped: Arc<Notify>,
     /// The end.
     pub stop: watch::Receiver<bool>,
 }
@@ -202,7 +204,8 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         let mut stand = interval(STAND_EVERY);
         stand.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut stop, mut role) = (self.lines.stop.clone(), self.lines.role.clone());
-        let swapped = Arc::clone(&self.lines.swapped);
+        let (swapped, retyped) = (Arc::clone(&self.lines.swapped), Arc::clone(&self.lines.retyped));
+        self.metrics.priced(&self.intake.priced());
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
@@ -231,6 +234,10 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 () = swapped.notified() => {
                     self.tick();
                     self.controller.reconsider(self.now);
+                }
+                () = retyped.notified() => {
+                    self.tick();
+                    self.retype();
                 }
                 () = sleep_until(self.wake()) => self.tick(),
                 _ = stand.tick() => self.stand(),
@@ -273,6 +280,25 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             self.metrics.watch_failed(&kind.to_string());
         }
         let taken = self.intake.take(change);
+        self.learn(taken);
+        if !self.is_synced && self.intake.incomplete().is_empty() {
+            self.is_synced = true;
+            self.lines.synced.send_replace(true);
+            self.metrics.synced(true);
+            let snapshot = self.controller.snapshot();
+            let (nodes, pods) = (snapshot.nodes.len(), snapshot.pods.len());
+            tracing::info!(nodes, pods, claims = snapshot.claims.len(), "everything is listed");
+        }
+    }
+
+    /// Tells every class with what it can launch by now.
+    fn retype(&mut self) {
+        let taken = self.intake.retell_classes();
+        self.metrics.priced(&self.intake.priced());
+        self.learn(taken);
+    }
+
+    fn learn(&mut self, taken: Taken) {
         for event in taken.events {
             if let Event::Pod(pod) = &event
                 && pod.nominated_node.is_some()
@@ -286,14 +312,6 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         }
         for problem in taken.problems {
             self.report(problem);
-        }
-        if !self.is_synced && self.intake.incomplete().is_empty() {
-            self.is_synced = true;
-            self.lines.synced.send_replace(true);
-            self.metrics.synced(true);
-            let snapshot = self.controller.snapshot();
-            let (nodes, pods) = (snapshot.nodes.len(), snapshot.pods.len());
-            tracing::info!(nodes, pods, claims = snapshot.claims.len(), "everything is listed");
         }
     }
 

@@ -3,7 +3,9 @@
 pub mod clouds;
 pub mod listed;
 mod lives;
+mod types;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -14,6 +16,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use whittle_core::event::Event;
+use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::node_pool::NODES;
 use whittle_core::model::price::Price;
 use whittle_core::model::resources::CPU;
@@ -24,6 +27,7 @@ use whittle_core::state::Snapshot;
 use self::clouds::Clouds;
 use self::listed::{Listed, Shelf};
 use self::lives::Lives;
+use self::types::Types;
 
 /// A made NodeClaim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +88,7 @@ pub struct Metrics {
     watch_errors: Family<Watched, Counter>,
     leader: Gauge,
     cost_per_hour: Gauge<f64, AtomicU64>,
+    types: Types,
 }
 
 impl Default for Metrics {
@@ -118,6 +123,7 @@ impl Metrics {
             watch_errors: Family::default(),
             leader: Gauge::default(),
             cost_per_hour: Gauge::default(),
+            types: Types::default(),
         };
         metrics.register();
         metrics
@@ -134,6 +140,7 @@ impl Metrics {
         shelf.add("nodepools_limit", "The limits of a NodePool", self.limit.clone());
         shelf.add("cluster_state_node_count", "Nodes that are known", self.nodes.clone());
         shelf.add("cluster_state_synced", "1 when everything was listed", self.synced.clone());
+        self.types.list_karpenters(&mut shelf);
         let help = "Pods without a place after the last decision";
         shelf.add("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
         self.lives.list_karpenters(&mut shelf);
@@ -152,6 +159,7 @@ impl Metrics {
             "Launches for which there was no capacity",
             self.launch_failures.clone(),
         );
+        self.types.list_ours(&mut shelf);
         shelf.add("leader", "1 when this process leads", self.leader.clone());
         shelf.add("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
         self.lives.list_ours(&mut shelf);
@@ -189,7 +197,17 @@ impl Metrics {
             self.lives.claim(claim, snapshot, now);
         } else if let Event::NodeClaimGone(name) = event {
             self.lives.claim_gone(name, snapshot, now);
+        } else if let Event::NodeClass(class) = event {
+            let others = snapshot.node_classes.values().filter(|other| other.name != class.name);
+            self.types.stand(others.chain([class]));
+        } else if let Event::NodeClassGone(name) = event {
+            self.types.stand(snapshot.node_classes.values().filter(|class| class.name != *name));
         }
+    }
+
+    /// When prices were found, by how it is bought.
+    pub fn priced(&self, found: &BTreeMap<CapacityType, Timestamp>) {
+        self.types.priced(found);
     }
 
     /// An instance was launched at a price, for another that it was planned with.
