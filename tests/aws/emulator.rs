@@ -113,7 +113,7 @@ impl Emulator {
     pub(crate) fn start(folder: &Path) -> Result<Self> {
         let log = File::create(folder.join("emulator.log"))?;
         let mut command = python()?;
-        command.arg("serve.py").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.arg("emulator/serve.py").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut process = command.spawn().context("cannot start the emulator of AWS")?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("its output is piped")?).read_line(&mut line)?;
@@ -224,23 +224,37 @@ pub(crate) fn machines(port: u16) -> Result<Vec<Machine>> {
 
 /// Asks the endpoint for tests, once and on a connection of its own.
 fn ask<T: DeserializeOwned>(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<T> {
+    let answer = answer(port, method, &format!("/whittle/{path}"), body)?;
+    serde_json::from_str(&answer).with_context(|| format!("{method} {path} is answered with {answer}"))
+}
+
+/// What anybody on this machine answers to GET.
+pub(crate) fn text_of(port: u16, path: &str) -> Result<String> {
+    answer(port, "GET", path, None)
+}
+
+fn answer(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
     let body = body.map(Value::to_string).unwrap_or_default();
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).context("the emulator of AWS is gone")?;
+    let mut stream =
+        TcpStream::connect(("127.0.0.1", port)).with_context(|| format!("nobody is at port {port}"))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "{method} /whittle/{path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut text = String::new();
     stream.read_to_string(&mut text).with_context(|| format!("{method} {path} is not answered"))?;
     let (head, answer) = text.split_once("\r\n\r\n").context("an answer has a head")?;
     ensure!(head.starts_with("HTTP/1.1 200"), "{method} {path} {body}: {answer}");
-    serde_json::from_str(answer).with_context(|| format!("{method} {path} is answered with {answer}"))
+    Ok(answer.to_owned())
 }
 
 fn checks_itself() -> Result<()> {
-    let output = python()?.args(["-m", "unittest", "check"]).stdin(Stdio::null()).output()?;
+    let output = python()?
+        .args(["-m", "unittest", "discover", "-s", "emulator", "-p", "check.py"])
+        .stdin(Stdio::null())
+        .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

@@ -13,11 +13,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Node;
 use kube_client::api::{Api, PostParams};
+use libtest_mimic::Trial;
 use serde::Deserialize;
 use serde_json::{Value, from_value, json};
 
 use crate::emulator::{Machine, machines};
-use crate::shared::{block_on, client};
+use crate::shared::{block_on, client, failed};
 
 /// How long until looking for instances again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -27,6 +28,12 @@ const VISIBLE_PERCENT: u64 = 93;
 
 /// The type of the part of user data that nodeadm reads.
 const NODE_CONFIG: &str = "application/node.eks.aws";
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![Trial::test("user_data_that_no_node_of_the_cluster_would_have_is_not_taken", || {
+        is_not_taken().map_err(failed)
+    })]
+}
 
 /// Lets instances join until it is dropped.
 pub(crate) struct Joiner {
@@ -195,4 +202,36 @@ fn node(machine: &Machine, config: &NodeConfig) -> Value {
         "spec": { "providerID": machine.provider_id(), "taints": kubelet.register_with_taints },
         "status": { "capacity": holds, "allocatable": holds },
     })
+}
+
+fn is_not_taken() -> Result<()> {
+    let written = |name: &str, taint: &str| {
+        let config = json!({ "spec": {
+            "cluster": { "name": name, "apiServerEndpoint": "https://x", "certificateAuthority": "Q0E=", "cidr": "10.0.0.0/24" },
+            "kubelet": {
+                "config": { "maxPods": 29, "registerWithTaints": [{ "key": taint, "effect": "NoExecute" }] },
+                "flags": ["--node-labels=a=b,c/d=e"],
+            },
+        } });
+        format!(
+            "--//\nContent-Type: text/x-shellscript\n\n:\n\n--//\nContent-Type: {NODE_CONFIG}\n\n{config:#}\n\n--//--\n"
+        )
+    };
+    let read =
+        |text: &str| read(text, "shop").map(|config| config.labels()).map_err(|error| error.to_string());
+    let labels = [("a", "b"), ("c/d", "e")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+    ensure!(
+        read(&written("shop", "karpenter.sh/unregistered")) == Ok(BTreeMap::from(labels)),
+        "a good one is taken"
+    );
+    let cases = [
+        (written("other", "karpenter.sh/unregistered"), "this is a node of cluster \"other\""),
+        (written("shop", "dedicated"), "the taint karpenter.sh/unregistered is not among"),
+        ("#!/bin/sh".to_owned(), "no NodeConfig in"),
+    ];
+    for (text, expected) in cases {
+        let found = read(&text).err().unwrap_or_default();
+        ensure!(found.contains(expected), "{found:?} does not say {expected:?}");
+    }
+    Ok(())
 }

@@ -10,7 +10,10 @@
 mod controller;
 mod deploy;
 mod emulator;
+mod failing;
 mod joiner;
+mod launching;
+mod notices;
 mod python;
 #[expect(dead_code, reason = "the tests of the cluster share a control plane, these do not")]
 #[path = "../cluster/shared.rs"]
@@ -26,7 +29,15 @@ use shared::Shared;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = [emulator::trials(), world::trials(), deploy::trials()].into_iter().flatten().collect();
+    let trials = [
+        emulator::trials(),
+        joiner::trials(),
+        deploy::trials(),
+        launching::trials(),
+        notices::trials(),
+        failing::trials(),
+    ];
+    let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Err(error) = shared::end(Arc::new(Shared::default()), conclusion.has_failed()) {
         eprintln!("{error:#}");

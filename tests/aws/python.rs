@@ -13,21 +13,21 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 /// The version of moto, which names the folder.
 const NAME: &str = "moto-5.2.5";
 
-/// What is installed.
+/// What is installed: what the emulator and the checks of `deploy/` run with.
 const REQUIREMENTS: &str = include_str!("emulator/requirements.txt");
 
 /// What is said where there is no Python.
 const NO_PYTHON: &str =
     "the emulator of AWS needs python3, 3.10 or newer, with venv and pip (Debian: python3-venv)";
 
-/// A call of Python in the folder of the emulator. The first on a machine installs what it needs, which takes a minute
+/// A call of Python in the folder of these tests. The first on a machine installs what it needs, which takes a minute
 /// and asks PyPI. Several processes may call at once.
 pub(crate) fn python() -> Result<Command> {
     static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| provide().map_err(|error| format!("{error:#}")));
     let path = installed.as_ref().map_err(|problem| anyhow!("there is no emulator of AWS: {problem}"))?;
     let mut command = Command::new(path);
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("aws/emulator"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("aws"));
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }

@@ -95,7 +95,15 @@ async fn config(kubeconfig: &Path) -> Result<Config> {
 }
 
 /// Asks until the answer is `Some`. `what` is what is waited for, as a sentence.
-pub(crate) async fn until<T, F>(what: &str, mut ask: impl FnMut() -> F) -> Result<T>
+pub(crate) async fn until<T, F>(what: &str, ask: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<Option<T>>>,
+{
+    until_after(PATIENCE, what, ask).await
+}
+
+/// The same with a patience of its own, for what is meant to take its time.
+pub(crate) async fn until_after<T, F>(patience: Duration, what: &str, mut ask: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<Option<T>>>,
 {
@@ -104,8 +112,8 @@ where
         if let Some(answer) = ask().await.with_context(|| format!("waiting until {what}"))? {
             return Ok(answer);
         }
-        if begin.elapsed() > PATIENCE {
-            bail!("after {} s it is still not so that {what}", PATIENCE.as_secs());
+        if begin.elapsed() > patience {
+            bail!("after {} s it is still not so that {what}", patience.as_secs());
         }
         sleep(LOOK_AGAIN).await;
     }

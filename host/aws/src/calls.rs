@@ -1,7 +1,6 @@
-//! How often AWS was called: by operation, and with what result.
+//! What AWS is asked: by operation, and with what result.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -11,10 +10,15 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// Counts what is sent, every attempt of its own.
-#[derive(Debug, Default)]
+/// Is told of everything that is sent, every attempt of its own.
 pub struct Calls {
-    counts: Mutex<BTreeMap<Call, u64>>,
+    tell: Box<dyn Fn(Call) + Send + Sync>,
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
 }
 
 /// What is counted together.
@@ -29,15 +33,9 @@ pub struct Call {
 }
 
 impl Calls {
-    /// How often each was called so far.
-    #[must_use]
-    pub fn counts(&self) -> BTreeMap<Call, u64> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn count(&self, call: Call) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(call).or_default() += 1;
+    /// `tell` is told of every call.
+    pub fn new(tell: impl Fn(Call) + Send + Sync + 'static) -> Self {
+        Self { tell: Box::new(tell) }
     }
 }
 
@@ -58,7 +56,7 @@ impl Intercept for Counting {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(metadata) = config.load::<Metadata>() {
-            self.0.count(Call {
+            (self.0.tell)(Call {
                 service: metadata.service().to_owned(),
                 operation: metadata.name().to_owned(),
                 status: context.response().map_or(0, |response| response.status().as_u16()),

@@ -9,11 +9,13 @@ pub mod seen;
 pub(crate) mod tags;
 pub(crate) mod template;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
+use whittle_control::ports::news::InstanceDrift;
 use whittle_control::ports::{Cloud, CloudError};
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::instance_type::InstanceType;
@@ -27,9 +29,11 @@ use self::fleet::Fleets;
 use self::request::Request;
 use self::seen::{Seen, by_claim};
 use crate::batch::{Batcher, Window};
+use crate::classes::drift::drift;
 use crate::connect::Clients;
 use crate::instances::Instances;
 use crate::known::Known;
+use crate::tagging::{self, Lacking};
 
 /// Launches are gathered like this (Karpenter).
 const LAUNCHES: Window =
@@ -54,7 +58,12 @@ pub struct Ec2 {
     /// NodeClaims made before this may have been launched by the last process.
     started: Timestamp,
     clock: fn() -> Timestamp,
+    heard: Box<dyn Fn(Vec<InstanceDrift>) + Send + Sync>,
+    tagging: mpsc::Sender<Lacking>,
 }
+
+/// So many instances wait for their tags; the others are listed again.
+const TAGGED_AT_ONCE: usize = 100;
 
 impl fmt::Debug for Ec2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,15 +72,18 @@ impl fmt::Debug for Ec2 {
 }
 
 impl Ec2 {
-    /// EC2 for this cluster.
+    /// EC2 for this cluster. `heard` is told of each listed instance whether it is what its class selects.
     #[must_use]
     pub fn new(
         clients: &Clients,
         cluster: &str,
-        known: Arc<Known>,
-        types: Arc<dyn InstanceTypes>,
+        (known, types): (Arc<Known>, Arc<dyn InstanceTypes>),
         clock: fn() -> Timestamp,
+        heard: impl Fn(Vec<InstanceDrift>) + Send + Sync + 'static,
     ) -> Self {
+        let (tagging, asked) = mpsc::channel(TAGGED_AT_ONCE);
+        // Ends with the sender.
+        tokio::spawn(tagging::tag(clients.clone(), asked));
         let fleets = Arc::new(Fleets::new(clients.clone(), cluster));
         let launching = Arc::clone(&fleets);
         let launches = Batcher::new(LAUNCHES, move |request: Arc<Request>, claims| {
@@ -88,6 +100,8 @@ impl Ec2 {
             asked: Mutex::default(),
             started: clock(),
             clock,
+            heard: Box::new(heard),
+            tagging,
         }
     }
 
@@ -150,6 +164,24 @@ impl Ec2 {
         }
     }
 
+    /// What is to be said of instances that were listed: whether they are what their class selects, and by their tags.
+    fn look_over(&self, running: &[(&Seen, &str)]) {
+        let drifts = running.iter().filter_map(|(one, _)| {
+            let class = self.known.class(one.node_class()?)?;
+            let kind = self.types.instance_type(one.node_class()?, &one.instance_type);
+            let found = drift(&class, &one.for_drift(kind.map(|kind| kind.labels)));
+            Some(InstanceDrift { provider_id: one.provider_id(), found })
+        });
+        (self.heard)(drifts.collect());
+        for (one, claim) in running {
+            let lacking = tagging::lacking(one, claim);
+            // A full queue is emptied by the next time.
+            if !lacking.is_empty() && self.tagging.try_send((one.id.clone(), lacking)).is_err() {
+                break;
+            }
+        }
+    }
+
     fn with_asked<T>(&self, look: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
         look(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -199,16 +231,20 @@ impl Cloud for Ec2 {
 
     async fn list(&self) -> Result<Vec<Running>, CloudError> {
         let all = self.instances.all().await?;
-        let mut claims: std::collections::BTreeMap<&str, String> =
+        let claims: BTreeMap<&str, String> =
             by_claim(&all).into_iter().map(|(claim, one)| (one.id.as_str(), claim)).collect();
-        let running = all.iter().filter(|one| !one.is_terminated);
-        Ok(running
-            .map(|one| Running {
-                provider_id: one.provider_id(),
-                claim: claims.remove(one.id.as_str()).unwrap_or_default(),
-                launched: one.launched,
-            })
-            .collect())
+        let running: Vec<(&Seen, &str)> = all
+            .iter()
+            .filter(|one| !one.is_terminated)
+            .map(|one| (one, claims.get(one.id.as_str()).map_or("", String::as_str)))
+            .collect();
+        self.look_over(&running);
+        let listed = running.into_iter().map(|(one, claim)| Running {
+            provider_id: one.provider_id(),
+            claim: claim.to_owned(),
+            launched: one.launched,
+        });
+        Ok(listed.collect())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Metrics: with Karpenter's names where they mean the same, so that dashboards go on working.
 
+pub mod clouds;
 pub mod listed;
 mod lives;
 
@@ -20,6 +21,7 @@ use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, DeleteReason, Outcome, Plan};
 use whittle_core::state::Snapshot;
 
+use self::clouds::Clouds;
 use self::listed::{Listed, Shelf};
 use self::lives::Lives;
 
@@ -66,6 +68,7 @@ pub struct Metrics {
     registry: Registry,
     listed: Vec<Listed>,
     lives: Lives,
+    clouds: Clouds,
     created: Family<Created, Counter>,
     disrupted: Family<Disrupted, Counter>,
     launch_failures: Family<OfPool, Counter>,
@@ -99,6 +102,7 @@ impl Metrics {
             registry: Registry::default(),
             listed: Vec::new(),
             lives: Lives::new(),
+            clouds: Clouds::new(),
             created: Family::default(),
             disrupted: Family::default(),
             launch_failures: Family::default(),
@@ -133,6 +137,7 @@ impl Metrics {
         let help = "Pods without a place after the last decision";
         shelf.add("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
         self.lives.list_karpenters(&mut shelf);
+        self.clouds.list_karpenters(&mut shelf);
         let mut shelf = Shelf::new(&mut self.registry, "whittle", &mut self.listed);
         shelf.add("decision_duration_seconds", "How long a decision took", self.decision.clone());
         shelf.add(
@@ -150,6 +155,13 @@ impl Metrics {
         shelf.add("leader", "1 when this process leads", self.leader.clone());
         shelf.add("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
         self.lives.list_ours(&mut shelf);
+        self.clouds.list_ours(&mut shelf);
+    }
+
+    /// Those of the cloud.
+    #[must_use]
+    pub const fn clouds(&self) -> &Clouds {
+        &self.clouds
     }
 
     /// All of them, with what they mean, whether or not they have a value yet.

@@ -1,7 +1,7 @@
 """What goes wrong on demand. A fault is a dictionary with a `kind`; a test posts them to `/whittle/faults`.
 
 error     {action: "ec2:CreateFleet", code, message?, times?}: the next `times` calls (all without it) fail so.
-stall     {action, seconds, times?}: they are answered later.
+stall     {action, seconds, times?, after?}: they begin later, or with `after` are carried out and answered later.
 lost      {action, times?}: they are carried out, and the connection closes without an answer.
 capacity  {type?, zone?, capacity?, remaining?, code?}: what matches (`*` matches any part of a name) has no more than
           `remaining` instances (0 without it), and CreateFleet says so with `code`.

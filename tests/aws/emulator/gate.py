@@ -53,10 +53,15 @@ class Gate:
             return self._test(environ, body, start)
         environ["wsgi.input"] = io.BytesIO(body)
         call = Call(environ, body)
+        stall = faults.take("stall", call.action)
+        if stall and not stall.get("after"):
+            time.sleep(stall["seconds"])
         status, headers, answer = self._answer(call, environ, body)
         with self.lock:
             self.counts[call.action, status] += 1
             self.requests.append({"action": call.action, "status": status, "form": call.form})
+        if stall and stall.get("after"):
+            time.sleep(stall["seconds"])
         if faults.take("lost", call.action):
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError("nobody will know")
@@ -64,9 +69,6 @@ class Gate:
         return [answer]
 
     def _answer(self, call, environ, body):
-        stall = faults.take("stall", call.action)
-        if stall:
-            time.sleep(stall["seconds"])
         fault = faults.take("error", call.action)
         if fault:
             return call.error(fault["code"], fault.get("message"))

@@ -8,6 +8,8 @@ use whittle_core::model::labels;
 use whittle_core::model::time::Timestamp;
 
 use super::tags;
+use crate::classes::choice::TypeLabels;
+use crate::classes::drift;
 
 /// An instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +51,17 @@ impl Seen {
     #[must_use]
     pub fn node_class(&self) -> Option<&str> {
         self.tags.get(tags::NODE_CLASS).map(String::as_str)
+    }
+
+    /// What decides whether it is still what its class selects, with the labels of its instance type.
+    pub(crate) fn for_drift(&self, labels: Option<TypeLabels>) -> drift::Seen {
+        drift::Seen {
+            image: self.image.clone(),
+            subnet: Some(self.subnet.clone()).filter(|subnet| !subnet.is_empty()),
+            security_groups: self.security_groups.iter().cloned().collect(),
+            reservation: self.reservation.clone(),
+            labels,
+        }
     }
 
     fn node_pool(&self) -> &str {

@@ -4,7 +4,6 @@
 //! ever changed in place.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use aws_sdk_ec2::types as ec2;
 use aws_smithy_types::base64;
@@ -196,11 +195,7 @@ fn of_what_it_makes(
 
 /// The digest of a text, in hexadecimal; half of it, which is plenty for what lies in one account.
 pub(crate) fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes())[..16].iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a text does not fail.
-        drop(write!(hex, "{byte:02x}"));
-        hex
-    })
+    Sha256::digest(text.as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
