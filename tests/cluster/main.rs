@@ -6,6 +6,7 @@
 //! left running.
 
 mod changes;
+mod classes;
 mod controller;
 mod custom_resources;
 mod figures;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         life::trials(&shared),
         placing::trials(),
         changes::trials(),
+        classes::trials(),
         policies::trials(),
         traces::trials(),
         outages::trials(),
