@@ -1,5 +1,8 @@
 //! The command line. Parsed once; what the subcommands get are plain values.
 
+pub(crate) mod telemetry;
+pub(crate) mod without_effect;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -11,6 +14,9 @@ use whittle_core::advice::Hook;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Duration;
 use whittle_core::settings::{MinValuesPolicy, PreferencePolicy, Repair};
+
+use self::telemetry::TelemetryArgs;
+use self::without_effect::WithoutEffect;
 
 /// A node autoscaler for Kubernetes on EC2 that reads Karpenter's resources.
 #[derive(Debug, Parser)]
@@ -126,18 +132,16 @@ pub(crate) struct RunArgs {
     /// The port of /healthz and /readyz; 0 for none.
     #[arg(long, env = "HEALTH_PROBE_PORT", value_name = "PORT", default_value_t = 8081)]
     pub(crate) health_probe_port: u16,
-    /// What is logged: error, warn, info, debug or trace, or by module as in `info,whittle_kube=debug`.
-    #[arg(long, env = "LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
-    pub(crate) log_level: String,
-    /// How it is logged.
-    #[arg(long, env = "WHITTLE_LOG_FORMAT", default_value = "json")]
-    pub(crate) log_format: LogFormatArg,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetryArgs,
     /// What is tried only where it is wanted, as in `NodeRepair=true`; other names mean nothing here.
     #[arg(long, env = "FEATURE_GATES", value_name = "GATES", default_value = "", value_parser = feature_gates)]
     pub(crate) feature_gates: FeatureGates,
     /// With the simulated cloud: how long an instance boots until its Node is there.
     #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = span)]
     pub(crate) simulated_boot: Duration,
+    #[command(flatten)]
+    pub(crate) without_effect: WithoutEffect,
 }
 
 /// How decisions are made that nobody carries out.
@@ -246,12 +250,6 @@ pub(crate) enum CloudArg {
     Aws,
     /// From nowhere: they are ConfigMaps, and Nodes that kwok keeps alive.
     Sim,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum LogFormatArg {
-    Text,
-    Json,
 }
 
 /// What is tried only where it is wanted.

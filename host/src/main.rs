@@ -10,6 +10,7 @@ mod policy;
 mod run;
 mod simulate;
 mod snapshot;
+mod telemetry;
 mod top;
 mod why;
 

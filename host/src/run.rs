@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
 use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
 use whittle_control::controller::{Controller, Settings};
@@ -30,24 +29,26 @@ use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
 use whittle_sim::classes::launchable;
 
-use crate::args::{CloudArg, LogFormatArg, RunArgs};
+use crate::args::{CloudArg, RunArgs};
 use crate::simulate::keep_status;
+use crate::telemetry;
+
+/// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
+/// is compiled in half of one.
+const FIRST_LOOK: Duration = Duration::from_secs(30);
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
-    log(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(controller(args))
-}
-
-fn log(args: &RunArgs) -> Result<()> {
-    let filter = EnvFilter::try_new(&args.log_level)
-        .with_context(|| format!("{:?} says nothing about what is logged", args.log_level))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stdout);
-    match args.log_format {
-        LogFormatArg::Text => builder.init(),
-        LogFormatArg::Json => builder.json().flatten_event(true).init(),
+    let telemetry = {
+        let _sends = runtime.enter();
+        telemetry::start(&args.telemetry)?
+    };
+    for (flag, why) in args.without_effect.given() {
+        tracing::info!("--{flag} does nothing: {why}");
     }
-    Ok(())
+    let ended = runtime.block_on(controller(args));
+    telemetry.end();
+    ended
 }
 
 /// What the catalogue has for a class.
@@ -75,7 +76,11 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics) };
     let servers = serve(args, &answers, &stopped);
     let swapped = Arc::new(Notify::new());
-    let (controller, _watch) = decider(args, &swapped)?;
+    let (looked, has_looked) = watch::channel(false);
+    let (controller, policies) = decider(args, &swapped, looked)?;
+    if policies.is_some() {
+        wait_for_policies(has_looked, stopped.clone()).await;
+    }
     let book = Arc::new(Book::default());
     let CloudArg::Sim = args.cloud;
     let cloud = SimulatedCloud::new(
@@ -159,7 +164,24 @@ fn serve(args: &RunArgs, answers: &Answers, stopped: &watch::Receiver<bool>) -> 
     servers.collect()
 }
 
-fn decider(args: &RunArgs, swapped: &Arc<Notify>) -> Result<(Controller, Option<Watch>)> {
+/// Nothing is decided before the first look at the directory has come to something: what is launched without a policy
+/// stays. The watch starts with the last good set; this is for a directory without one.
+async fn wait_for_policies(mut has_looked: watch::Receiver<bool>, mut stopped: watch::Receiver<bool>) {
+    let looked = tokio::time::timeout(FIRST_LOOK, has_looked.wait_for(|looked| *looked));
+    tokio::select! {
+        looked = looked => if looked.is_err() {
+            tracing::warn!("policies are not in force yet, and pods wait: decides without them until they are");
+        },
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+}
+
+/// Who decides, and the watch of the directory of policies, which says by `has_looked` when it has looked there.
+fn decider(
+    args: &RunArgs,
+    swapped: &Arc<Notify>,
+    has_looked: watch::Sender<bool>,
+) -> Result<(Controller, Option<Watch>)> {
     let mut settings = Settings {
         batch_idle: args.batch_idle_duration,
         batch_max: args.batch_max_duration,
@@ -177,6 +199,9 @@ fn decider(args: &RunArgs, swapped: &Arc<Notify>) -> Result<(Controller, Option<
     let reloader = Reloader::new(directory, advisor, state.as_deref())?;
     let nudge = Arc::clone(swapped);
     let watch = Watch::start(reloader, move |looked, status| {
+        if !matches!(looked, Looked::Settling(_)) {
+            has_looked.send_replace(true);
+        }
         match looked {
             Looked::Unchanged | Looked::Settling(_) => {}
             Looked::Swapped(digest) => {

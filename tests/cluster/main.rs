@@ -21,6 +21,7 @@ mod resilience;
 mod rule_cases;
 mod rules;
 mod shared;
+mod traces;
 mod workloads;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         placing::trials(),
         changes::trials(),
         policies::trials(),
+        traces::trials(),
         outages::trials(),
         permissions::trials(),
         figures::trials(),

@@ -12,6 +12,7 @@ pub mod error;
 pub mod instances;
 pub mod known;
 pub mod launch;
+pub mod market;
 pub mod message;
 pub mod queue;
 mod tagging;

@@ -82,20 +82,27 @@ impl Live {
 
     /// With what was found later, which may be a part of it. What instance types are like and prices on demand are added
     /// to those that are known, because they stay true; zones, offerings and spot prices replace them, because what is not
-    /// said any more is not there any more.
+    /// said any more is not there any more. Where nothing at all is said, that is a mistake and not a region that sells
+    /// nothing: what is known stays.
     #[must_use]
     pub fn updated_by(self, later: Self) -> Self {
         Self {
             region: later.region,
-            specifications: added(self.specifications, later.specifications, |known, new| {
-                let renewed: BTreeSet<_> = new.iter().map(|one| one.name).collect();
-                known.retain(|one| !renewed.contains(one.name));
-                known.extend(new);
+            specifications: added(
+                self.specifications,
+                some(later.specifications, Vec::is_empty),
+                |known, new| {
+                    let renewed: BTreeSet<_> = new.iter().map(|one| one.name).collect();
+                    known.retain(|one| !renewed.contains(one.name));
+                    known.extend(new);
+                },
+            ),
+            zones: some(later.zones, Vec::is_empty).or(self.zones),
+            offered: some(later.offered, BTreeMap::is_empty).or(self.offered),
+            on_demand: added(self.on_demand, some(later.on_demand, BTreeMap::is_empty), |known, new| {
+                known.extend(new)
             }),
-            zones: later.zones.or(self.zones),
-            offered: later.offered.or(self.offered),
-            on_demand: added(self.on_demand, later.on_demand, |known, new| known.extend(new)),
-            spot: later.spot.or(self.spot),
+            spot: some(later.spot, BTreeMap::is_empty).or(self.spot),
         }
     }
 
@@ -110,6 +117,11 @@ impl Live {
             Part::SpotPrices => self.spot.as_ref().map(|found| found.at),
         }
     }
+}
+
+/// What was found, if it is anything.
+fn some<T>(found: Option<Found<T>>, is_empty: impl FnOnce(&T) -> bool) -> Option<Found<T>> {
+    found.filter(|found| !is_empty(&found.what))
 }
 
 /// What is known with what is new, as of the latter.

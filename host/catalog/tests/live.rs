@@ -33,16 +33,17 @@ fn micros(micros: u64) -> Price {
 
 /// A type that no table knows.
 fn new_type() -> Specification {
-    let like = Catalog::embedded().specification("m6i.large").cloned().unwrap();
+    let like = Catalog::embedded().specification("m6i.large").cloned().expect("a type of the tables");
     Specification { name: kept("m99.large"), memory_mib: 9_999, ..like }
 }
 
 fn types(catalog: &Catalog, region: &str) -> Vec<InstanceType> {
-    catalog.instance_types(region, &NodeClassSettings::default()).unwrap()
+    catalog.instance_types(region, &NodeClassSettings::default()).expect("a region")
 }
 
 fn offerings(catalog: &Catalog, name: &str) -> Vec<(String, CapacityType, u64, bool)> {
-    let kind = catalog.instance_type(SEOUL, name, &NodeClassSettings::default()).unwrap().unwrap();
+    let kind = catalog.instance_type(SEOUL, name, &NodeClassSettings::default());
+    let kind = kind.ok().flatten().expect("a type of the region");
     let told = kind.offerings.into_iter();
     told.map(|one| (one.zone, one.capacity_type, one.price.micros(), one.available)).collect()
 }
@@ -175,6 +176,7 @@ fn what_is_found_later_is_added_or_replaces_what_it_speaks_of() {
     };
     let at = Timestamp::from_millis(1_795_000_060_000);
     let late = Live {
+        specifications: Some(Found { at, what: Vec::new() }),
         on_demand: Some(Found { at, what: BTreeMap::from([("c6i.large", micros(4))]) }),
         spot: Some(Found { at, what: BTreeMap::from([(("m6i.large", B), micros(5))]) }),
         ..nothing()

@@ -7,6 +7,7 @@ mod heard;
 mod news;
 mod outside;
 mod said;
+mod traced;
 mod work;
 
 use std::sync::Arc;
@@ -328,10 +329,14 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         let now = self.now;
         self.decided = now;
         let start = Instant::now();
+        // What is carried out belongs to it, however long after it that ends.
+        let span = traced::decision();
+        let _decides = span.enter();
         let mut plan = block_in_place(|| self.controller.decide(now));
         self.metrics.decided(start.elapsed());
         self.say_what_waits(&plan);
         self.in_flight.take_up(&mut plan, now);
+        traced::note(&span, &plan, self.controller.snapshot());
         if !plan.actions.is_empty() {
             self.carry_out(plan);
         }

@@ -72,7 +72,8 @@ impl Cluster {
     /// Waits until so many pods are ready, by what their Deployments say: that is cheaper than to list them.
     pub(crate) async fn wait_for_pods(&self, client: &Client, pods: usize) -> Result<()> {
         let deployments = Api::<Deployment>::namespaced(client.clone(), "default");
-        let ready = until(&format!("{pods} pods are ready"), async || {
+        let what = format!("{pods} pods are ready");
+        let ready = until(&what, async || {
             let found = deployments.list(&ListParams::default()).await?;
             let ready = |one: Deployment| one.status.and_then(|status| status.ready_replicas).unwrap_or(0);
             let ready: i32 = found.items.into_iter().map(ready).sum();
@@ -126,7 +127,8 @@ impl Cluster {
     /// Waits until there are so many Nodes.
     pub(crate) async fn wait_for_nodes(&self, client: &Client, count: usize) -> Result<()> {
         let nodes = Api::<Node>::all(client.clone());
-        let there = until(&format!("there are {count} nodes"), async || {
+        let what = format!("there are {count} nodes");
+        let there = until(&what, async || {
             let found = nodes.list_metadata(&ListParams::default()).await?;
             Ok((found.items.len() == count).then_some(()))
         });

@@ -7,6 +7,7 @@ use std::time::Duration as Span;
 use futures::future::join_all;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 use whittle_control::execute::lanes::lanes;
 use whittle_control::execute::{Effect, carry_out, launch_for, retaint_one};
 use whittle_control::ports::{Cloud, CloudError, Cluster as _, ClusterError};
@@ -17,6 +18,7 @@ use whittle_core::plan::{Action, Outcome, Retaint};
 use crate::cluster::Session;
 use crate::cluster::nominations::Renomination;
 use crate::cluster::writer::Writer;
+use crate::driver::traced;
 
 /// Something is not under way any more.
 #[derive(Debug)]
@@ -139,11 +141,14 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
     ) -> impl Future<Output = ()> + Send + use<C> {
         let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.permits));
         let report = self.report.clone();
+        let decision = tracing::Span::current();
         async move {
             // It is never closed; if it were, waiting in line would be over.
             let _permit = permits.acquire().await;
             for action in lane {
-                let effect = carry_out(&action, now, &*cloud, &session).await;
+                let span = traced::action(&decision, &action);
+                let effect = carry_out(&action, now, &*cloud, &session).instrument(span.clone()).await;
+                traced::came(&span, &effect);
                 send(&report, Done::Action { action, effect });
             }
         }
@@ -153,9 +158,12 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
     pub(super) fn launch(&mut self, one: Unlaunched, session: Session, now: Timestamp) {
         let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.permits));
         let report = self.report.clone();
+        let span = traced::launch(&one.claim.name);
         self.tasks.spawn(async move {
             let _permit = permits.acquire().await;
-            let outcome = launch_for((&one.claim, &one.offerings), now, &*cloud, &session).await;
+            let launched = launch_for((&one.claim, &one.offerings), now, &*cloud, &session);
+            let outcome = launched.instrument(span.clone()).await;
+            traced::became(&span, &outcome);
             send(&report, Done::Launch { claim: one.claim.name, outcome });
         });
     }

@@ -1,0 +1,231 @@
+//! What is for sale in a region, asked of AWS again and again: instance types, zones and what they offer, prices.
+//!
+//! ```text
+//! DescribeInstanceTypes · …Offerings · DescribeAvailabilityZones · DescribeSpotPriceHistory · GetProducts
+//!        │ types              offerings                              spot                       on_demand
+//!        ▼
+//!      Live ──► Catalog::with_live ──► watch: whoever asks the catalogue has the newest
+//! ```
+//!
+//! What could not be found is as it was known before, and is asked for again soon. What EC2 has run out of right now is not
+//! here: the core knows, from its own launches.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use whittle_catalog::catalog::Catalog;
+use whittle_catalog::live::{Found, Live, Part};
+use whittle_catalog::names::kept;
+use whittle_core::model::time::Timestamp;
+
+use crate::connect::Clients;
+use crate::error::Failure;
+
+mod offerings;
+mod on_demand;
+mod spot;
+mod types;
+
+/// What was found is asked for again after this long (Karpenter: 12 h).
+const EVERY: Duration = Duration::from_secs(12 * 60 * 60);
+/// What could not be found is asked for again after this long. The SDK has tried several times by then, so this is no
+/// matter of one lost packet.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// How a market is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The region.
+    pub region: String,
+    /// Who knows prices on demand.
+    pub list_prices: ListPrices,
+    /// How often spot prices are asked for, where it is more often than everything else.
+    pub spot_every: Option<Duration>,
+}
+
+/// Who knows prices on demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListPrices {
+    /// The Pricing service.
+    Pricing,
+    /// Nobody who can be asked: the VPC has no way out, or the partition has no such service. The tables' stay.
+    Embedded,
+}
+
+impl ListPrices {
+    /// Who knows them in a region, from a VPC that has a way out or not. Karpenter asks nobody in GovCloud either.
+    #[must_use]
+    pub fn of(region: &str, vpc: Vpc) -> Self {
+        match vpc {
+            Vpc::Open if !region.starts_with("us-gov-") => Self::Pricing,
+            Vpc::Open | Vpc::Isolated => Self::Embedded,
+        }
+    }
+}
+
+/// Whether a VPC has a way to services outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vpc {
+    /// It has.
+    Open,
+    /// It has not.
+    Isolated,
+}
+
+/// What is for sale in a region, and when it is asked for next.
+#[derive(Debug)]
+pub struct Market {
+    clients: Clients,
+    settings: Settings,
+    /// What is known without AWS.
+    embedded: Catalog,
+    live: Live,
+    newest: watch::Sender<Catalog>,
+    due: BTreeMap<Part, Instant>,
+}
+
+impl Market {
+    /// Nothing is asked yet. The catalogue is what is known without AWS; the line has it first, and then what is found.
+    #[must_use]
+    pub fn new(clients: Clients, settings: Settings, catalog: Catalog) -> (Self, watch::Receiver<Catalog>) {
+        let (newest, line) = watch::channel(catalog.clone());
+        let now = Instant::now();
+        let is_asked =
+            |part: &Part| *part != Part::OnDemandPrices || settings.list_prices == ListPrices::Pricing;
+        let due = Part::ALL.into_iter().filter(is_asked).map(|part| (part, now)).collect();
+        let live = Live::nothing_of(kept(&settings.region));
+        (Self { clients, settings, embedded: catalog, live, newest, due }, line)
+    }
+
+    /// Asks for what is due, at first for everything, side by side. What cannot be found is logged and is due again soon.
+    pub async fn refresh(&mut self) {
+        let start = Instant::now();
+        let due: Vec<Part> = self.due.iter().filter(|(_, at)| **at <= start).map(|(part, _)| *part).collect();
+        let answers = join_all(due.iter().map(|part| find(&self.clients, self.live.region, *part))).await;
+        let now = Instant::now();
+        for (part, answer) in due.into_iter().zip(answers) {
+            self.due.insert(part, now + pause(part, &self.settings, answer.failure.as_ref()));
+            self.take(part, answer);
+        }
+        self.newest.send_replace(self.embedded.clone().with_live(self.live.clone()));
+    }
+
+    /// Goes on asking until it is told to stop.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let next = self.due.values().min().copied().unwrap_or_else(|| Instant::now() + EVERY);
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = sleep_until(next) => {}
+            }
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = self.refresh() => {}
+            }
+        }
+    }
+
+    fn take(&mut self, part: Part, answer: Answer) {
+        if let Some(failure) = &answer.failure {
+            tracing::warn!(
+                operation = failure.operation,
+                code = failure.code,
+                "{} are as they were known before: {}",
+                part.words(),
+                failure.message
+            );
+        } else {
+            tracing::info!(region = self.live.region, "{} are found", part.words());
+        }
+        let known = std::mem::take(&mut self.live);
+        self.live = known.updated_by(answer.live);
+    }
+}
+
+/// What came of asking for a part: perhaps something, and perhaps not everything.
+#[derive(Debug)]
+struct Answer {
+    live: Live,
+    failure: Option<Failure>,
+}
+
+async fn find(clients: &Clients, region: &'static str, part: Part) -> Answer {
+    let clock = SystemTime::now();
+    let at = timestamp(clock);
+    let mut live = Live::nothing_of(region);
+    let failure = match part {
+        Part::Specifications => keep(types::specifications(clients).await, at, &mut live.specifications),
+        Part::Zones => keep(offerings::zones(clients).await, at, &mut live.zones),
+        Part::Offerings => keep(offerings::offered(clients).await, at, &mut live.offered),
+        Part::SpotPrices => keep(spot::prices(clients, clock).await, at, &mut live.spot),
+        Part::OnDemandPrices => {
+            let listed = on_demand::prices(clients, region).await;
+            // Prices that were found are true, whatever could not be found beside them.
+            live.on_demand = Some(Found { at, what: listed.prices });
+            listed.failure
+        }
+    };
+    Answer { live, failure }
+}
+
+/// Keeps what was found, or says why nothing was.
+fn keep<T>(found: Result<T, Failure>, at: Timestamp, place: &mut Option<Found<T>>) -> Option<Failure> {
+    match found {
+        Ok(what) => {
+            *place = Some(Found { at, what });
+            None
+        }
+        Err(failure) => Some(failure),
+    }
+}
+
+/// How long it is until a part is asked for again.
+fn pause(part: Part, settings: &Settings, failure: Option<&Failure>) -> Duration {
+    let regular = match part {
+        Part::SpotPrices => settings.spot_every.unwrap_or(EVERY).min(EVERY),
+        Part::Specifications | Part::Zones | Part::Offerings | Part::OnDemandPrices => EVERY,
+    };
+    if failure.is_some() { regular.min(AFTER_FAILURE) } else { regular }
+}
+
+fn timestamp(clock: SystemTime) -> Timestamp {
+    let since = clock.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn settings(spot_every: Option<Duration>) -> Settings {
+        Settings { region: "eu-west-1".to_owned(), list_prices: ListPrices::Pricing, spot_every }
+    }
+
+    #[test]
+    fn spot_prices_alone_may_be_asked_for_more_often() {
+        let pauses = |spot_every| Part::ALL.map(|part| pause(part, &settings(spot_every), None));
+        assert_eq!(pauses(None), [EVERY; 5]);
+        assert_eq!(pauses(Some(HOUR)), [EVERY, EVERY, EVERY, EVERY, HOUR]);
+        assert_eq!(pauses(Some(HOUR * 100)), [EVERY; 5], "never less often");
+    }
+
+    #[test]
+    fn what_could_not_be_found_is_asked_for_again_soon() {
+        let failure = Failure { operation: "pricing:GetProducts", code: None, message: String::new() };
+        let seconds = Duration::from_secs(20);
+        let after = |every| pause(Part::SpotPrices, &settings(every), Some(&failure));
+        assert_eq!((after(None), after(Some(seconds))), (AFTER_FAILURE, seconds));
+    }
+
+    #[test]
+    fn prices_are_not_asked_for_where_nobody_would_answer() {
+        let asked = |region| [ListPrices::of(region, Vpc::Open), ListPrices::of(region, Vpc::Isolated)];
+        assert_eq!(asked("eu-west-1"), [ListPrices::Pricing, ListPrices::Embedded]);
+        assert_eq!(asked("us-gov-west-1"), [ListPrices::Embedded, ListPrices::Embedded]);
+    }
+}
