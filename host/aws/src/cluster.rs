@@ -15,6 +15,8 @@ pub struct Cluster {
     pub cidr: Option<String>,
     /// The address of its DNS.
     pub dns: Option<String>,
+    /// Its version of Kubernetes: `1.34`.
+    pub version: Option<String>,
 }
 
 /// The tenth address of an IPv4 range of Services, where EKS puts its DNS.

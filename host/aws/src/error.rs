@@ -22,6 +22,8 @@ pub enum Reaction {
     There,
     /// The same client token was used for another request: what it launched has to be looked for.
     Launched,
+    /// It was asked whether it would be done, and it would.
+    WouldDo,
     /// The account may not do this.
     Denied,
     /// Asking again would be answered alike.
@@ -58,6 +60,12 @@ impl Failure {
                 .and_then(ProvideErrorMetadata::message)
                 .map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned),
         }
+    }
+
+    /// Whether it is an instance profile that EC2 does not know: the code is that of all bad parameters.
+    #[must_use]
+    pub fn is_about_profile(&self) -> bool {
+        self.message.to_ascii_lowercase().contains("iaminstanceprofile")
     }
 
     /// What it asks for.
@@ -109,6 +117,7 @@ pub fn reaction(code: Option<&str>) -> Reaction {
         | "ResourceNotFoundException" => Reaction::Missing,
         "EntityAlreadyExists" | "InvalidLaunchTemplateName.AlreadyExistsException" => Reaction::There,
         "IdempotentParameterMismatch" => Reaction::Launched,
+        "DryRunOperation" => Reaction::WouldDo,
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthFailure" => {
             Reaction::Denied
         }
@@ -129,6 +138,7 @@ pub fn cloud_error(code: Option<&str>, message: String) -> CloudError {
         | Reaction::Missing
         | Reaction::There
         | Reaction::Launched
+        | Reaction::WouldDo
         | Reaction::Unknown => CloudError::Transport { message },
     }
 }
@@ -146,6 +156,7 @@ mod tests {
             (Some("InvalidInstanceID.NotFound"), Reaction::Missing),
             (Some("InvalidLaunchTemplateName.AlreadyExistsException"), Reaction::There),
             (Some("IdempotentParameterMismatch"), Reaction::Launched),
+            (Some("DryRunOperation"), Reaction::WouldDo),
             (Some("UnauthorizedOperation"), Reaction::Denied),
             (Some("InvalidParameterValue"), Reaction::Rejected),
             (Some("InternalError"), Reaction::Unknown),

@@ -7,7 +7,7 @@ mod network;
 mod request;
 pub mod seen;
 pub(crate) mod tags;
-mod template;
+pub(crate) mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod classes;
 pub mod cluster;
 pub mod connect;
+pub mod eks;
 pub mod error;
 pub mod instances;
 pub mod known;

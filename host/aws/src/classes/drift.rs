@@ -28,12 +28,12 @@ pub struct Seen {
 /// In what an instance differs from what was found for its class, in Karpenter's order.
 #[must_use]
 pub fn drift(class: &Ec2NodeClass, instance: &Seen) -> Option<CloudDrift> {
-    let status = class.status.as_ref()?;
+    let status = class.status.as_ref().filter(|status| !status.subnets.is_empty())?;
     let groups: BTreeSet<&str> = status.security_groups.iter().map(|group| group.id.as_str()).collect();
     let own: BTreeSet<&str> = instance.security_groups.iter().map(String::as_str).collect();
     let is_elsewhere = || {
         let subnet = instance.subnet.as_ref()?;
-        Some(!status.subnets.is_empty() && status.subnets.iter().all(|one| one.id != *subnet))
+        Some(status.subnets.iter().all(|one| one.id != *subnet))
     };
     let is_of_another =
         |reservation: &String| status.capacity_reservations.iter().all(|one| one.id != *reservation);

@@ -69,6 +69,7 @@ fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
             | Reaction::Launched
             | Reaction::Denied
             | Reaction::Rejected
+            | Reaction::WouldDo
             | Reaction::Unknown => other = other.or(Some(error)),
         }
     }

@@ -9,6 +9,7 @@ fn cluster() -> Cluster {
         certificate: "Q0E=".to_owned(),
         cidr: Some("10.100.0.0/16".to_owned()),
         dns: Some("10.100.0.10".to_owned()),
+        version: Some("1.34".to_owned()),
     }
 }
 

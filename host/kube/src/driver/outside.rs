@@ -43,7 +43,9 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 let provider_id = (*provider_id).to_owned();
                 events.push(Event::Notice(Notice { provider_id, kind, received, deadline }));
             }
-            let drifts = drifts.into_iter().map(|InstanceDrift { provider_id, found }| Event::InstanceDrift { provider_id, found });
+            let drifts = drifts
+                .into_iter()
+                .map(|InstanceDrift { provider_id, found }| Event::InstanceDrift { provider_id, found });
             events.extend(drifts.filter(|event| is_news(event, snapshot)));
             match settled {
                 Some(settled) if !claims.is_empty() => {
