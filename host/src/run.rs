@@ -1,26 +1,30 @@
 //! `whittle run`: puts the parts of a running controller together, and takes them apart in order at its end.
 
+mod aws;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
 use whittle_control::controller::{Controller, Settings};
+use whittle_control::ports::Cloud;
 use whittle_core::model::node_pool::NodeClass;
 use whittle_kube::book::Book;
-use whittle_kube::classes;
+use whittle_kube::classes::{self, Resolve};
 use whittle_kube::cluster::Nominating;
 use whittle_kube::connect::pace::Pace;
-use whittle_kube::connect::{connect, connect_paced};
-use whittle_kube::driver::{self, Lines, Parts};
+use whittle_kube::connect::{Ways, connect, connect_paced};
+use whittle_kube::driver::{self, Ending, Lines, Parts};
 use whittle_kube::intake::InstanceTypes;
 use whittle_kube::lease::{self, Candidate, Role};
 use whittle_kube::metrics::Metrics;
+use whittle_kube::outside::{self, Word};
 use whittle_kube::serve::{self, Answers};
 use whittle_kube::simulated::{self, SimulatedCloud};
 use whittle_policy::advisor::{Advisor, Patience};
@@ -64,13 +68,35 @@ impl InstanceTypes for FromCatalog {
     }
 }
 
+/// What a process is made of, whatever cloud it has.
+struct World {
+    ways: Ways,
+    controller: Controller,
+    book: Arc<Book>,
+    metrics: Arc<Metrics>,
+    identity: String,
+    swapped: Arc<Notify>,
+    /// Told when everything has been listed.
+    synced: watch::Sender<bool>,
+    /// Whether this process leads: who says so, and who is told.
+    role: (watch::Sender<Role>, watch::Receiver<Role>),
+    stop: (watch::Sender<bool>, watch::Receiver<bool>),
+}
+
+/// A cloud, and what goes on beside the loop for it.
+struct Sky<C, R> {
+    cloud: Arc<C>,
+    resolver: Arc<R>,
+    types: Arc<FromCatalog>,
+    words: mpsc::UnboundedReceiver<Word>,
+    beside: JoinSet<()>,
+}
+
 async fn controller(args: &RunArgs) -> Result<()> {
     let (stop, stopped) = watch::channel(false);
     listen_for_signals(stop.clone())?;
     let pace = Pace { per_second: f64::from(args.kube_client_qps), burst: args.kube_client_burst };
     let ways = connect_paced(args.kubeconfig.as_deref(), pace).await?;
-    let client = ways.client.clone();
-    let identity = identity(&args.identity);
     let metrics = Arc::new(Metrics::new());
     let (synced, is_synced) = watch::channel(false);
     let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics) };
@@ -81,50 +107,82 @@ async fn controller(args: &RunArgs) -> Result<()> {
     if policies.is_some() {
         wait_for_policies(has_looked, stopped.clone()).await;
     }
-    let book = Arc::new(Book::default());
-    let CloudArg::Sim = args.cloud;
-    let cloud = SimulatedCloud::new(
-        client.clone(),
-        Arc::clone(&book),
-        simulated::Settings {
-            region: args.region.clone(),
-            namespace: args.system_namespace.clone(),
-            boot: Duration::from_millis(args.simulated_boot.millis()),
-        },
-    );
-    cloud.resume().await.context("cannot reach the cluster")?;
-    let (role, leads) = watch::channel(Role::Standby);
-    let resolver = Arc::new(cloud.clone());
-    let classes = tokio::spawn(classes::keep(client, resolver, leads.clone(), identity.clone()));
-    let (resign, resigned) = watch::channel(false);
-    // On a way of its own, so that however much is written, the lease is renewed in time.
-    let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
-    let election = stand(args, of_lease, &identity, (role, resigned));
-    let parts = Parts {
+    let world = World {
         ways,
-        cloud: Arc::new(cloud),
         controller,
-        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
-        book,
+        book: Arc::new(Book::default()),
         metrics,
-        settings: driver::Settings {
-            region: args.region.clone(),
-            nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
-            writes_at_once: args.writes_at_once,
-            identity,
-        },
+        identity: identity(&args.identity),
+        swapped,
+        synced,
+        role: watch::channel(Role::Standby),
+        stop: (stop.clone(), stopped),
     };
-    let ending = driver::run(parts, Lines { synced, role: leads, swapped, stop: stopped }).await;
-    classes.abort();
-    // In this order: nothing is written any more when another one may begin.
-    resign.send_replace(true);
-    election.await.context("the election ended badly")?;
+    let ending = match args.cloud {
+        CloudArg::Sim => {
+            let sky = simulated(args, &world).await?;
+            drive(args, world, sky).await?
+        }
+        CloudArg::Aws => {
+            let sky = aws::sky(args, &world).await?;
+            drive(args, world, sky).await?
+        }
+    };
     stop.send_replace(true);
     for server in servers {
         server.await.context("a server ended badly")?;
     }
     tracing::info!("the end");
     Ok(ending?)
+}
+
+async fn simulated(args: &RunArgs, world: &World) -> Result<Sky<SimulatedCloud, SimulatedCloud>> {
+    let settings = simulated::Settings {
+        region: args.region.clone(),
+        namespace: args.system_namespace.clone(),
+        boot: Duration::from_millis(args.simulated_boot.millis()),
+    };
+    let cloud = SimulatedCloud::new(world.ways.client.clone(), Arc::clone(&world.book), settings);
+    cloud.resume().await.context("cannot reach the cluster")?;
+    // This cloud says nothing by itself.
+    let (_mouth, words) = outside::line();
+    Ok(Sky {
+        resolver: Arc::new(cloud.clone()),
+        cloud: Arc::new(cloud),
+        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        words,
+        beside: JoinSet::new(),
+    })
+}
+
+/// Runs the loop, and hands the lease on when it has ended.
+async fn drive<C, R>(args: &RunArgs, world: World, sky: Sky<C, R>) -> Result<Result<(), Ending>>
+where
+    C: Cloud + Send + Sync + 'static,
+    R: Resolve,
+{
+    let World { ways, controller, book, metrics, identity, swapped, synced, role, stop } = world;
+    let Sky { cloud, resolver, types, words, mut beside } = sky;
+    let (role, leads) = role;
+    beside.spawn(classes::keep(ways.client.clone(), resolver, leads.clone(), identity.clone()));
+    let (resign, resigned) = watch::channel(false);
+    // On a way of its own, so that however much is written, the lease is renewed in time.
+    let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
+    let election = stand(args, of_lease, &identity, (role, resigned));
+    let settings = driver::Settings {
+        region: args.region.clone(),
+        nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
+        writes_at_once: args.writes_at_once,
+        identity,
+    };
+    let parts = Parts { ways, cloud, controller, types, book, metrics, settings };
+    let lines = Lines { synced, role: leads, swapped, stop: stop.1 };
+    let ending = driver::run(parts, lines, words).await;
+    // In this order: nothing is written any more when another one may begin.
+    beside.shutdown().await;
+    resign.send_replace(true);
+    election.await.context("the election ended badly")?;
+    Ok(ending)
 }
 
 fn listen_for_signals(stop: watch::Sender<bool>) -> Result<()> {

@@ -5,68 +5,98 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use kube_client::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use whittle_api::node_class::Ec2NodeClass;
+use whittle_api::node_class::resolved::Resolved;
 use whittle_aws::calls::Calls;
-use whittle_aws::connect::{Clients, connect};
+use whittle_aws::classes::validation::DryRun;
+use whittle_aws::classes::{self, Classes};
+use whittle_aws::connect::connect;
+use whittle_aws::eks::{Discovery, Given};
 use whittle_aws::known::Known;
 use whittle_aws::launch::{Ec2, InstanceTypes};
 use whittle_aws::queue::{Ear, Queue};
+use whittle_catalog::catalog::Catalog;
 use whittle_control::ports::news::InstanceNotice;
 use whittle_core::model::instance_type::InstanceType;
 use whittle_kube::book::Book;
+use whittle_kube::classes::Resolve;
 use whittle_kube::cluster::clock;
 use whittle_kube::lease::Role;
 use whittle_kube::metrics::Metrics;
-use whittle_kube::outside::Mouth;
+use whittle_kube::outside::{self, Mouth};
 
+use super::{FromCatalog, Sky, World};
 use crate::args::RunArgs;
 
-/// Everything that speaks to AWS.
-pub(super) struct Aws {
-    pub(super) cloud: Arc<Ec2>,
-    pub(super) known: Arc<Known>,
-    pub(super) clients: Clients,
-    pub(super) cluster: String,
-}
-
-/// Connects to AWS. Nothing is asked yet.
-pub(super) async fn assemble(
-    args: &RunArgs,
-    book: &Arc<Book>,
-    metrics: &Arc<Metrics>,
-    mouth: &Mouth,
-) -> Result<Aws> {
-    let cluster = args.cluster_name.clone().context("--cluster-name is needed with --cloud aws")?;
-    let counting = Arc::clone(metrics);
+/// EC2, and what goes on beside the loop for it. Nothing is asked yet but what the clients need.
+pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAccount>> {
+    let name = args.cluster_name.clone().context("--cluster-name is needed with --cloud aws")?;
+    let counting = Arc::clone(&world.metrics);
     let calls = Arc::new(Calls::new(move |call| {
         counting.clouds().requested(&call.service, &call.operation, call.status);
     }));
     let clients = connect(&args.region, &calls).await;
     let known = Arc::new(Known::default());
-    let types = Arc::new(OfBook(Arc::clone(book)));
+    let (mouth, words) = outside::line();
+    let types = Arc::new(OfBook(Arc::clone(&world.book)));
     let telling = mouth.clone();
-    let cloud = Ec2::new(&clients, &cluster, (Arc::clone(&known), types), clock, move |drifts| {
-        telling.drifts(drifts);
-    });
-    Ok(Aws { cloud: Arc::new(cloud), known, clients, cluster })
+    let found = (Arc::clone(&known), types as Arc<dyn InstanceTypes>);
+    let cloud = Ec2::new(&clients, &name, found, clock, move |drifts| telling.drifts(drifts));
+    let settings = classes::Settings {
+        region: args.region.clone(),
+        cluster: name.clone(),
+        dry_run: if args.disable_dry_run { DryRun::Disabled } else { DryRun::Asked },
+    };
+    let mut beside = JoinSet::new();
+    let version = version(&world.ways.client).await;
+    let given = Given { endpoint: args.cluster_endpoint.clone(), certificate: None, version };
+    let discovery = Discovery { clients: clients.clone(), known: Arc::clone(&known), name, given };
+    beside.spawn(discovery.run(world.stop.1.clone()));
+    if let Some(name) = &args.interruption_queue {
+        let queue = Queue::new(&clients, name, clock);
+        let ear = Arc::new(OfLoop { mouth, metrics: Arc::clone(&world.metrics) });
+        let listen = move || Arc::clone(&queue).listen(Arc::clone(&ear));
+        beside.spawn(while_leading(world.role.1.clone(), listen));
+    }
+    Ok(Sky {
+        cloud: Arc::new(cloud),
+        resolver: Arc::new(OfAccount(Classes::new(&clients, known, &settings))),
+        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        words,
+        beside,
+    })
 }
 
-/// Starts what goes on beside the loop, for as long as the tasks are kept.
-pub(super) fn start(
-    aws: &Aws,
-    args: &RunArgs,
-    leads: &watch::Receiver<Role>,
-    metrics: &Arc<Metrics>,
-    mouth: Mouth,
-) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
-    if let Some(name) = &args.interruption_queue {
-        let queue = Queue::new(&aws.clients, name, clock);
-        let ear = Arc::new(OfLoop { mouth, metrics: Arc::clone(metrics) });
-        tasks.spawn(while_leading(leads.clone(), move || Arc::clone(&queue).listen(Arc::clone(&ear))));
+/// The version of Kubernetes as the API server says it: `1.34`.
+async fn version(client: &Client) -> Option<String> {
+    match client.apiserver_version().await {
+        // EKS adds a plus to the minor version.
+        Ok(info) => Some(format!("{}.{}", info.major, info.minor.trim_end_matches('+'))),
+        Err(error) => {
+            tracing::warn!("the API server does not say its version: {error}");
+            None
+        }
     }
-    tasks
+}
+
+/// The account, as the loop over classes asks it.
+pub(super) struct OfAccount(Classes);
+
+impl Resolve for OfAccount {
+    async fn resolve(&self, class: &Ec2NodeClass) -> Resolved {
+        self.0.resolve(class).await
+    }
+
+    async fn release(&self, class: &Ec2NodeClass) -> Result<(), String> {
+        self.0.release(class).await
+    }
+
+    fn forget(&self, name: &str) {
+        self.0.forget(name);
+    }
 }
 
 /// Does what only one process may do at a time: for as long as this one leads, and anew when it leads again.
