@@ -68,6 +68,9 @@ pub(crate) struct RunArgs {
     /// The SQS queue, by name or by URL, in which EC2 says what will happen to instances; without it, nothing is heard.
     #[arg(long, env = "INTERRUPTION_QUEUE", value_name = "QUEUE")]
     pub(crate) interruption_queue: Option<String>,
+    /// The VPC has no way to services outside of it: prices on demand are those of the embedded tables.
+    #[arg(long, env = "ISOLATED_VPC", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) isolated_vpc: bool,
     /// Do not try out by dry runs whether what an EC2NodeClass selects may be launched.
     #[arg(long, env = "DISABLE_DRY_RUN", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) disable_dry_run: bool,
