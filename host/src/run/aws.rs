@@ -15,6 +15,7 @@ use whittle_aws::classes::validation::DryRun;
 use whittle_aws::classes::{self, Classes};
 use whittle_aws::connect::connect;
 use whittle_aws::eks::{Discovery, Given};
+use whittle_aws::health;
 use whittle_aws::known::Known;
 use whittle_aws::launch::{Ec2, InstanceTypes};
 use whittle_aws::market::{self, ListPrices, Market, Vpc};
@@ -63,11 +64,18 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     };
     let (market, catalog) = Market::new(clients.clone(), asked, Catalog::embedded());
     beside.spawn(market.run(world.stop.1.clone()));
+    let leads = &world.role.1;
+    let ear = Arc::new(OfLoop { mouth, metrics: Arc::clone(&world.metrics) });
+    let (watching, of_health) = (clients.clone(), Arc::clone(&ear));
+    let watch = move || {
+        let (clients, ear) = (watching.clone(), Arc::clone(&of_health));
+        async move { health::watch(clients, &*ear, clock).await }
+    };
+    beside.spawn(while_leading(leads.clone(), watch));
     if let Some(name) = &args.interruption_queue {
         let queue = Queue::new(&clients, name, clock);
-        let ear = Arc::new(OfLoop { mouth, metrics: Arc::clone(&world.metrics) });
         let listen = move || Arc::clone(&queue).listen(Arc::clone(&ear));
-        beside.spawn(while_leading(world.role.1.clone(), listen));
+        beside.spawn(while_leading(leads.clone(), listen));
     }
     Ok(Sky {
         cloud: Arc::new(cloud),
