@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::jiff::Timestamp;
 use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
@@ -26,11 +27,11 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A message of EventBridge.
+/// A message of EventBridge, of just now: what EC2 announces comes two minutes after it was said.
 fn message(source: &str, kind: &str, detail: &Value) -> String {
     json!({
         "version": "0", "id": "7bf73129-1428-4cd3-a780-95db273d1602", "source": source, "detail-type": kind,
-        "account": "123456789012", "time": "2026-11-28T00:00:00Z", "region": REGION, "resources": [], "detail": detail,
+        "account": "123456789012", "time": Timestamp::now().to_string(), "region": REGION, "resources": [], "detail": detail,
     })
     .to_string()
 }
