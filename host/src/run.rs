@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
@@ -20,6 +20,7 @@ use whittle_kube::driver::{self, Lines, Parts};
 use whittle_kube::intake::InstanceTypes;
 use whittle_kube::lease::{self, Candidate, Role};
 use whittle_kube::metrics::Metrics;
+use whittle_kube::metrics::standing::Detail;
 use whittle_kube::serve::{self, Answers};
 use whittle_kube::simulated::{self, SimulatedCloud};
 use whittle_policy::advisor::{Advisor, Patience};
@@ -35,6 +36,9 @@ use crate::telemetry;
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
+
+/// So many may read the metrics at a time.
+const SCRAPES: usize = 4;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -72,7 +76,8 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let identity = identity(&args.identity);
     let metrics = Arc::new(Metrics::new());
     let (synced, is_synced) = watch::channel(false);
-    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics) };
+    let (ask, asked) = mpsc::channel(SCRAPES);
+    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics), ask };
     let servers = serve(args, &answers, &stopped);
     let swapped = Arc::new(Notify::new());
     let (looked, has_looked) = watch::channel(false);
@@ -105,10 +110,12 @@ async fn controller(args: &RunArgs) -> Result<()> {
         types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
         book,
         metrics,
+        asked,
         settings: driver::Settings {
             region: args.region.clone(),
             nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
             writes_at_once: args.writes_at_once,
+            detail: if args.disable_cluster_state_observability { Detail::Sums } else { Detail::Everything },
             identity,
         },
     };

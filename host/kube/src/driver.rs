@@ -36,9 +36,11 @@ use crate::driver::said::log;
 use crate::driver::work::{Done, Work};
 use crate::intake::{InstanceTypes, Intake, Unclear};
 use crate::lease::Role;
-use crate::metrics::Metrics;
+use crate::metrics::standing::Detail;
+use crate::metrics::{About, Metrics};
 use crate::pools;
 use crate::registrations::Registrations;
+use crate::serve::Asked;
 use crate::tell::{self, Teller};
 use crate::watch::{self as watches, Change, Kind};
 
@@ -72,6 +74,8 @@ pub struct Parts<C> {
     pub book: Arc<Book>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Who asks how things stand, to write it into the metrics.
+    pub asked: mpsc::Receiver<Asked>,
     /// How it behaves.
     pub settings: Settings,
 }
@@ -85,6 +89,8 @@ pub struct Settings {
     pub nominating: Nominating,
     /// How many lanes of a plan are carried out at a time.
     pub writes_at_once: usize,
+    /// Whether metrics tell of each node and pod.
+    pub detail: Detail,
     /// Who this process is, for Events.
     pub identity: String,
 }
@@ -119,6 +125,7 @@ struct Driver<C> {
     intake: Intake,
     book: Arc<Book>,
     metrics: Arc<Metrics>,
+    detail: Detail,
     teller: Teller,
     in_flight: InFlight,
     work: Work<C>,
@@ -150,12 +157,13 @@ pub async fn run<C>(parts: Parts<C>, lines: Lines) -> Result<(), Ending>
 where
     C: Cloud + Send + Sync + 'static,
 {
-    let Parts { ways, cloud, controller, types, book, metrics, settings } = parts;
+    let Parts { ways, cloud, controller, types, book, metrics, mut asked, settings } = parts;
     let client = ways.client.clone();
     let (_watching, mut changes) = watches::start(&client);
     let (report, mut reports) = mpsc::unbounded_channel();
     let writer = Writer::new(ways, Arc::clone(&book), settings.region, settings.nominating);
     let mut driver = Driver {
+        detail: settings.detail,
         teller: Teller::start(client.clone(), settings.identity),
         intake: Intake::new(Arc::clone(&book), types),
         work: Work::new(cloud, settings.writes_at_once, report),
@@ -177,7 +185,7 @@ where
         metrics,
         lines,
     };
-    let ending = driver.turn(&mut changes, &mut reports).await;
+    let ending = driver.turn((&mut changes, &mut reports, &mut asked)).await;
     driver.work.finish(LAST_WORDS).await;
     ending
 }
@@ -185,8 +193,11 @@ where
 impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     async fn turn(
         &mut self,
-        changes: &mut mpsc::Receiver<Change>,
-        reports: &mut mpsc::UnboundedReceiver<Done>,
+        (changes, reports, asked): (
+            &mut mpsc::Receiver<Change>,
+            &mut mpsc::UnboundedReceiver<Done>,
+            &mut mpsc::Receiver<Asked>,
+        ),
     ) -> Result<(), Ending> {
         let mut stand = interval(STAND_EVERY);
         stand.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -215,6 +226,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                     self.tick();
                     self.controller.reconsider(self.now);
                 }
+                Some(answer) = asked.recv() => self.tell_metrics(answer),
                 () = sleep_until(self.wake()) => self.tick(),
                 _ = stand.tick() => self.stand(),
             }
@@ -315,8 +327,9 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         // What is carried out belongs to it, however long after it that ends.
         let span = traced::decision();
         let _decides = span.enter();
+        let about = if self.controller.is_provisioning_due(now) { About::Pods } else { About::Nodes };
         let mut plan = block_in_place(|| self.controller.decide(now));
-        self.metrics.decided(start.elapsed());
+        self.metrics.decided(start.elapsed(), about);
         self.say_what_waits(&plan);
         self.in_flight.take_up(&mut plan, now);
         traced::note(&span, &plan, self.controller.snapshot());
