@@ -8,6 +8,7 @@
 mod changes;
 mod controller;
 mod custom_resources;
+mod examples;
 mod figures;
 mod life;
 mod looks;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         outages::trials(),
         permissions::trials(),
         figures::trials(),
+        examples::trials(),
     ]
     .into_iter()
     .flatten()
