@@ -22,12 +22,13 @@ use whittle_control::ports::Cloud;
 use whittle_core::event::Event;
 use whittle_core::lifecycle::leftover::unlaunched;
 use whittle_core::model::fingerprint::Fingerprint;
+use whittle_core::model::node::Node;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::Plan;
 
 use crate::book::Book;
 use crate::claims::Claims;
-use crate::cluster::nominations::{renominations, stale_nominations};
+use crate::cluster::nominations::{Renomination, renominations, stale_nominations};
 use crate::cluster::writer::Writer;
 use crate::cluster::{Facts, Nominating, Session, clock};
 use crate::connect::Ways;
@@ -275,6 +276,9 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 self.nominated.insert(pod.uid.clone());
             }
             if is_news(&event, self.controller.snapshot()) {
+                if let Event::Node(node) = &event {
+                    self.warn_of_twins(node);
+                }
                 self.metrics.heard(&event, self.controller.snapshot(), self.now);
                 self.controller.handle(event, self.now);
             }
@@ -289,6 +293,21 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             let snapshot = self.controller.snapshot();
             let (nodes, pods) = (snapshot.nodes.len(), snapshot.pods.len());
             tracing::info!(nodes, pods, claims = snapshot.claims.len(), "everything is listed");
+        }
+    }
+
+    /// Two Nodes of one instance: which of them counts, the state says (`Snapshot::node_of_instance`).
+    fn warn_of_twins(&self, node: &Node) {
+        let other = self.controller.snapshot().node_of_instance(&node.provider_id);
+        if let Some(other) = other.filter(|other| other.name != node.name) {
+            let instance = &node.provider_id;
+            let (node, other) = (&node.name, &other.name);
+            tracing::warn!(
+                node,
+                other,
+                instance,
+                "two Nodes say that they are of one instance: the one made last counts"
+            );
         }
     }
 
@@ -339,7 +358,6 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         self.retaint();
         self.launch_what_was_not();
         self.nominate_anew();
-        self.list_instances();
     }
 
     fn carry_out(&mut self, plan: Plan) {
@@ -378,16 +396,27 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         }
     }
 
+    /// Whatever makes a nomination necessary anew is an event, and after each there is a decision.
     fn nominate_anew(&mut self) {
-        if self.writer.nominating() == Nominating::Never {
+        if self.writer.nominating() != Nominating::Never {
+            self.nominate_all(renominations(self.controller.snapshot()));
+        }
+    }
+
+    /// What makes a nomination stale is that time goes by.
+    fn take_stale_nominations_off(&mut self) {
+        if self.writer.nominating() == Nominating::Never || self.nominated.is_empty() {
             return;
         }
         let snapshot = self.controller.snapshot();
         self.nominated.retain(|uid| {
             snapshot.pods.get(uid).is_some_and(|pod| pod.nominated_node.is_some() && pod.node.is_none())
         });
-        let stale = stale_nominations(snapshot, &self.nominated, self.now);
-        for one in renominations(snapshot).into_iter().chain(stale) {
+        self.nominate_all(stale_nominations(snapshot, &self.nominated, self.now));
+    }
+
+    fn nominate_all(&mut self, found: Vec<Renomination>) {
+        for one in found {
             if self.in_flight.start(Key::renomination(&one.uid), self.now) {
                 self.work.nominate(one, Arc::clone(&self.writer));
             }

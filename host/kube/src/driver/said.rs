@@ -49,7 +49,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             self.publish(name, standing);
         }
         self.say();
-        self.nominate_anew();
+        self.take_stale_nominations_off();
         self.list_instances();
     }
 
