@@ -135,6 +135,9 @@ pub(crate) struct RunArgs {
     /// The port of /metrics; 0 for none.
     #[arg(long, env = "METRICS_PORT", value_name = "PORT", default_value_t = 8080)]
     pub(crate) metrics_port: u16,
+    /// Tell no metrics of each node and each pod, but of NodePools and the cluster alone.
+    #[arg(long, env = "DISABLE_CLUSTER_STATE_OBSERVABILITY", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) disable_cluster_state_observability: bool,
     /// The port of /healthz and /readyz; 0 for none.
     #[arg(long, env = "HEALTH_PROBE_PORT", value_name = "PORT", default_value_t = 8081)]
     pub(crate) health_probe_port: u16,

@@ -21,8 +21,9 @@ use whittle_kube::connect::{Ways, connect, connect_paced};
 use whittle_kube::driver::{self, Ending, Lines, Parts};
 use whittle_kube::lease::{self, Candidate, Role};
 use whittle_kube::metrics::Metrics;
+use whittle_kube::metrics::standing::Detail;
 use whittle_kube::outside::{self, Word};
-use whittle_kube::serve::{self, Answers};
+use whittle_kube::serve::{self, Answers, Asked};
 use whittle_kube::simulated::{self, SimulatedCloud};
 use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
@@ -37,6 +38,9 @@ use crate::types::{FromCatalog, tell_renewals, unchanging};
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
+
+/// So many may read the metrics at a time.
+const SCRAPES: usize = 4;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -58,6 +62,8 @@ struct World {
     controller: Controller,
     book: Arc<Book>,
     metrics: Arc<Metrics>,
+    /// Who reads the metrics, and has them worked out before.
+    asked: mpsc::Receiver<Asked>,
     identity: String,
     swapped: Arc<Notify>,
     /// Told when everything has been listed.
@@ -84,7 +90,8 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let ways = connect_paced(args.kubeconfig.as_deref(), pace).await?;
     let metrics = Arc::new(Metrics::new());
     let (synced, is_synced) = watch::channel(false);
-    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics) };
+    let (ask, asked) = mpsc::channel(SCRAPES);
+    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics), ask };
     let servers = serve(args, &answers, &stopped);
     let swapped = Arc::new(Notify::new());
     let (looked, has_looked) = watch::channel(false);
@@ -97,6 +104,7 @@ async fn controller(args: &RunArgs) -> Result<()> {
         controller,
         book: Arc::new(Book::default()),
         metrics,
+        asked,
         identity: identity(&args.identity),
         swapped,
         synced,
@@ -146,7 +154,7 @@ where
     C: Cloud + Send + Sync + 'static,
     R: Resolve,
 {
-    let World { ways, controller, book, metrics, identity, swapped, synced, role, stop } = world;
+    let World { ways, controller, book, metrics, asked, identity, swapped, synced, role, stop } = world;
     let Sky { cloud, resolver, catalog, words, mut beside } = sky;
     let (role, leads) = role;
     beside.spawn(classes::keep(ways.client.clone(), resolver, leads.clone(), identity.clone()));
@@ -161,9 +169,10 @@ where
         region: args.region.clone(),
         nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
         writes_at_once: args.writes_at_once,
+        detail: if args.disable_cluster_state_observability { Detail::Sums } else { Detail::Everything },
         identity,
     };
-    let parts = Parts { ways, cloud, controller, types, book, metrics, settings };
+    let parts = Parts { ways, cloud, controller, types, book, metrics, asked, settings };
     let lines = Lines { synced, role: leads, swapped, retyped, stop: stop.1 };
     let ending = driver::run(parts, lines, words).await;
     // In this order: nothing is written any more when another one may begin.

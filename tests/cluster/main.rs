@@ -9,6 +9,7 @@ mod changes;
 mod classes;
 mod controller;
 mod custom_resources;
+mod examples;
 mod figures;
 mod life;
 mod looks;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         outages::trials(),
         permissions::trials(),
         figures::trials(),
+        examples::trials(),
     ]
     .into_iter()
     .flatten()
