@@ -10,7 +10,7 @@ lag       {seconds}: DescribeInstances does not know instances that are younger.
 boot      {seconds}: so long an instance is pending.
 silent    {type?, zone?, capacity?}: such an instance runs, and its kubelet never joins. For the joiner to obey.
 
-A fault holds until it has happened `times` times or is taken away.
+Dry runs are neither stalled nor lost. A fault holds until it has happened `times` times or is taken away.
 """
 
 import fnmatch

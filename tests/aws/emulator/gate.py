@@ -53,7 +53,7 @@ class Gate:
             return self._test(environ, body, start)
         environ["wsgi.input"] = io.BytesIO(body)
         call = Call(environ, body)
-        stall = faults.take("stall", call.action)
+        stall = None if call.is_dry else faults.take("stall", call.action)
         if stall and not stall.get("after"):
             time.sleep(stall["seconds"])
         status, headers, answer = self._answer(call, environ, body)
@@ -62,7 +62,7 @@ class Gate:
             self.requests.append({"action": call.action, "status": status, "form": call.form})
         if stall and stall.get("after"):
             time.sleep(stall["seconds"])
-        if faults.take("lost", call.action):
+        if not call.is_dry and faults.take("lost", call.action):
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError("nobody will know")
         start(f"{status} x", headers)
@@ -166,6 +166,7 @@ class Call:
             method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
             name = next((name for verb, form, name in _REST if verb == method and form.match(path)), f"{method} {path}")
         self.action = f"{self.service}:{name}"
+        self.is_dry = self.form.get("DryRun") == "true"
 
     def json(self, status, answer, headers=()):
         text = json.dumps(answer).encode()
