@@ -68,6 +68,9 @@ pub(crate) struct RunArgs {
     /// The SQS queue, by name or by URL, in which EC2 says what will happen to instances; without it, nothing is heard.
     #[arg(long, env = "INTERRUPTION_QUEUE", value_name = "QUEUE")]
     pub(crate) interruption_queue: Option<String>,
+    /// The VPC has no way to services outside of it: prices on demand are those of the embedded tables.
+    #[arg(long, env = "ISOLATED_VPC", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) isolated_vpc: bool,
     /// Do not try out by dry runs whether what an EC2NodeClass selects may be launched.
     #[arg(long, env = "DISABLE_DRY_RUN", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) disable_dry_run: bool,
@@ -132,6 +135,9 @@ pub(crate) struct RunArgs {
     /// The port of /metrics; 0 for none.
     #[arg(long, env = "METRICS_PORT", value_name = "PORT", default_value_t = 8080)]
     pub(crate) metrics_port: u16,
+    /// Tell no metrics of each node and each pod, but of NodePools and the cluster alone.
+    #[arg(long, env = "DISABLE_CLUSTER_STATE_OBSERVABILITY", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub(crate) disable_cluster_state_observability: bool,
     /// The port of /healthz and /readyz; 0 for none.
     #[arg(long, env = "HEALTH_PROBE_PORT", value_name = "PORT", default_value_t = 8081)]
     pub(crate) health_probe_port: u16,

@@ -16,7 +16,7 @@ use whittle_policy::engine::Engine;
 use whittle_policy::reload::bring_in;
 
 use crate::args::LookArgs;
-use crate::run::FromCatalog;
+use crate::types::{FromCatalog, unchanging};
 
 /// A region that nobody has named.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -48,6 +48,6 @@ pub(crate) async fn view(args: &LookArgs, client: &Client) -> Result<View> {
         bring_in(&advisor, None, directory)?;
         controller = controller.with_policies(advisor as Arc<dyn Policies>);
     }
-    let types = Arc::new(FromCatalog { catalog: Catalog::embedded(), region });
+    let types = Arc::new(FromCatalog { catalog: unchanging(Catalog::embedded()), region });
     View::open(client, controller, types).await.context("the cluster cannot be seen")
 }

@@ -12,6 +12,7 @@ mod simulate;
 mod snapshot;
 mod telemetry;
 mod top;
+mod types;
 mod why;
 
 use std::process::ExitCode;

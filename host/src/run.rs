@@ -10,36 +10,37 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
-use whittle_api::convert::node_class::NodeClassSettings;
 use whittle_catalog::catalog::Catalog;
 use whittle_control::controller::{Controller, Settings};
 use whittle_control::ports::Cloud;
-use whittle_core::model::node_pool::NodeClass;
 use whittle_kube::book::Book;
 use whittle_kube::classes::{self, Resolve};
 use whittle_kube::cluster::Nominating;
 use whittle_kube::connect::pace::Pace;
 use whittle_kube::connect::{Ways, connect, connect_paced};
 use whittle_kube::driver::{self, Ending, Lines, Parts};
-use whittle_kube::intake::InstanceTypes;
 use whittle_kube::lease::{self, Candidate, Role};
 use whittle_kube::metrics::Metrics;
+use whittle_kube::metrics::standing::Detail;
 use whittle_kube::outside::{self, Word};
-use whittle_kube::serve::{self, Answers};
+use whittle_kube::serve::{self, Answers, Asked};
 use whittle_kube::simulated::{self, SimulatedCloud};
 use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
 use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
-use whittle_sim::classes::launchable;
 
 use crate::args::{CloudArg, RunArgs};
 use crate::simulate::keep_status;
 use crate::telemetry;
+use crate::types::{FromCatalog, tell_renewals, unchanging};
 
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.
 const FIRST_LOOK: Duration = Duration::from_secs(30);
+
+/// So many may read the metrics at a time.
+const SCRAPES: usize = 4;
 
 pub(crate) fn run(args: &RunArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -55,25 +56,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<()> {
     ended
 }
 
-/// What the catalogue has for a class.
-#[derive(Debug)]
-pub(crate) struct FromCatalog {
-    pub(crate) catalog: Catalog,
-    pub(crate) region: String,
-}
-
-impl InstanceTypes for FromCatalog {
-    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
-        launchable(settings, &self.catalog, &self.region)
-    }
-}
-
 /// What a process is made of, whatever cloud it has.
 struct World {
     ways: Ways,
     controller: Controller,
     book: Arc<Book>,
     metrics: Arc<Metrics>,
+    /// Who reads the metrics, and has them worked out before.
+    asked: mpsc::Receiver<Asked>,
     identity: String,
     swapped: Arc<Notify>,
     /// Told when everything has been listed.
@@ -87,7 +77,8 @@ struct World {
 struct Sky<C, R> {
     cloud: Arc<C>,
     resolver: Arc<R>,
-    types: Arc<FromCatalog>,
+    /// What can be launched, at which prices; renewed or not.
+    catalog: watch::Receiver<Catalog>,
     words: mpsc::UnboundedReceiver<Word>,
     beside: JoinSet<()>,
 }
@@ -99,7 +90,8 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let ways = connect_paced(args.kubeconfig.as_deref(), pace).await?;
     let metrics = Arc::new(Metrics::new());
     let (synced, is_synced) = watch::channel(false);
-    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics) };
+    let (ask, asked) = mpsc::channel(SCRAPES);
+    let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics), ask };
     let servers = serve(args, &answers, &stopped);
     let swapped = Arc::new(Notify::new());
     let (looked, has_looked) = watch::channel(false);
@@ -112,6 +104,7 @@ async fn controller(args: &RunArgs) -> Result<()> {
         controller,
         book: Arc::new(Book::default()),
         metrics,
+        asked,
         identity: identity(&args.identity),
         swapped,
         synced,
@@ -149,7 +142,7 @@ async fn simulated(args: &RunArgs, world: &World) -> Result<Sky<SimulatedCloud, 
     Ok(Sky {
         resolver: Arc::new(cloud.clone()),
         cloud: Arc::new(cloud),
-        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        catalog: unchanging(Catalog::embedded()),
         words,
         beside: JoinSet::new(),
     })
@@ -161,10 +154,13 @@ where
     C: Cloud + Send + Sync + 'static,
     R: Resolve,
 {
-    let World { ways, controller, book, metrics, identity, swapped, synced, role, stop } = world;
-    let Sky { cloud, resolver, types, words, mut beside } = sky;
+    let World { ways, controller, book, metrics, asked, identity, swapped, synced, role, stop } = world;
+    let Sky { cloud, resolver, catalog, words, mut beside } = sky;
     let (role, leads) = role;
     beside.spawn(classes::keep(ways.client.clone(), resolver, leads.clone(), identity.clone()));
+    let retyped = Arc::new(Notify::new());
+    beside.spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
+    let types = Arc::new(FromCatalog { catalog, region: args.region.clone() });
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
@@ -173,10 +169,11 @@ where
         region: args.region.clone(),
         nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
         writes_at_once: args.writes_at_once,
+        detail: if args.disable_cluster_state_observability { Detail::Sums } else { Detail::Everything },
         identity,
     };
-    let parts = Parts { ways, cloud, controller, types, book, metrics, settings };
-    let lines = Lines { synced, role: leads, swapped, stop: stop.1 };
+    let parts = Parts { ways, cloud, controller, types, book, metrics, asked, settings };
+    let lines = Lines { synced, role: leads, swapped, retyped, stop: stop.1 };
     let ending = driver::run(parts, lines, words).await;
     // In this order: nothing is written any more when another one may begin.
     beside.shutdown().await;

@@ -43,7 +43,8 @@ pub(crate) fn run(args: &TopArgs) -> Result<()> {
 
 fn seen(view: &mut View) -> Overview {
     let now = view.now();
-    overview(view.controller.snapshot(), preview(&view.controller, now), now)
+    let unclear = view.unclear();
+    Overview { unclear, ..overview(view.controller.snapshot(), preview(&view.controller, now), now) }
 }
 
 fn print(overview: &Overview, how: OutputArg) -> Result<()> {
@@ -65,6 +66,10 @@ fn text(overview: &Overview) -> String {
     if !next.is_empty() {
         text.push_str("\nNext, if nothing changes\n");
         next.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
+    if !overview.unclear.is_empty() {
+        text.push_str("\nNot understood\n");
+        overview.unclear.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
     text
 }

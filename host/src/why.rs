@@ -1,10 +1,13 @@
 //! `whittle why`: one question about a pod or a node, put to the loop.
 
+use std::io::Write as _;
+
 use anyhow::{Context, Result, anyhow, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube_client::Api;
 use serde::Serialize;
 use whittle_control::explain;
+use whittle_kube::view::View;
 use whittle_sim::plan;
 
 use crate::args::{FromArgs, OutputArg, WhyArgs, WhyCommand, WorldArgs};
@@ -37,6 +40,7 @@ fn about_pod(namespace: &str, name: &str, from: &FromArgs) -> Result<()> {
                 pod.with_context(|| format!("cannot read pod {namespace}/{name}"))?.ok_or_else(missing)?;
             let mut view = look::view(&from.look, &client).await?;
             let now = view.now();
+            warn_of(&view)?;
             anyhow::Ok(explain::pod(&view.controller, &pod.metadata.uid.unwrap_or_default(), now))
         })?,
     };
@@ -53,11 +57,21 @@ fn about_node(name: &str, from: &FromArgs) -> Result<()> {
             let client = look::client(from.look.kubeconfig.as_deref()).await?;
             let mut view = look::view(&from.look, &client).await?;
             let now = view.now();
+            warn_of(&view)?;
             anyhow::Ok(explain::node(&view.controller, name, now))
         })?,
     };
     let missing = || anyhow!("no NodeClaim is called {name}, or has a Node of this name");
     show(&answer.ok_or_else(missing)?, from.output)
+}
+
+/// Says what could not be understood: the answer may be another one for it. Beside the answer, which programs may read.
+fn warn_of(view: &View) -> Result<()> {
+    let mut complaints = std::io::stderr().lock();
+    for line in view.unclear() {
+        writeln!(complaints, "not understood: {line}")?;
+    }
+    Ok(())
 }
 
 fn undecided(from: &FromArgs) -> Result<plan::Undecided> {

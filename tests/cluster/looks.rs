@@ -85,5 +85,21 @@ fn is_asked(story: &Story) -> Result<()> {
 
     let missing = ask(story, &["why", "pod", "default/nobody"])?;
     ensure!(String::from_utf8(missing.stderr)?.contains("there is no pod default/nobody"));
+    odd_is_shown(story)
+}
+
+/// What cannot be understood is shown beside every answer.
+fn odd_is_shown(story: &Story) -> Result<()> {
+    let mut odd = deployment("odd", 1);
+    odd["kind"] = json!("DaemonSet");
+    odd["spec"].as_object_mut().map(|spec| spec.remove("replicas"));
+    odd["spec"]["template"]["spec"]["priorityClassName"] = json!("nobody-made-it");
+    story.apply(&[odd])?;
+    let why = ask(story, &["why", "pod", "default/giant"])?;
+    let complaint = String::from_utf8(why.stderr)?;
+    let is_named = |text: &str| text.contains("DaemonSet default/odd: ") && text.contains("nobody-made-it");
+    ensure!(why.status.success() && is_named(&complaint), "{complaint}");
+    let top = answer(story, &["top"])?;
+    ensure!(top.contains("1 object is not understood") && is_named(&top), "{top}");
     Ok(())
 }

@@ -6,8 +6,10 @@
 //! left running.
 
 mod changes;
+mod classes;
 mod controller;
 mod custom_resources;
+mod examples;
 mod figures;
 mod life;
 mod looks;
@@ -44,11 +46,13 @@ fn main() -> ExitCode {
         life::trials(&shared),
         placing::trials(),
         changes::trials(),
+        classes::trials(),
         policies::trials(),
         traces::trials(),
         outages::trials(),
         permissions::trials(),
         figures::trials(),
+        examples::trials(),
     ]
     .into_iter()
     .flatten()

@@ -104,6 +104,7 @@ impl Classes {
             self.groups(class),
         )
         .await;
+        let amis = amis.map_err(|miss| self.because(miss));
         let amis = part(Topic::Amis, amis, before.of(Topic::Amis, |status| status.amis.clone()));
         let reserved = before.of(Topic::CapacityReservations, |status| status.capacity_reservations.clone());
         let reservations = part(Topic::CapacityReservations, reservations, reserved);
@@ -171,6 +172,14 @@ impl Classes {
         self.known.remove_class(name);
     }
 
+    /// What is not known yet while the cluster is not found has that for its reason.
+    fn because(&self, miss: Miss) -> Miss {
+        match (miss, self.known.cluster_missing()) {
+            (Miss::Unknown { .. }, Some(failure)) => Miss::Failed(failure),
+            (miss, _) => miss,
+        }
+    }
+
     async fn subnets(&self, class: &Ec2NodeClass) -> Result<Vec<Subnet>, Miss> {
         let asked = filters::of_subnets(&class.spec.subnet_selector_terms);
         let found =
@@ -208,7 +217,7 @@ impl Classes {
             return Part { found: (), said, is_pressing: false };
         }
         let cluster = self.known.cluster();
-        let came = self.checks.check(class, cluster.as_deref()).await;
+        let came = self.checks.check(class, cluster.as_deref()).await.map_err(|miss| self.because(miss));
         let reason = came.as_ref().copied().unwrap_or(topic.condition());
         let mut checked = part(topic, came.map(drop), before.of(topic, |_| ()));
         if checked.said.is_so == Some(true) {

@@ -57,7 +57,9 @@ impl Discovery {
                 if self.known.cluster().is_none() && self.given.endpoint.is_some() {
                     self.known.put_cluster(cluster(&self.name, None, &self.given));
                 }
-                Err(Failure::of("eks:DescribeCluster", &error))
+                let failure = Failure::of("eks:DescribeCluster", &error);
+                self.known.put_cluster_missing(failure.clone());
+                Err(failure)
             }
         }
     }

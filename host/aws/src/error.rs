@@ -1,7 +1,6 @@
 //! What each code of an AWS error asks for. Codes are looked at nowhere else.
 
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use whittle_control::ports::CloudError;
 use whittle_core::model::time::Duration;
@@ -58,7 +57,7 @@ impl Failure {
             code: answered.and_then(ProvideErrorMetadata::code).map(str::to_owned),
             message: answered
                 .and_then(ProvideErrorMetadata::message)
-                .map_or_else(|| DisplayErrorContext(error).to_string(), str::to_owned),
+                .map_or_else(|| chain(error), str::to_owned),
         }
     }
 
@@ -73,6 +72,12 @@ impl Failure {
     pub fn reaction(&self) -> Reaction {
         reaction(self.code.as_deref())
     }
+}
+
+/// An error and what is behind it, without the answers that the SDK shows beside.
+fn chain(error: &dyn std::error::Error) -> String {
+    let texts = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
 }
 
 impl From<Failure> for CloudError {

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use whittle_api::node_class::Ec2NodeClass;
 
 use crate::cluster::Cluster;
+use crate::error::Failure;
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub struct Known {
 struct Pages {
     classes: BTreeMap<String, Arc<Ec2NodeClass>>,
     cluster: Option<Arc<Cluster>>,
+    cluster_missing: Option<Failure>,
 }
 
 impl Known {
@@ -46,7 +48,21 @@ impl Known {
 
     /// The cluster was found.
     pub fn put_cluster(&self, cluster: Cluster) {
-        self.write(|pages| pages.cluster = Some(Arc::new(cluster)));
+        self.write(|pages| {
+            pages.cluster = Some(Arc::new(cluster));
+            pages.cluster_missing = None;
+        });
+    }
+
+    /// The cluster was not found.
+    pub fn put_cluster_missing(&self, why: Failure) {
+        self.write(|pages| pages.cluster_missing = Some(why));
+    }
+
+    /// Why the cluster was not found when it was looked for last.
+    #[must_use]
+    pub fn cluster_missing(&self) -> Option<Failure> {
+        self.read(|pages| pages.cluster_missing.clone())
     }
 
     /// The cluster; `None` before it was found.

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod connect;
 pub mod eks;
 pub mod error;
+pub mod health;
 pub mod instances;
 pub mod known;
 pub mod launch;

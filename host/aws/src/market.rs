@@ -107,10 +107,9 @@ impl Market {
         let answers = join_all(due.iter().map(|part| find(&self.clients, self.live.region, *part))).await;
         let now = Instant::now();
         for (part, answer) in due.into_iter().zip(answers) {
-            self.due.insert(part, now + pause(part, &self.settings, answer.failure.as_ref()));
-            self.take(part, answer);
+            self.take(part, answer, now);
         }
-        self.newest.send_replace(self.embedded.clone().with_live(self.live.clone()));
+        self.tell();
     }
 
     /// Goes on asking until it is told to stop.
@@ -128,7 +127,12 @@ impl Market {
         }
     }
 
-    fn take(&mut self, part: Part, answer: Answer) {
+    fn tell(&self) {
+        self.newest.send_replace(self.embedded.clone().with_live(self.live.clone()));
+    }
+
+    fn take(&mut self, part: Part, answer: Answer, now: Instant) {
+        self.due.insert(part, now + pause(part, &self.settings, answer.failure.as_ref()));
         if let Some(failure) = &answer.failure {
             tracing::warn!(
                 operation = failure.operation,
@@ -198,6 +202,9 @@ fn timestamp(clock: SystemTime) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use whittle_core::model::price::Price;
+
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3_600);
@@ -220,6 +227,47 @@ mod tests {
         let seconds = Duration::from_secs(20);
         let after = |every| pause(Part::SpotPrices, &settings(every), Some(&failure));
         assert_eq!((after(None), after(Some(seconds))), (AFTER_FAILURE, seconds));
+    }
+
+    /// Clients that nothing is asked with.
+    fn clients() -> Clients {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+        let config = config.region(Region::new("eu-west-1")).build();
+        Clients {
+            ec2: aws_sdk_ec2::Client::new(&config),
+            eks: aws_sdk_eks::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            pricing: aws_sdk_pricing::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_found_is_told_and_what_is_not_stays_as_it_was_and_is_due_again_soon() {
+        let pool = ("m6i.large", "eu-west-1a");
+        let (mut market, line) = Market::new(clients(), settings(None), Catalog::embedded());
+        let known = || {
+            let catalog = line.borrow();
+            let price = catalog.spot_price("eu-west-1", pool.0, pool.1);
+            (price.map(|quote| quote.price.micros()), catalog.found_at("eu-west-1", Part::SpotPrices))
+        };
+        assert_eq!(known().1, None);
+        let now = Instant::now();
+        let (at, nothing) = (Timestamp::from_millis(7), Live::nothing_of("eu-west-1"));
+        let what = BTreeMap::from([(pool, Price::from_micros(31_000))]);
+        let live = Live { spot: Some(Found { at, what }), ..nothing.clone() };
+        market.take(Part::SpotPrices, Answer { live, failure: None }, now);
+        market.tell();
+        assert_eq!(known(), (Some(31_000), Some(at)));
+        assert_eq!(market.due[&Part::SpotPrices], now + EVERY);
+
+        let operation = "ec2:DescribeSpotPriceHistory";
+        let failure = Some(Failure { operation, code: None, message: "nobody answers".to_owned() });
+        market.take(Part::SpotPrices, Answer { live: nothing, failure }, now);
+        market.tell();
+        assert_eq!(known(), (Some(31_000), Some(at)));
+        assert_eq!(market.due[&Part::SpotPrices], now + AFTER_FAILURE);
     }
 
     #[test]

@@ -230,7 +230,9 @@ impl Controller {
         self.advised.retaints(self.state.snapshot())
     }
 
-    fn is_provisioning_due(&self, now: Timestamp) -> bool {
+    /// Whether a decision at `now` gives waiting pods their places.
+    #[must_use]
+    pub fn is_provisioning_due(&self, now: Timestamp) -> bool {
         let closed = self.batch.closes_at().is_some_and(|at| at <= now);
         let version = self.snapshot().version;
         let retry = self.retry.is_some_and(|retry| retry.at <= now && retry.version != version);

@@ -34,6 +34,8 @@ pub struct Overview {
     pub next: Vec<NextMove>,
     /// The pods that would have no place.
     pub unplaced: Vec<Unplaced>,
+    /// Objects that could not be understood, each with why; whoever reads the cluster fills them in.
+    pub unclear: Vec<String>,
 }
 
 /// A node of ours.
@@ -99,6 +101,7 @@ pub fn overview(snapshot: &Snapshot, preview: Preview, now: Timestamp) -> Overvi
         fill: Fill { cpu: sums[0].thousandths(), memory: sums[1].thousandths() },
         next: preview.actions.iter().filter_map(|(at, action)| next(at.since(now), action)).collect(),
         unplaced: preview.unplaced,
+        unclear: Vec::new(),
         nodes,
     }
 }

@@ -3,7 +3,7 @@
 //! All moves of a round are found together: each is tried on top of those found before it, so that what they
 //! free and what they fill is counted once. What is tried and fails leaves no trace.
 
-mod budget;
+pub mod budget;
 pub(crate) mod candidates;
 pub mod drifted;
 pub(crate) mod kinds;

@@ -223,7 +223,7 @@ pub(crate) fn keep_nominated<'a>(
         let demand = schedule.problem.required(schedule.problem.by_group[&group]);
         let Some(place) = places.get(name).copied() else { continue };
         // Of a node that is not launched yet only the domain is known: its pods count there.
-        let launched = schedule.problem.existing[place].launched;
+        let launched = schedule.problem.existing[place].undecided.is_none();
         if !launched || schedule.may_run(place, &schedule.problem.demands[demand]) {
             schedule.take(place, demand);
         } else {

@@ -169,10 +169,14 @@ impl Snapshot {
         self.index.claim_of_instance(provider_id).and_then(|name| self.claims.get(name))
     }
 
-    /// The Node behind an instance.
+    /// The Node behind an instance. Where several say so, it is the one that was made last: an instance that comes back
+    /// under another name leaves its old Node behind, and no kubelet speaks for that one any more. Of those that were
+    /// made at one time, the last by name.
     #[must_use]
     pub fn node_of_instance(&self, provider_id: &str) -> Option<&Node> {
-        self.index.node_of_instance(provider_id).and_then(|name| self.nodes.get(name))
+        let names = self.index.nodes_of_instance(provider_id)?;
+        let nodes = names.iter().filter_map(|name| self.nodes.get(name));
+        nodes.max_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)))
     }
 
     /// The Node of a NodeClaim, once it has joined.
@@ -478,8 +482,11 @@ impl Snapshot {
     }
 
     fn put_node(&mut self, node: Node) {
-        self.index.put_node_instance(&node.provider_id, &node.name);
         let name = node.name.clone();
+        if let Some(known) = self.nodes.get(&name).filter(|known| known.provider_id != node.provider_id) {
+            self.index.remove_node_instance(&known.provider_id, &name);
+        }
+        self.index.put_node_instance(&node.provider_id, &name);
         let is_new = self.nodes.insert(name.clone(), node).is_none();
         self.touch_by_residents(Some(name).filter(|_| is_new));
     }
@@ -495,7 +502,7 @@ impl Snapshot {
 
     fn remove_node(&mut self, name: &str) {
         if let Some(node) = self.nodes.remove(name) {
-            self.index.remove_node_instance(&node.provider_id);
+            self.index.remove_node_instance(&node.provider_id, name);
         }
         self.nominations.retain(|_, (node, _)| node != name);
     }
@@ -578,3 +585,6 @@ impl Snapshot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use whittle_core::model::instance_type::InstanceType;
 use whittle_core::model::node::Instance;
 use whittle_core::model::node_pool::NodeClass;
+use whittle_core::model::price::Price;
 
 /// Everything that can be looked up.
 #[derive(Debug, Default)]
@@ -128,7 +129,8 @@ impl Book {
         })
     }
 
-    /// Gives an instance the price that its class has for it. One that is sold no more keeps what it has.
+    /// Gives an instance the price that its class has for it. One that is sold no more, or has no price any more because
+    /// there is no such spot capacity now, keeps what it has: it costs no more than before.
     pub fn price(&self, class: &str, instance: &mut Instance) {
         let price = self.read(|pages| {
             let types = &pages.classes.get(class)?.instance_types;
@@ -139,7 +141,7 @@ impl Book {
                     && offering.capacity_type == instance.capacity_type
                     && reservation == instance.reservation.as_ref()
             });
-            offering.map(|offering| offering.price)
+            offering.map(|offering| offering.price).filter(|price| *price != Price::MAX)
         });
         instance.price = price.unwrap_or(instance.price);
     }
@@ -151,5 +153,59 @@ impl Book {
 
     fn write(&self, change: impl FnOnce(&mut Pages)) {
         change(&mut self.pages.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whittle_core::model::instance_type::{CapacityType, Offering};
+    use whittle_core::model::resources::Resources;
+    use whittle_core::model::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn an_instance_whose_offering_has_no_price_any_more_keeps_its_own() {
+        let offering = |price| Offering {
+            zone: "a".into(),
+            zone_id: String::new(),
+            capacity_type: CapacityType::Spot,
+            price,
+            estimated: false,
+            available: price != Price::MAX,
+            reservation: None,
+        };
+        let class = |price| NodeClass {
+            name: "default".into(),
+            ready: true,
+            fingerprint: None,
+            instance_types: [InstanceType {
+                name: "m.large".into(),
+                labels: BTreeMap::new(),
+                capacity: Resources::default(),
+                overhead: Resources::default(),
+                offerings: vec![offering(price)],
+            }]
+            .into(),
+        };
+        let mut instance = Instance {
+            provider_id: "aws:///a/i-1".into(),
+            instance_type: "m.large".into(),
+            zone: "a".into(),
+            capacity_type: CapacityType::Spot,
+            reservation: None,
+            price: Price::ZERO,
+            capacity: Resources::default(),
+            allocatable: Resources::default(),
+            launched: Timestamp::EPOCH,
+        };
+        let book = Book::default();
+        let mut priced = |price| {
+            book.put_class(class(price));
+            book.price("default", &mut instance);
+            instance.price
+        };
+        let (dear, cheap) = (Price::from_micros(50_000), Price::from_micros(40_000));
+        assert_eq!([dear, Price::MAX, cheap].map(&mut priced), [dear, dear, cheap]);
     }
 }

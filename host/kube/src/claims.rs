@@ -11,7 +11,7 @@ use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
 use whittle_control::ports::ClusterError;
 use whittle_core::lifecycle::drain::held;
 use whittle_core::lifecycle::repair::braked;
-use whittle_core::lifecycle::standing::{Ending, Standing, Topic, ending, is_news, standing};
+use whittle_core::lifecycle::standing::{Ending, Standing, Topic, ending, ends_by, is_news, standing};
 use whittle_core::model::labels::TERMINATION_TIMESTAMP;
 use whittle_core::model::node as core;
 use whittle_core::model::time::Timestamp;
@@ -139,8 +139,7 @@ pub(crate) fn of_claims(snapshot: &Snapshot, book: &Book, now: Timestamp) -> Vec
     for claim in snapshot.claims.values().filter(|claim| claim.deleting.is_some()) {
         match ending(snapshot, claim, now) {
             Some(Ending::Draining { .. }) => {
-                let by = standing(snapshot, claim, now).terminate_by;
-                let note = by.map(|by| format!("All pods will be deleted by {by}"));
+                let note = ends_by(claim).map(|by| format!("All pods will be deleted by {by}"));
                 note.into_iter().for_each(|note| say(&claim.name, "TerminationGracePeriodExpiring", note));
             }
             Some(Ending::Detaching { .. }) => {

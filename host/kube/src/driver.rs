@@ -23,12 +23,13 @@ use whittle_control::ports::Cloud;
 use whittle_core::event::Event;
 use whittle_core::lifecycle::leftover::unlaunched;
 use whittle_core::model::fingerprint::Fingerprint;
+use whittle_core::model::node::Node;
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::Plan;
 
 use crate::book::Book;
 use crate::claims::Claims;
-use crate::cluster::nominations::{renominations, stale_nominations};
+use crate::cluster::nominations::{Renomination, renominations, stale_nominations};
 use crate::cluster::writer::Writer;
 use crate::cluster::{Facts, Nominating, Session, clock};
 use crate::connect::Ways;
@@ -36,12 +37,14 @@ use crate::driver::news::is_news;
 use crate::driver::outside::Unsettled;
 use crate::driver::said::log;
 use crate::driver::work::{Done, Work};
-use crate::intake::{InstanceTypes, Intake, Unclear};
+use crate::intake::{InstanceTypes, Intake, Taken, Unclear};
 use crate::lease::Role;
-use crate::metrics::Metrics;
+use crate::metrics::standing::Detail;
+use crate::metrics::{About, Metrics};
 use crate::outside::Word;
 use crate::pools;
 use crate::registrations::Registrations;
+use crate::serve::Asked;
 use crate::tell::{self, Teller};
 use crate::watch::{self as watches, Change, Kind};
 
@@ -75,6 +78,8 @@ pub struct Parts<C> {
     pub book: Arc<Book>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Who asks how things stand, to write it into the metrics.
+    pub asked: mpsc::Receiver<Asked>,
     /// How it behaves.
     pub settings: Settings,
 }
@@ -88,6 +93,8 @@ pub struct Settings {
     pub nominating: Nominating,
     /// How many lanes of a plan are carried out at a time.
     pub writes_at_once: usize,
+    /// Whether metrics tell of each node and pod.
+    pub detail: Detail,
     /// Who this process is, for Events.
     pub identity: String,
 }
@@ -101,6 +108,8 @@ pub struct Lines {
     pub role: watch::Receiver<Role>,
     /// Policies have changed.
     pub swapped: Arc<Notify>,
+    /// Other instance types or prices are known.
+    pub retyped: Arc<Notify>,
     /// The end.
     pub stop: watch::Receiver<bool>,
 }
@@ -122,6 +131,7 @@ struct Driver<C> {
     intake: Intake,
     book: Arc<Book>,
     metrics: Arc<Metrics>,
+    detail: Detail,
     teller: Teller,
     in_flight: InFlight,
     work: Work<C>,
@@ -159,12 +169,13 @@ pub async fn run<C>(
 where
     C: Cloud + Send + Sync + 'static,
 {
-    let Parts { ways, cloud, controller, types, book, metrics, settings } = parts;
+    let Parts { ways, cloud, controller, types, book, metrics, mut asked, settings } = parts;
     let client = ways.client.clone();
     let (_watching, mut changes) = watches::start(&client);
     let (report, mut reports) = mpsc::unbounded_channel();
     let writer = Writer::new(ways, Arc::clone(&book), settings.region, settings.nominating);
     let mut driver = Driver {
+        detail: settings.detail,
         teller: Teller::start(client.clone(), settings.identity),
         intake: Intake::new(Arc::clone(&book), types),
         work: Work::new(cloud, settings.writes_at_once, report),
@@ -187,7 +198,7 @@ where
         metrics,
         lines,
     };
-    let ending = driver.turn(&mut changes, &mut reports, &mut words).await;
+    let ending = driver.turn((&mut changes, &mut reports, &mut asked), &mut words).await;
     driver.work.finish(LAST_WORDS).await;
     ending
 }
@@ -195,14 +206,18 @@ where
 impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     async fn turn(
         &mut self,
-        changes: &mut mpsc::Receiver<Change>,
-        reports: &mut mpsc::UnboundedReceiver<Done>,
+        (changes, reports, asked): (
+            &mut mpsc::Receiver<Change>,
+            &mut mpsc::UnboundedReceiver<Done>,
+            &mut mpsc::Receiver<Asked>,
+        ),
         words: &mut mpsc::UnboundedReceiver<Word>,
     ) -> Result<(), Ending> {
         let mut stand = interval(STAND_EVERY);
         stand.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut stop, mut role) = (self.lines.stop.clone(), self.lines.role.clone());
-        let swapped = Arc::clone(&self.lines.swapped);
+        let (swapped, retyped) = (Arc::clone(&self.lines.swapped), Arc::clone(&self.lines.retyped));
+        self.metrics.priced(&self.intake.priced());
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return Ok(()),
@@ -232,6 +247,11 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                     self.tick();
                     self.controller.reconsider(self.now);
                 }
+                () = retyped.notified() => {
+                    self.tick();
+                    self.retype();
+                }
+                Some(answer) = asked.recv() => self.tell_metrics(answer),
                 () = sleep_until(self.wake()) => self.tick(),
                 _ = stand.tick() => self.stand(),
             }
@@ -273,20 +293,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             self.metrics.watch_failed(&kind.to_string());
         }
         let taken = self.intake.take(change);
-        for event in taken.events {
-            if let Event::Pod(pod) = &event
-                && pod.nominated_node.is_some()
-            {
-                self.nominated.insert(pod.uid.clone());
-            }
-            if is_news(&event, self.controller.snapshot()) {
-                self.metrics.heard(&event, self.controller.snapshot(), self.now);
-                self.controller.handle(event, self.now);
-            }
-        }
-        for problem in taken.problems {
-            self.report(problem);
-        }
+        self.learn(taken);
         if !self.is_synced && self.intake.incomplete().is_empty() {
             self.is_synced = true;
             self.lines.synced.send_replace(true);
@@ -294,6 +301,48 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             let snapshot = self.controller.snapshot();
             let (nodes, pods) = (snapshot.nodes.len(), snapshot.pods.len());
             tracing::info!(nodes, pods, claims = snapshot.claims.len(), "everything is listed");
+        }
+    }
+
+    /// Tells every class with what it can launch by now.
+    fn retype(&mut self) {
+        let taken = self.intake.retell_classes();
+        self.metrics.priced(&self.intake.priced());
+        self.learn(taken);
+    }
+
+    fn learn(&mut self, taken: Taken) {
+        for event in taken.events {
+            if let Event::Pod(pod) = &event
+                && pod.nominated_node.is_some()
+            {
+                self.nominated.insert(pod.uid.clone());
+            }
+            if is_news(&event, self.controller.snapshot()) {
+                if let Event::Node(node) = &event {
+                    self.warn_of_twins(node);
+                }
+                self.metrics.heard(&event, self.controller.snapshot(), self.now);
+                self.controller.handle(event, self.now);
+            }
+        }
+        for problem in taken.problems {
+            self.report(problem);
+        }
+    }
+
+    /// Two Nodes of one instance: which of them counts, the state says (`Snapshot::node_of_instance`).
+    fn warn_of_twins(&self, node: &Node) {
+        let other = self.controller.snapshot().node_of_instance(&node.provider_id);
+        if let Some(other) = other.filter(|other| other.name != node.name) {
+            let instance = &node.provider_id;
+            let (node, other) = (&node.name, &other.name);
+            tracing::warn!(
+                node,
+                other,
+                instance,
+                "two Nodes say that they are of one instance: the one made last counts"
+            );
         }
     }
 
@@ -332,8 +381,9 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         // What is carried out belongs to it, however long after it that ends.
         let span = traced::decision();
         let _decides = span.enter();
+        let about = if self.controller.is_provisioning_due(now) { About::Pods } else { About::Nodes };
         let mut plan = block_in_place(|| self.controller.decide(now));
-        self.metrics.decided(start.elapsed());
+        self.metrics.decided(start.elapsed(), about);
         self.say_what_waits(&plan);
         self.in_flight.take_up(&mut plan, now);
         traced::note(&span, &plan, self.controller.snapshot());
@@ -343,7 +393,6 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         self.retaint();
         self.launch_what_was_not();
         self.nominate_anew();
-        self.list_instances();
     }
 
     fn carry_out(&mut self, plan: Plan) {
@@ -382,16 +431,27 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         }
     }
 
+    /// Whatever makes a nomination necessary anew is an event, and after each there is a decision.
     fn nominate_anew(&mut self) {
-        if self.writer.nominating() == Nominating::Never {
+        if self.writer.nominating() != Nominating::Never {
+            self.nominate_all(renominations(self.controller.snapshot()));
+        }
+    }
+
+    /// What makes a nomination stale is that time goes by.
+    fn take_stale_nominations_off(&mut self) {
+        if self.writer.nominating() == Nominating::Never || self.nominated.is_empty() {
             return;
         }
         let snapshot = self.controller.snapshot();
         self.nominated.retain(|uid| {
             snapshot.pods.get(uid).is_some_and(|pod| pod.nominated_node.is_some() && pod.node.is_none())
         });
-        let stale = stale_nominations(snapshot, &self.nominated, self.now);
-        for one in renominations(snapshot).into_iter().chain(stale) {
+        self.nominate_all(stale_nominations(snapshot, &self.nominated, self.now));
+    }
+
+    fn nominate_all(&mut self, found: Vec<Renomination>) {
+        for one in found {
             if self.in_flight.start(Key::renomination(&one.uid), self.now) {
                 self.work.nominate(one, Arc::clone(&self.writer));
             }

@@ -20,8 +20,10 @@ use whittle_api::convert::volume::{Volumes, volume_claim};
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::problem::Defect;
 use whittle_core::event::{Event, ObjectKey};
+use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::node::NodeClaim;
 use whittle_core::model::node_pool::NodeClass;
+use whittle_core::model::time::Timestamp;
 
 use crate::book::{Book, Named};
 use crate::watch::{Change, Id, Kind, Object};
@@ -30,6 +32,11 @@ use crate::watch::{Change, Id, Kind, Object};
 pub trait InstanceTypes: fmt::Debug + Send + Sync {
     /// The class with its instance types, their prices and what is left of them for pods.
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass;
+
+    /// When prices were found, by how it is bought; none that were not found while the process runs.
+    fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
+        BTreeMap::new()
+    }
 }
 
 /// What came of a change.
@@ -67,6 +74,8 @@ pub struct Intake {
     volume_claims: BTreeMap<ObjectKey, PersistentVolumeClaim>,
     volumes: BTreeMap<String, PersistentVolume>,
     storage_classes: BTreeMap<String, StorageClass>,
+    /// What was last understood of each class, which has other instance types when others become known.
+    node_classes: BTreeMap<String, NodeClassSettings>,
     /// NodeClaims with an instance, whose price is that of the class.
     launched: BTreeMap<String, NodeClaim>,
     incomplete: BTreeSet<Kind>,
@@ -85,6 +94,7 @@ impl Intake {
             volume_claims: BTreeMap::new(),
             volumes: BTreeMap::new(),
             storage_classes: BTreeMap::new(),
+            node_classes: BTreeMap::new(),
             launched: BTreeMap::new(),
             incomplete: Kind::ALL.into_iter().collect(),
         }
@@ -94,6 +104,22 @@ impl Intake {
     #[must_use]
     pub const fn incomplete(&self) -> &BTreeSet<Kind> {
         &self.incomplete
+    }
+
+    /// When prices were found.
+    #[must_use]
+    pub fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
+        self.types.priced()
+    }
+
+    /// Other instance types or prices are known: every class is told anew, with the NodeClaims whose price changes.
+    pub fn retell_classes(&mut self) -> Taken {
+        let mut taken = Taken::default();
+        let classes: Vec<_> = self.node_classes.values().map(|class| self.types.node_class(class)).collect();
+        for class in classes {
+            self.tell_class(class, &mut taken);
+        }
+        taken
     }
 
     /// Takes a change in.
@@ -200,6 +226,7 @@ impl Intake {
             }
             Kind::Ec2NodeClass => {
                 self.book.remove_class(&name);
+                self.node_classes.remove(&name);
                 self.book.remove(Named::NodeClass, &name);
                 taken.events.push(Event::NodeClassGone(name));
             }
@@ -258,6 +285,12 @@ impl Intake {
         let said = class.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
         settings.ready &= conditions::find(said, conditions::READY).is_some();
         let class = self.types.node_class(&settings);
+        self.node_classes.insert(settings.name.clone(), settings);
+        self.tell_class(class, taken);
+    }
+
+    /// A class, and the NodeClaims whose price changes with it.
+    fn tell_class(&mut self, class: NodeClass, taken: &mut Taken) {
         self.book.put_class(class.clone());
         let name = class.name.clone();
         taken.events.push(Event::NodeClass(class));

@@ -3,10 +3,15 @@
 pub mod clouds;
 pub mod listed;
 mod lives;
+pub mod standing;
+mod types;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,7 +19,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use whittle_core::event::Event;
-use whittle_core::model::node_pool::NODES;
+use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::node_pool::DisruptionReason;
 use whittle_core::model::price::Price;
 use whittle_core::model::resources::CPU;
 use whittle_core::model::time::Timestamp;
@@ -24,6 +30,8 @@ use whittle_core::state::Snapshot;
 use self::clouds::Clouds;
 use self::listed::{Listed, Shelf};
 use self::lives::Lives;
+use self::standing::{Detail, Standing};
+use self::types::Types;
 
 /// A made NodeClaim.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,10 +54,17 @@ struct OfPool {
     nodepool: String,
 }
 
+/// A decision to disrupt a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct PoolResource {
-    nodepool: String,
-    resource_type: String,
+struct Decided {
+    decision: &'static str,
+    reason: &'static str,
+    consolidation_type: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct By {
+    controller: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,9 +77,20 @@ struct Watched {
     kind: String,
 }
 
+/// What a decision was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Pods that wait, among other things.
+    Pods,
+    /// Nodes alone.
+    Nodes,
+}
+
 /// All metrics of a process.
 #[derive(Debug)]
 pub struct Metrics {
+    /// Held by whoever reads them.
+    pub scraped: tokio::sync::Mutex<()>,
     registry: Registry,
     listed: Vec<Listed>,
     lives: Lives,
@@ -73,17 +99,19 @@ pub struct Metrics {
     disrupted: Family<Disrupted, Counter>,
     launch_failures: Family<OfPool, Counter>,
     evictions: Family<Coded, Counter>,
-    usage: Family<PoolResource, Gauge<f64, AtomicU64>>,
-    limit: Family<PoolResource, Gauge<f64, AtomicU64>>,
-    nodes: Gauge,
     synced: Gauge,
-    unschedulable: Gauge,
+    unsynced: Gauge<f64, AtomicU64>,
+    begun: Instant,
+    standing: Standing,
+    decisions: Family<Decided, Counter>,
+    scheduling: Family<By, Histogram>,
     decision: Histogram,
     violations: Counter,
     unclear: Family<Watched, Counter>,
     watch_errors: Family<Watched, Counter>,
     leader: Gauge,
     cost_per_hour: Gauge<f64, AtomicU64>,
+    types: Types,
 }
 
 impl Default for Metrics {
@@ -96,9 +124,8 @@ impl Metrics {
     /// All of them at zero.
     #[must_use]
     pub fn new() -> Self {
-        // From a tenth of a millisecond to some 26 seconds.
-        let decision = Histogram::new(exponential_buckets(0.0001, 2.0, 19));
         let mut metrics = Self {
+            scraped: tokio::sync::Mutex::new(()),
             registry: Registry::default(),
             listed: Vec::new(),
             lives: Lives::new(),
@@ -107,17 +134,19 @@ impl Metrics {
             disrupted: Family::default(),
             launch_failures: Family::default(),
             evictions: Family::default(),
-            usage: Family::default(),
-            limit: Family::default(),
-            nodes: Gauge::default(),
             synced: Gauge::default(),
-            unschedulable: Gauge::default(),
-            decision,
+            unsynced: Gauge::default(),
+            begun: Instant::now(),
+            standing: Standing::default(),
+            decisions: Family::default(),
+            scheduling: Family::new_with_constructor(decisions),
+            decision: decisions(),
             violations: Counter::default(),
             unclear: Family::default(),
             watch_errors: Family::default(),
             leader: Gauge::default(),
             cost_per_hour: Gauge::default(),
+            types: Types::default(),
         };
         metrics.register();
         metrics
@@ -130,12 +159,15 @@ impl Metrics {
         shelf.add("nodeclaims_created", "NodeClaims that were made", self.created.clone());
         shelf.add("nodeclaims_disrupted", "NodeClaims whose end we asked for", self.disrupted.clone());
         shelf.add("pods_eviction_requests", "Evictions, by the code of their answer", self.evictions.clone());
-        shelf.add("nodepools_usage", "What the nodes of a NodePool have", self.usage.clone());
-        shelf.add("nodepools_limit", "The limits of a NodePool", self.limit.clone());
-        shelf.add("cluster_state_node_count", "Nodes that are known", self.nodes.clone());
         shelf.add("cluster_state_synced", "1 when everything was listed", self.synced.clone());
-        let help = "Pods without a place after the last decision";
-        shelf.add("scheduler_unschedulable_pods_count", help, self.unschedulable.clone());
+        self.types.list_karpenters(&mut shelf);
+        let help = "For how long not everything has been listed; 0 when it was";
+        shelf.add("cluster_state_unsynced_time_seconds", help, self.unsynced.clone());
+        let help = "Nodes that are disrupted to save money or because they have drifted";
+        shelf.add("voluntary_disruption_decisions", help, self.decisions.clone());
+        let help = "How long a decision took in which waiting pods were given places";
+        shelf.add("scheduler_scheduling_duration_seconds", help, self.scheduling.clone());
+        shelf.add_all(MetricType::Gauge, &standing::LISTED, self.standing.clone());
         self.lives.list_karpenters(&mut shelf);
         self.clouds.list_karpenters(&mut shelf);
         let mut shelf = Shelf::new(&mut self.registry, "whittle", &mut self.listed);
@@ -152,6 +184,7 @@ impl Metrics {
             "Launches for which there was no capacity",
             self.launch_failures.clone(),
         );
+        self.types.list_ours(&mut shelf);
         shelf.add("leader", "1 when this process leads", self.leader.clone());
         shelf.add("cost_dollars_per_hour", "What all instances cost", self.cost_per_hour.clone());
         self.lives.list_ours(&mut shelf);
@@ -189,7 +222,17 @@ impl Metrics {
             self.lives.claim(claim, snapshot, now);
         } else if let Event::NodeClaimGone(name) = event {
             self.lives.claim_gone(name, snapshot, now);
+        } else if let Event::NodeClass(class) = event {
+            let others = snapshot.node_classes.values().filter(|other| other.name != class.name);
+            self.types.stand(others.chain([class]));
+        } else if let Event::NodeClassGone(name) = event {
+            self.types.stand(snapshot.node_classes.values().filter(|class| class.name != *name));
         }
+    }
+
+    /// When prices were found, by how it is bought.
+    pub fn priced(&self, found: &BTreeMap<CapacityType, Timestamp>) {
+        self.types.priced(found);
     }
 
     /// An instance was launched at a price, for another that it was planned with.
@@ -197,9 +240,12 @@ impl Metrics {
         self.lives.launched(planned, realised);
     }
 
-    /// A decision has taken so long.
-    pub fn decided(&self, took: std::time::Duration) {
+    /// A decision has taken so long, in which waiting pods were given places or not.
+    pub fn decided(&self, took: std::time::Duration, about: About) {
         self.decision.observe(took.as_secs_f64());
+        if about == About::Pods {
+            self.scheduling.get_or_create(&By { controller: "provisioner" }).observe(took.as_secs_f64());
+        }
     }
 
     /// A plan broke rules.
@@ -254,6 +300,9 @@ impl Metrics {
                         capacity_type: capacity.unwrap_or_default().to_owned(),
                     };
                     self.disrupted.get_or_create(&labels).inc();
+                    if let DeleteReason::Disrupted(why) = delete.reason {
+                        self.decisions.get_or_create(&decided(why)).inc();
+                    }
                 }
                 Action::Nominate(_)
                 | Action::Register(_)
@@ -271,35 +320,32 @@ impl Metrics {
     pub fn told(&self, outcome: &Outcome, snapshot: &Snapshot) {
         let claim = match outcome {
             Outcome::InsufficientCapacity { claim, .. } => claim,
-            Outcome::Launched { .. } | Outcome::Terminated { .. } | Outcome::Failed { .. } => return,
+            Outcome::Terminated { claim } => return self.lives.drained(claim, snapshot),
+            Outcome::Launched { .. } | Outcome::Failed { .. } => return,
         };
         let pool = snapshot.claims.get(claim).map(|claim| claim.node_pool.clone());
         self.launch_failures.get_or_create(&OfPool { nodepool: pool.unwrap_or_default() }).inc();
     }
 
-    /// How things stand.
-    pub fn stand(&self, snapshot: &Snapshot, unplaced: usize) {
-        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.nodes.set(count(snapshot.nodes.len()));
-        self.unschedulable.set(count(unplaced));
-        for pool in snapshot.node_pools.values() {
-            let (used, nodes) = snapshot.used_of_pool(&pool.name);
-            let used = used.iter().map(|(name, amount)| (name.to_owned(), amount));
-            for (resource, used) in used.chain([(NODES.to_owned(), nodes)]) {
-                let units = in_units(&resource, used);
-                let labels = PoolResource { nodepool: pool.name.clone(), resource_type: resource };
-                self.usage.get_or_create(&labels).set(units);
-            }
-            for (resource, limit) in &pool.limits {
-                let labels = PoolResource { nodepool: pool.name.clone(), resource_type: resource.clone() };
-                self.limit.get_or_create(&labels).set(in_units(resource, *limit));
-            }
-        }
+    fn cost(&self, snapshot: &Snapshot) {
         let instances = snapshot.claims.values().filter_map(|claim| claim.instance.as_ref());
         let micros: u64 = instances.fold(0, |sum, one| sum.saturating_add(one.price.micros()));
         #[expect(clippy::cast_precision_loss, reason = "a sum of money for a chart")]
         self.cost_per_hour.set(micros as f64 / 1e6);
     }
+
+    /// Somebody asks how things stand: what was worked out is in the next text, and only there.
+    pub fn look(&self, snapshot: &Snapshot, unplaced: usize, (now, detail): (Timestamp, Detail)) {
+        let is_synced = self.synced.get() != 0;
+        self.unsynced.set(if is_synced { 0.0 } else { self.begun.elapsed().as_secs_f64() });
+        self.cost(snapshot);
+        self.standing.look(snapshot, unplaced, (now, detail));
+    }
+}
+
+/// From a tenth of a millisecond to some 26 seconds.
+fn decisions() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 19))
 }
 
 /// An amount in the unit that a chart shows: CPU in cores.
@@ -308,10 +354,19 @@ fn in_units(resource: &str, amount: u64) -> f64 {
     if resource == CPU { amount as f64 / 1e3 } else { amount as f64 }
 }
 
+/// A node that is replaced goes when its replacement is there; a round of consolidation finds many at once.
+const fn decided(why: DisruptionReason) -> Decided {
+    let (decision, consolidation_type) = match why {
+        DisruptionReason::Empty => ("delete", "empty"),
+        DisruptionReason::Underutilized => ("delete", "multi"),
+        DisruptionReason::Drifted => ("replace", ""),
+    };
+    Decided { decision, reason: reason(DeleteReason::Disrupted(why)), consolidation_type }
+}
+
 /// Karpenter's word for a reason.
 #[must_use]
 pub const fn reason(reason: DeleteReason) -> &'static str {
-    use whittle_core::model::node_pool::DisruptionReason;
     match reason {
         DeleteReason::Disrupted(DisruptionReason::Underutilized) => "underutilized",
         DeleteReason::Disrupted(DisruptionReason::Empty) => "empty",

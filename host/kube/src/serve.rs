@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -9,7 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::metrics::Metrics;
 
@@ -20,7 +22,15 @@ pub struct Answers {
     pub synced: watch::Receiver<bool>,
     /// The metrics.
     pub metrics: Arc<Metrics>,
+    /// Who knows how things stand.
+    pub ask: mpsc::Sender<Asked>,
 }
+
+/// Whoever wants to know how things stand: told when it is in the metrics.
+pub type Asked = oneshot::Sender<()>;
+
+/// The loop answers between two decisions; one that takes longer than this is told of without it.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -47,6 +57,12 @@ async fn ready(State(answers): State<Answers>) -> impl IntoResponse {
 }
 
 async fn exposition(State(answers): State<Answers>) -> impl IntoResponse {
+    // What is worked out for one is written for that one.
+    let _alone = answers.metrics.scraped.lock().await;
+    let (told, is_told) = oneshot::channel();
+    if answers.ask.try_send(told).is_ok() && timeout(ANSWERS_WITHIN, is_told).await.is_err() {
+        tracing::debug!("the loop is busy: metrics are told without how things stand");
+    }
     match answers.metrics.text() {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, OPENMETRICS)], text),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], String::new()),

@@ -13,6 +13,7 @@ use kube_runtime::events::{Event, EventType, Recorder, Reporter};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use whittle_api::node_class::Ec2NodeClass;
+use whittle_core::event::NoticeKind;
 use whittle_core::model::labels;
 use whittle_core::model::node as core;
 use whittle_core::model::time::{Duration, Timestamp};
@@ -275,15 +276,35 @@ pub fn of_blocked(blocked: &[MoveBlocked], book: &Book) -> Vec<Told> {
 
 /// What came of an action.
 #[must_use]
-pub fn of_outcome(outcome: &Outcome, book: &Book) -> Option<Told> {
+pub fn of_outcome(outcome: &Outcome, snapshot: &Snapshot, book: &Book) -> Option<Told> {
     match outcome {
         Outcome::InsufficientCapacity { claim, offerings, .. } => {
             let note = format!("EC2 has none of {} offerings", offerings.len());
             let reason = "InsufficientCapacityError";
             Some(told(Subject::claim(claim, book), Weight::Warning, reason, note))
         }
-        Outcome::Failed { .. } | Outcome::Launched { .. } | Outcome::Terminated { .. } => None,
+        Outcome::Failed { claim, message } => {
+            let is_launch = snapshot.claims.get(claim).is_some_and(|claim| claim.instance.is_none());
+            let note = format!("Failed to launch an instance: {message}");
+            is_launch.then(|| told(Subject::claim(claim, book), Weight::Warning, "LaunchFailed", note))
+        }
+        Outcome::Launched { .. } | Outcome::Terminated { .. } => None,
     }
+}
+
+/// EC2 has said what will happen to the instance of a NodeClaim. On the Node as well, where there is one.
+#[must_use]
+pub fn of_notice(claim: &str, kind: NoticeKind, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
+    let (reason, note) = match kind {
+        NoticeKind::Reclaim => ("SpotInterrupted", "EC2 takes the instance back"),
+        NoticeKind::Rebalance => ("SpotRebalanceRecommendation", "EC2 may take the instance back soon"),
+        NoticeKind::StateChange => ("InstanceTerminating", "The instance is stopping or ending"),
+        NoticeKind::Maintenance => ("InstanceUnhealthy", "EC2 has something planned for the instance"),
+    };
+    let weight = if kind == NoticeKind::Rebalance { Weight::Normal } else { Weight::Warning };
+    let node = snapshot.claims.get(claim).and_then(|claim| claim.node.as_deref()).map(Subject::node);
+    let about = [Some(Subject::claim(claim, book)), node].into_iter().flatten();
+    about.map(|about| told(about, weight, reason, note.to_owned())).collect()
 }
 
 /// The instance of a NodeClaim could not be ended.

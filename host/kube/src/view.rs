@@ -1,6 +1,7 @@
 //! A cluster as it stands, for whoever looks at it and changes nothing: everything is listed, a loop hears of it, and
 //! nobody carries out what it decides.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration as Span;
 
@@ -17,8 +18,8 @@ use whittle_core::model::time::Timestamp;
 use crate::book::Book;
 use crate::cluster::clock;
 use crate::error::message;
-use crate::intake::{InstanceTypes, Intake};
-use crate::watch::{self as watches, Change, Kind};
+use crate::intake::{InstanceTypes, Intake, Unclear};
+use crate::watch::{self as watches, Change, Kind, full_name};
 
 /// Whoever has asked a question waits so long for the API server to have told everything.
 const PATIENCE: Span = Span::from_secs(60);
@@ -52,6 +53,8 @@ pub struct View {
     _watching: JoinSet<()>,
     /// Time does not go back, whatever the clock is set to.
     now: Timestamp,
+    /// What cannot be understood of the objects that are there, by kind, namespace and name.
+    unclear: BTreeMap<(Kind, String), Unclear>,
 }
 
 impl View {
@@ -67,7 +70,8 @@ impl View {
     ) -> Result<Self, NotSeen> {
         let (watching, changes) = watches::start(client);
         let intake = Intake::new(Arc::new(Book::default()), types);
-        let mut view = Self { controller, intake, changes, _watching: watching, now: clock() };
+        let mut view =
+            Self { controller, intake, changes, _watching: watching, now: clock(), unclear: BTreeMap::new() };
         match timeout(PATIENCE, view.list()).await {
             Ok(Ok(())) => Ok(view),
             Ok(Err(refused)) => Err(refused),
@@ -107,9 +111,31 @@ impl View {
         self.now
     }
 
+    /// The objects that could not be understood, each with what was found and what was expected. What was known of them
+    /// before, if anything, still holds.
+    #[must_use]
+    pub fn unclear(&self) -> Vec<String> {
+        self.unclear.iter().map(|((kind, name), one)| format!("{kind} {name}: {}", one.message)).collect()
+    }
+
     fn take(&mut self, change: Change) {
         let now = self.now();
+        match &change {
+            Change::Seen(object) if !self.unclear.is_empty() => drop(self.unclear.remove(&object.named())),
+            Change::Gone(kind, id) => {
+                let name = full_name(&id.namespace, &id.name);
+                // Pods are gone by their uid.
+                self.unclear.retain(|(of, named), one| {
+                    *of != *kind || (*named != name && one.uid.as_deref() != Some(&*id.name))
+                });
+            }
+            Change::Seen(_) | Change::Complete(_) | Change::Bad { .. } | Change::Trouble(..) => {}
+        }
         let taken = self.intake.take(change);
+        for problem in taken.problems {
+            let name = full_name(problem.namespace.as_deref().unwrap_or_default(), &problem.name);
+            self.unclear.insert((problem.kind, name), problem);
+        }
         taken.events.into_iter().for_each(|event| self.controller.handle(event, now));
     }
 }

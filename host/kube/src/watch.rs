@@ -98,6 +98,37 @@ pub enum Object {
     Pod(Box<Pod>),
 }
 
+impl Object {
+    /// Its kind, and its namespace and name for people.
+    #[must_use]
+    pub fn named(&self) -> (Kind, String) {
+        let (kind, metadata) = match self {
+            Self::NodePool(it) => (Kind::NodePool, &it.metadata),
+            Self::Ec2NodeClass(it) => (Kind::Ec2NodeClass, &it.metadata),
+            Self::PriorityClass(it) => (Kind::PriorityClass, &it.metadata),
+            Self::StorageClass(it) => (Kind::StorageClass, &it.metadata),
+            Self::PersistentVolume(it) => (Kind::PersistentVolume, &it.metadata),
+            Self::PersistentVolumeClaim(it) => (Kind::PersistentVolumeClaim, &it.metadata),
+            Self::CsiNode(it) => (Kind::CsiNode, &it.metadata),
+            Self::VolumeAttachment(it) => (Kind::VolumeAttachment, &it.metadata),
+            Self::Namespace(it) => (Kind::Namespace, &it.metadata),
+            Self::PodDisruptionBudget(it) => (Kind::PodDisruptionBudget, &it.metadata),
+            Self::DaemonSet(it) => (Kind::DaemonSet, &it.metadata),
+            Self::NodeClaim(it) => (Kind::NodeClaim, &it.metadata),
+            Self::Node(it) => (Kind::Node, &it.metadata),
+            Self::Pod(it) => (Kind::Pod, &it.metadata),
+        };
+        let name = metadata.name.as_deref().unwrap_or_default();
+        (kind, full_name(metadata.namespace.as_deref().unwrap_or_default(), name))
+    }
+}
+
+/// `namespace/name`, or the name alone of what has no namespace.
+#[must_use]
+pub fn full_name(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
+}
+
 /// What an object is known by: a pod by its uid, everything else by namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {

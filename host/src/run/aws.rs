@@ -15,8 +15,10 @@ use whittle_aws::classes::validation::DryRun;
 use whittle_aws::classes::{self, Classes};
 use whittle_aws::connect::connect;
 use whittle_aws::eks::{Discovery, Given};
+use whittle_aws::health;
 use whittle_aws::known::Known;
 use whittle_aws::launch::{Ec2, InstanceTypes};
+use whittle_aws::market::{self, ListPrices, Market, Vpc};
 use whittle_aws::queue::{Ear, Queue};
 use whittle_catalog::catalog::Catalog;
 use whittle_control::ports::news::InstanceNotice;
@@ -28,7 +30,7 @@ use whittle_kube::lease::Role;
 use whittle_kube::metrics::Metrics;
 use whittle_kube::outside::{self, Mouth};
 
-use super::{FromCatalog, Sky, World};
+use super::{Sky, World};
 use crate::args::RunArgs;
 
 /// EC2, and what goes on beside the loop for it. Nothing is asked yet but what the clients need.
@@ -55,16 +57,30 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     let given = Given { endpoint: args.cluster_endpoint.clone(), certificate: None, version };
     let discovery = Discovery { clients: clients.clone(), known: Arc::clone(&known), name, given };
     beside.spawn(discovery.run(world.stop.1.clone()));
+    let asked = market::Settings {
+        region: args.region.clone(),
+        list_prices: ListPrices::of(&args.region, if args.isolated_vpc { Vpc::Isolated } else { Vpc::Open }),
+        spot_every: None,
+    };
+    let (market, catalog) = Market::new(clients.clone(), asked, Catalog::embedded());
+    beside.spawn(market.run(world.stop.1.clone()));
+    let leads = &world.role.1;
+    let ear = Arc::new(OfLoop { mouth, metrics: Arc::clone(&world.metrics) });
+    let (watching, of_health) = (clients.clone(), Arc::clone(&ear));
+    let watch = move || {
+        let (clients, ear) = (watching.clone(), Arc::clone(&of_health));
+        async move { health::watch(clients, &*ear, clock).await }
+    };
+    beside.spawn(while_leading(leads.clone(), watch));
     if let Some(name) = &args.interruption_queue {
         let queue = Queue::new(&clients, name, clock);
-        let ear = Arc::new(OfLoop { mouth, metrics: Arc::clone(&world.metrics) });
         let listen = move || Arc::clone(&queue).listen(Arc::clone(&ear));
-        beside.spawn(while_leading(world.role.1.clone(), listen));
+        beside.spawn(while_leading(leads.clone(), listen));
     }
     Ok(Sky {
         cloud: Arc::new(cloud),
         resolver: Arc::new(OfAccount(Classes::new(&clients, known, &settings))),
-        types: Arc::new(FromCatalog { catalog: Catalog::embedded(), region: args.region.clone() }),
+        catalog,
         words,
         beside,
     })

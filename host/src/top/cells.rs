@@ -53,11 +53,16 @@ impl Order {
 
 /// What a cluster is about, in one line.
 pub(super) fn summary(overview: &Overview) -> String {
-    let Overview { nodes, other_nodes, pods, waiting, price, fill, .. } = overview;
+    let Overview { nodes, other_nodes, pods, waiting, price, fill, unclear, .. } = overview;
+    let not_understood = match unclear.len() {
+        0 => String::new(),
+        1 => " · 1 object is not understood".to_owned(),
+        count => format!(" · {count} objects are not understood"),
+    };
     let others = if *other_nodes > 0 { format!(" and {other_nodes} not ours") } else { String::new() };
     let Fill { cpu, memory } = fill;
     format!(
-        "{} nodes{others} · cpu {} · memory {} · {price}/h · {pods} pods, {waiting} wait",
+        "{} nodes{others} · cpu {} · memory {} · {price}/h · {pods} pods, {waiting} wait{not_understood}",
         nodes.len(),
         percent(*cpu),
         percent(*memory)

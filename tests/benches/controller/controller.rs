@@ -80,7 +80,9 @@ impl Controller {
         ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         let of_it = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let number = |line: &str| line.rsplit(' ').next().and_then(|number| number.parse::<f64>().ok());
-        Ok(answer.lines().filter(of_it).filter_map(number).sum())
+        let sum: f64 = answer.lines().filter(of_it).filter_map(number).sum();
+        // The sum of nothing is -0.
+        Ok(sum + 0.0)
     }
 
     /// Waits until it has listed everything.

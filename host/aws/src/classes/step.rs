@@ -40,7 +40,7 @@ pub(crate) struct Part<T> {
     pub(crate) is_pressing: bool,
 }
 
-/// What is said when this came of looking. What was found `before` stays while AWS does not answer; that a call is not
+/// What is said when this came of looking. What was found `before` stays while nobody knows better; that a call is not
 /// allowed is said at once, and which.
 pub(crate) fn part<T: Default>(topic: Topic, came: Result<T, Miss>, before: Option<T>) -> Part<T> {
     match came {
@@ -48,11 +48,7 @@ pub(crate) fn part<T: Default>(topic: Topic, came: Result<T, Miss>, before: Opti
         Err(Miss::Not { reason, message }) => {
             Part { found: T::default(), said: Said::not(topic, reason, message), is_pressing: false }
         }
-        Err(Miss::Unknown { reason, message }) => Part {
-            found: before.unwrap_or_default(),
-            said: Said::unknown(topic, reason, message),
-            is_pressing: true,
-        },
+        Err(Miss::Unknown { reason, message }) => unknown(topic, (reason, message), before),
         Err(Miss::Failed(failure)) => failed(topic, &failure, before),
     }
 }
@@ -60,13 +56,35 @@ pub(crate) fn part<T: Default>(topic: Topic, came: Result<T, Miss>, before: Opti
 fn failed<T: Default>(topic: Topic, failure: &Failure, before: Option<T>) -> Part<T> {
     tracing::warn!(condition = topic.condition(), "{failure}");
     let message = failure.to_string();
-    let (found, said) = match (failure.reaction(), before) {
-        (Reaction::Denied, before) => (before.unwrap_or_default(), Said::not(topic, "Unauthorized", message)),
-        (Reaction::Rejected, _) => (T::default(), Said::not(topic, "ResolutionFailed", message)),
-        (_, Some(before)) => (before, Said::so(topic)),
-        (_, None) => (T::default(), Said::unknown(topic, "ResolutionFailed", message)),
-    };
-    Part { found, said, is_pressing: true }
+    match failure.reaction() {
+        Reaction::Denied => Part {
+            found: before.unwrap_or_default(),
+            said: Said::not(topic, "Unauthorized", message),
+            is_pressing: false,
+        },
+        Reaction::Rejected => Part {
+            found: T::default(),
+            said: Said::not(topic, "ResolutionFailed", message),
+            is_pressing: false,
+        },
+        Reaction::OtherOfferings
+        | Reaction::Later
+        | Reaction::Missing
+        | Reaction::There
+        | Reaction::Launched
+        | Reaction::WouldDo
+        | Reaction::Unknown => unknown(topic, ("ResolutionFailed", message), before),
+    }
+}
+
+/// What was good before is so until somebody knows better.
+fn unknown<T: Default>(
+    topic: Topic,
+    (reason, message): (&'static str, String),
+    before: Option<T>,
+) -> Part<T> {
+    let said = if before.is_some() { Said::so(topic) } else { Said::unknown(topic, reason, message) };
+    Part { found: before.unwrap_or_default(), said, is_pressing: true }
 }
 
 #[cfg(test)]
@@ -84,10 +102,11 @@ mod tests {
         };
         let not = |reason| Miss::Not { reason, message: "none".to_owned() };
         let unknown = |reason| Miss::Unknown { reason, message: "none".to_owned() };
-        let cases: [(Result<u8, Miss>, Option<u8>, (u8, Option<bool>, &str, bool)); 9] = [
+        let cases: [(Result<u8, Miss>, Option<u8>, (u8, Option<bool>, &str, bool)); 10] = [
             (Ok(1), Some(2), (1, Some(true), "SubnetsReady: ", false)),
             (Err(not("SubnetsNotFound")), Some(2), (0, Some(false), "SubnetsNotFound: none", false)),
-            (Err(unknown("Later")), Some(2), (2, None, "Later: none", true)),
+            (Err(unknown("Later")), Some(2), (2, Some(true), "SubnetsReady: ", true)),
+            (Err(unknown("Later")), None, (0, None, "Later: none", true)),
             (failure("RequestLimitExceeded"), Some(2), (2, Some(true), "SubnetsReady: ", true)),
             (
                 failure("RequestLimitExceeded"),
@@ -98,17 +117,17 @@ mod tests {
             (
                 failure("UnauthorizedOperation"),
                 Some(2),
-                (2, Some(false), "Unauthorized: ec2:DescribeSubnets: UnauthorizedOperation: no", true),
+                (2, Some(false), "Unauthorized: ec2:DescribeSubnets: UnauthorizedOperation: no", false),
             ),
             (
                 failure("AccessDenied"),
                 None,
-                (0, Some(false), "Unauthorized: ec2:DescribeSubnets: AccessDenied: no", true),
+                (0, Some(false), "Unauthorized: ec2:DescribeSubnets: AccessDenied: no", false),
             ),
             (
                 failure("InvalidParameterValue"),
                 Some(2),
-                (0, Some(false), "ResolutionFailed: ec2:DescribeSubnets: InvalidParameterValue: no", true),
+                (0, Some(false), "ResolutionFailed: ec2:DescribeSubnets: InvalidParameterValue: no", false),
             ),
         ];
         for (came, before, expected) in cases {

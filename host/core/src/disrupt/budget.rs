@@ -38,7 +38,8 @@ impl Budgets {
 
 /// How many more nodes of a pool may be disrupted now for a reason: the strictest budget, less the nodes that
 /// are not ready or on their way out already. A pool without budgets for the reason has no bound.
-pub(crate) fn allowed(snapshot: &Snapshot, pool: &NodePool, reason: DisruptionReason, now: Timestamp) -> u64 {
+#[must_use]
+pub fn allowed(snapshot: &Snapshot, pool: &NodePool, reason: DisruptionReason, now: Timestamp) -> u64 {
     let claims: Vec<_> = snapshot
         .claims
         .values()

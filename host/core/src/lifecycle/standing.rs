@@ -97,6 +97,12 @@ pub enum Ending {
     },
 }
 
+/// When the drain of a NodeClaim must be over, if it ends and there is such a time.
+#[must_use]
+pub fn ends_by(claim: &NodeClaim) -> Option<Timestamp> {
+    claim.deleting.and_then(|since| deadline(claim, since))
+}
+
 /// How far the end of a NodeClaim is; `None` for one that stays.
 #[must_use]
 pub fn ending(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> Option<Ending> {
@@ -172,7 +178,7 @@ pub fn standing(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> Stand
         }
     }
     standing.last_pod_event = claim.last_pod_event;
-    standing.terminate_by = claim.deleting.and_then(|since| deadline(claim, since));
+    standing.terminate_by = ends_by(claim);
     standing
 }
 

@@ -31,11 +31,9 @@ pub(crate) struct Existing<'a> {
     /// What it can still attach.
     pub(crate) volumes: VolumeRoom,
     pub(crate) initialized: bool,
-    /// Whether there is an instance. Before, what the node will be is not known: it counts as a domain with the
-    /// pods that are expected on it, and has no room for others.
-    pub(crate) launched: bool,
-    /// What is asked of the node, as long as there is no instance.
-    pub(crate) undecided: &'a [Requirement],
+    /// What is asked of the node, as long as there is no instance. Until then what it will be is not known: it counts as
+    /// a domain with the pods that are expected on it, and has no room for others.
+    pub(crate) undecided: Option<&'a [Requirement]>,
 }
 
 impl Existing<'_> {
@@ -69,8 +67,7 @@ pub(crate) fn existing_nodes<'a>(snapshot: &'a Snapshot, axes: &mut Axes) -> Vec
             labels: Cow::Borrowed(&node.labels),
             taints: Cow::Borrowed(&node.taints),
             initialized: true,
-            launched: true,
-            undecided: &[],
+            undecided: None,
         };
         finish(snapshot, place, &free, axes)
     }));
@@ -89,8 +86,7 @@ struct Place<'a> {
     labels: Cow<'a, BTreeMap<String, String>>,
     taints: Cow<'a, [Taint]>,
     initialized: bool,
-    launched: bool,
-    undecided: &'a [Requirement],
+    undecided: Option<&'a [Requirement]>,
 }
 
 fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -> Option<Existing<'a>> {
@@ -107,8 +103,7 @@ fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -
             labels: Cow::Owned(labels_of_claim(claim, class)),
             taints: Cow::Borrowed(&claim.taints),
             initialized: false,
-            launched: claim.instance.is_some(),
-            undecided: if claim.instance.is_some() { &[] } else { &claim.requirements },
+            undecided: claim.instance.is_none().then_some(claim.requirements.as_slice()),
         };
         let free = claim.instance.as_ref().map(|instance| &instance.allocatable);
         return Some(finish(snapshot, place, free.unwrap_or(&Resources::default()), axes));
@@ -139,8 +134,7 @@ fn of_claim<'a>(snapshot: &'a Snapshot, claim: &'a NodeClaim, axes: &mut Axes) -
         labels: node_labels,
         taints,
         initialized,
-        launched: true,
-        undecided: &[],
+        undecided: None,
     };
     Some(finish(snapshot, place, &free, axes))
 }
@@ -204,7 +198,7 @@ pub(crate) fn is_ephemeral(taint: &Taint) -> bool {
 }
 
 fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: &mut Axes) -> Existing<'a> {
-    let Place { name, node, mut labels, taints, initialized, launched, undecided } = place;
+    let Place { name, node, mut labels, taints, initialized, undecided } = place;
     let node = node.map(|node| node.name.as_str());
     if let Some(node) = node
         && !labels.contains_key(labels::HOSTNAME)
@@ -216,7 +210,7 @@ fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: 
     let volumes = node.map(|node| VolumeRoom::of(snapshot, node)).unwrap_or_default();
     let free = axes.row(free);
     let mut existing =
-        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, launched, undecided };
+        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, undecided };
     reserve_for_daemons(snapshot, &mut existing, axes);
     existing
 }

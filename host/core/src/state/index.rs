@@ -18,7 +18,8 @@ pub(super) struct Index {
     nodes: BTreeMap<String, NodeLoad>,
     mounts: BTreeMap<ObjectKey, BTreeSet<String>>,
     claims: ByUid<String>,
-    instances: ByUid<String>,
+    /// The Nodes that say they are of an instance: one, but for a moment or by mistake.
+    instances: ByUid<BTreeSet<String>>,
 }
 
 /// The pods on a node and what they ask for together.
@@ -147,16 +148,26 @@ impl Index {
         self.claims.remove(provider_id);
     }
 
-    pub(super) fn node_of_instance(&self, provider_id: &str) -> Option<&str> {
-        self.instances.get(provider_id).map(String::as_str)
+    pub(super) fn nodes_of_instance(&self, provider_id: &str) -> Option<&BTreeSet<String>> {
+        self.instances.get(provider_id)
     }
 
+    /// A Node that says of no instance that it is its own is nobody's.
     pub(super) fn put_node_instance(&mut self, provider_id: &str, node: &str) {
-        self.instances.insert(provider_id.to_owned(), node.to_owned());
+        if provider_id.is_empty() {
+            return;
+        }
+        let mut nodes = self.instances.remove(provider_id).unwrap_or_default();
+        nodes.insert(node.to_owned());
+        self.instances.insert(provider_id.to_owned(), nodes);
     }
 
-    pub(super) fn remove_node_instance(&mut self, provider_id: &str) {
-        self.instances.remove(provider_id);
+    pub(super) fn remove_node_instance(&mut self, provider_id: &str, node: &str) {
+        let Some(mut nodes) = self.instances.remove(provider_id) else { return };
+        nodes.remove(node);
+        if !nodes.is_empty() {
+            self.instances.insert(provider_id.to_owned(), nodes);
+        }
     }
 }
 

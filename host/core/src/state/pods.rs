@@ -1,7 +1,7 @@
 //! The pods that are known, by uid, each with its group. What the index derives from a pod it takes back by the pod
 //! that is kept here, so an event costs one allocation for the pod and none for its name.
 //!
-//! The table is looked up and never walked through: it has no order that anything could depend on.
+//! No decision walks through the table: it has no order that anything could depend on.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -27,6 +27,11 @@ impl Pods {
     #[must_use]
     pub fn get(&self, uid: &str) -> Option<&Pod> {
         self.entries.get_key_value(uid).map(|(pod, _)| &*pod.0)
+    }
+
+    /// All of them, in no order: for sums, and for whoever puts them in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Pod> {
+        self.entries.keys().map(|pod| &*pod.0)
     }
 
     /// How many there are.

@@ -118,7 +118,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             Outcome::Failed { claim, message } => tracing::warn!(claim, "failed: {message}"),
         }
         self.metrics.told(&outcome, self.controller.snapshot());
-        self.teller.tell(tell::of_outcome(&outcome, &self.book), self.now);
+        self.teller.tell(tell::of_outcome(&outcome, self.controller.snapshot(), &self.book), self.now);
         self.controller.handle(Event::Outcome(outcome), self.now);
     }
 

@@ -12,6 +12,7 @@ use whittle_core::state::Snapshot;
 use super::Driver;
 use super::news::is_news;
 use crate::outside::Word;
+use crate::tell;
 
 /// NodeClaims that something was said about, and who waits until it was seen to.
 #[derive(Debug)]
@@ -33,13 +34,14 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 Some((provider_id.rsplit('/').next()?, (provider_id, claim.name.as_str())))
             })
             .collect();
-        let mut events = Vec::new();
+        let (mut events, mut told) = (Vec::new(), Vec::new());
         for Word { notices, drifts, settled } in words {
             let mut claims = Vec::new();
             for InstanceNotice { instance, kind, received, deadline } in notices {
                 // An instance of somebody else's, or one that is gone already.
                 let Some((provider_id, claim)) = known.get(instance.as_str()) else { continue };
                 claims.push((*claim).to_owned());
+                told.extend(tell::of_notice(claim, kind, snapshot, &self.book));
                 let provider_id = (*provider_id).to_owned();
                 events.push(Event::Notice(Notice { provider_id, kind, received, deadline }));
             }
@@ -55,6 +57,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 None => {}
             }
         }
+        self.teller.tell(told, self.now);
         for event in events {
             if let Event::Notice(notice) = &event {
                 tracing::info!(instance = notice.provider_id, kind = ?notice.kind, "notice");

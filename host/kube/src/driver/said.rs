@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use tokio::task::block_in_place;
 use whittle_control::ports::Cloud;
 use whittle_core::plan::{Action, Plan};
 
@@ -11,17 +12,26 @@ use super::Driver;
 use crate::book::Named;
 use crate::classes::fingerprint;
 use crate::lease::Role;
+use crate::serve::Asked;
 use crate::{claims, pools, tell};
 
 impl<C: Cloud + Send + Sync + 'static> Driver<C> {
-    /// Brings metrics and the status of NodePools up to date.
+    /// Works out how things stand, for whoever reads the metrics next.
+    pub(super) fn tell_metrics(&mut self, answer: Asked) {
+        self.tick();
+        let unplaced = self.controller.unplaced().len();
+        block_in_place(|| self.metrics.look(self.controller.snapshot(), unplaced, (self.now, self.detail)));
+        // Whoever asked has gone, and the next one asks again.
+        answer.send(()).ok();
+    }
+
+    /// Brings the status of NodePools and what is said of NodeClaims up to date.
     pub(super) fn stand(&mut self) {
         self.tick();
-        let snapshot = self.controller.snapshot();
-        self.metrics.stand(snapshot, self.controller.unplaced().len());
         if !self.leads() {
             return;
         }
+        let snapshot = self.controller.snapshot();
         let changed: Vec<_> = snapshot
             .node_pools
             .values()
@@ -41,7 +51,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         }
         self.say();
         self.settle();
-        self.nominate_anew();
+        self.take_stale_nominations_off();
         self.list_instances();
     }
 

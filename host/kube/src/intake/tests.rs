@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,17 +16,20 @@ use super::{InstanceTypes, Intake};
 use crate::book::{Book, Named};
 use crate::watch::{Change, Id, Kind, Object};
 
-/// Every class can launch one type in one zone, for as many dollars an hour as its pods per core.
-#[derive(Debug)]
-struct OneType;
+/// Every class can launch one type in one zone, for as many dollars an hour as its pods per core, and what is added.
+#[derive(Debug, Default)]
+struct OneType {
+    dearer_by: AtomicU64,
+}
 
 impl InstanceTypes for OneType {
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
+        let dollars = settings.pods_per_core.unwrap_or(0) + self.dearer_by.load(Ordering::Relaxed);
         let offering = Offering {
             zone: "a".into(),
             zone_id: String::new(),
             capacity_type: CapacityType::Spot,
-            price: Price::from_micros(settings.pods_per_core.unwrap_or(0) * 1_000_000),
+            price: Price::from_micros(dollars * 1_000_000),
             estimated: false,
             available: true,
             reservation: None,
@@ -48,7 +52,7 @@ impl InstanceTypes for OneType {
 
 fn intake() -> (Intake, Arc<Book>) {
     let book = Arc::new(Book::default());
-    (Intake::new(Arc::clone(&book), Arc::new(OneType)), book)
+    (Intake::new(Arc::clone(&book), Arc::new(OneType::default())), book)
 }
 
 fn object<T: DeserializeOwned>(value: Value) -> Box<T> {
@@ -62,6 +66,10 @@ fn seen(intake: &mut Intake, object: Object) -> Vec<Event> {
 }
 
 fn class(pods_per_core: u32) -> Object {
+    class_with(&json!({ "podsPerCore": pods_per_core }))
+}
+
+fn class_with(kubelet: &Value) -> Object {
     Object::Ec2NodeClass(object(json!({
         "metadata": { "name": "default" },
         "spec": {
@@ -69,7 +77,7 @@ fn class(pods_per_core: u32) -> Object {
             "subnetSelectorTerms": [{ "tags": { "a": "b" } }],
             "securityGroupSelectorTerms": [{ "tags": { "a": "b" } }],
             "role": "nodes",
-            "kubelet": { "podsPerCore": pods_per_core },
+            "kubelet": kubelet,
         },
     })))
 }
@@ -82,24 +90,67 @@ fn prices(events: &[Event]) -> Vec<u64> {
     claims.map(|instance| instance.price.micros()).collect()
 }
 
+fn claim() -> Object {
+    Object::NodeClaim(object(json!({
+        "metadata": {
+            "name": "web-1", "uid": "u-1",
+            "labels": {
+                "karpenter.sh/nodepool": "web", "karpenter.sh/capacity-type": "spot",
+                "node.kubernetes.io/instance-type": "m.large", "topology.kubernetes.io/zone": "a",
+            },
+        },
+        "spec": {
+            "requirements": [],
+            "nodeClassRef": { "group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default" },
+        },
+        "status": { "providerID": "aws:///a/i-1" },
+    })))
+}
+
+/// The prices of all offerings of the classes that are told.
+fn sold_at(events: &[Event]) -> Vec<(String, u64)> {
+    let classes = events.iter().filter_map(|event| match event {
+        Event::NodeClass(class) => Some(class),
+        _ => None,
+    });
+    let offerings = classes.flat_map(|class| {
+        let offerings = class.instance_types.iter().flat_map(|kind| &kind.offerings);
+        offerings.map(|offering| (class.name.clone(), offering.price.micros()))
+    });
+    offerings.collect()
+}
+
+#[test]
+fn when_other_prices_are_known_every_class_is_told_anew_and_then_what_runs() {
+    let types = Arc::new(OneType::default());
+    let known: Arc<dyn InstanceTypes> = Arc::<OneType>::clone(&types);
+    let mut intake = Intake::new(Arc::new(Book::default()), known);
+    assert_eq!(intake.retell_classes().events, []);
+    seen(&mut intake, class(2));
+    seen(&mut intake, claim());
+
+    let unchanged = intake.retell_classes();
+    assert_eq!(sold_at(&unchanged.events), [("default".to_owned(), 2_000_000)]);
+    assert_eq!((prices(&unchanged.events), unchanged.events.len()), (vec![], 1));
+
+    types.dearer_by.store(5, Ordering::Relaxed);
+    let renewed = intake.retell_classes();
+    assert_eq!(sold_at(&renewed.events), [("default".to_owned(), 7_000_000)]);
+    assert_eq!((prices(&renewed.events), renewed.events.len()), (vec![7_000_000], 2));
+    assert!(matches!(renewed.events[0], Event::NodeClass(_)), "the class comes before what runs");
+
+    // What is not understood changes nothing; what was understood before is told.
+    let broken = class_with(&json!({ "podsPerCore": 9, "kubeReserved": { "memory": "many" } }));
+    assert_ne!(intake.take(Change::Seen(broken)).problems, []);
+    assert_eq!(sold_at(&intake.retell_classes().events), [("default".to_owned(), 7_000_000)]);
+
+    let id = Id { namespace: "".into(), name: "default".into() };
+    intake.take(Change::Gone(Kind::Ec2NodeClass, id));
+    assert_eq!(intake.retell_classes().events, []);
+}
+
 #[test]
 fn a_claims_instance_has_the_price_of_its_class_whichever_is_seen_first_and_when_it_changes() {
-    let claim = || {
-        Object::NodeClaim(object(json!({
-            "metadata": {
-                "name": "web-1", "uid": "u-1",
-                "labels": {
-                    "karpenter.sh/nodepool": "web", "karpenter.sh/capacity-type": "spot",
-                    "node.kubernetes.io/instance-type": "m.large", "topology.kubernetes.io/zone": "a",
-                },
-            },
-            "spec": {
-                "requirements": [],
-                "nodeClassRef": { "group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default" },
-            },
-            "status": { "providerID": "aws:///a/i-1" },
-        })))
-    };
     let (mut intake, book) = intake();
     assert_eq!(prices(&seen(&mut intake, claim())), [0]);
     assert_eq!(prices(&seen(&mut intake, class(2))), [2_000_000]);

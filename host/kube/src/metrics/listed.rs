@@ -1,5 +1,6 @@
 //! Metrics by the name that Prometheus knows them by, each with what it means, so that a page can list them all.
 
+use prometheus_client::collector::Collector;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Metric, Registry};
 
@@ -28,7 +29,23 @@ impl<'a> Shelf<'a> {
 
     /// Adds a metric; `name` is without the prefix, and without the `_total` of a counter.
     pub(super) fn add(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
-        let (kind, suffix) = match metric.metric_type() {
+        self.list((name, help), metric.metric_type());
+        self.registry.register(name, help, metric);
+    }
+
+    /// Adds metrics of one kind that are worked out when somebody asks for them.
+    pub(super) fn add_all(
+        &mut self,
+        kind: MetricType,
+        metrics: &[(&'static str, &'static str)],
+        collector: impl Collector,
+    ) {
+        metrics.iter().for_each(|one| self.list(*one, kind));
+        self.registry.register_collector(Box::new(collector));
+    }
+
+    fn list(&mut self, (name, help): (&'static str, &'static str), kind: MetricType) {
+        let (kind, suffix) = match kind {
             MetricType::Counter => ("counter", "_total"),
             MetricType::Gauge => ("gauge", ""),
             MetricType::Histogram => ("histogram", ""),
@@ -36,6 +53,5 @@ impl<'a> Shelf<'a> {
             MetricType::Unknown => ("unknown", ""),
         };
         self.listed.push(Listed { name: format!("{}_{name}{suffix}", self.prefix), kind, help });
-        self.registry.register(name, help, metric);
     }
 }

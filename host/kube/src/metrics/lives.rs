@@ -13,6 +13,7 @@ use whittle_core::model::price::Price;
 use whittle_core::model::time::Timestamp;
 use whittle_core::state::Snapshot;
 
+use super::OfPool;
 use super::listed::Shelf;
 
 /// Upper ends of buckets for what takes from a moment to an hour, in seconds.
@@ -53,6 +54,8 @@ pub(super) struct Lives {
     nodes_terminated: Family<OfNode, Counter>,
     claims_terminated: Family<OfInstance, Counter>,
     claim_termination: Histogram,
+    node_termination: Histogram,
+    drained: Family<OfPool, Counter>,
     node_lifetime: Histogram,
     node_ready: Histogram,
     planned: Money,
@@ -69,6 +72,8 @@ impl Lives {
             nodes_terminated: Family::default(),
             claims_terminated: Family::default(),
             claim_termination: spans(),
+            node_termination: spans(),
+            drained: Family::default(),
             node_lifetime: Histogram::new(prometheus_client::metrics::histogram::exponential_buckets(
                 60.0, 4.0, 9,
             )),
@@ -96,6 +101,16 @@ impl Lives {
             "nodeclaims_termination_duration_seconds",
             "From when the deletion of a NodeClaim was asked for to when it was gone",
             self.claim_termination.clone(),
+        );
+        shelf.add(
+            "nodes_termination_duration_seconds",
+            "From when the deletion of a node was asked for to when it was gone",
+            self.node_termination.clone(),
+        );
+        shelf.add(
+            "nodes_drained",
+            "Nodes that were drained and whose instance was ended",
+            self.drained.clone(),
         );
         shelf.add(
             "nodes_lifetime_duration_seconds",
@@ -170,7 +185,18 @@ impl Lives {
         if claim.registered.is_some() {
             self.nodes_terminated.get_or_create(&of_node).inc();
             self.node_lifetime.observe(seconds(claim.created, now));
+            if let Some(asked) = claim.deleting {
+                self.node_termination.observe(seconds(asked, now));
+            }
         }
+    }
+
+    /// An instance was ended, which comes after the drain of its node.
+    pub(super) fn drained(&self, name: &str, snapshot: &Snapshot) {
+        let Some(claim) = snapshot.claims.get(name).filter(|claim| claim.registered.is_some()) else {
+            return;
+        };
+        self.drained.get_or_create(&OfPool { nodepool: claim.node_pool.clone() }).inc();
     }
 
     /// An instance was launched, at a price and for another that it was planned with.

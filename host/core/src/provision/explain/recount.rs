@@ -82,7 +82,7 @@ impl Explainer<'_, '_, '_> {
                 continue;
             }
             // Those of the same workload would be changed alike, and so are where the rule looks.
-            let is_new = problem.existing.get(place).is_none_or(|node| !node.launched);
+            let is_new = problem.existing.get(place).is_none_or(|node| node.undecided.is_some());
             let alike =
                 is_new && other.spec.owner == group.spec.owner && other.spec.labels == group.spec.labels;
             if !(alike || self.schedule.is_looked_at(place, at)) {

@@ -35,7 +35,7 @@ impl Schedule<'_, '_> {
                 continue;
             }
             // Pods that state a rule are only put on new nodes where it looks; on others they may have been before.
-            let is_new = self.problem.existing.get(place).is_none_or(|node| !node.launched);
+            let is_new = self.problem.existing.get(place).is_none_or(|node| node.undecided.is_some());
             let is_seen = (is_new && concern.own.contains(&at)) || self.is_looked_at(place, at);
             if !is_seen {
                 continue;
@@ -92,8 +92,9 @@ impl Schedule<'_, '_> {
         else {
             return false;
         };
+        let Some(asked) = node.undecided else { return false };
         let key = self.problem.interner.text(label);
-        let is_asked = node.undecided.iter().any(|requirement| labels::normalized(&requirement.key) == key);
+        let is_asked = asked.iter().any(|requirement| labels::normalized(&requirement.key) == key);
         let is_of_instances = |universe: &Arc<Universe>| match universe.axis(label) {
             Axis::Custom | Axis::Hostname => false,
             Axis::Zone
@@ -104,7 +105,7 @@ impl Schedule<'_, '_> {
             | Axis::Single
             | Axis::Several => true,
         };
-        !node.launched && (is_asked || self.problem.universes.iter().any(is_of_instances))
+        is_asked || self.problem.universes.iter().any(is_of_instances)
     }
 
     pub(crate) fn domain_of_rule(&self, place: Place, rule: usize) -> Option<Domain> {

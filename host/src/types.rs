@@ -1,0 +1,47 @@
+//! Instance types from a catalogue that may be replaced while the process runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use whittle_api::convert::node_class::NodeClassSettings;
+use whittle_catalog::catalog::Catalog;
+use whittle_catalog::live::Part;
+use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::node_pool::NodeClass;
+use whittle_core::model::time::Timestamp;
+use whittle_kube::intake::InstanceTypes;
+use whittle_sim::classes::launchable;
+
+/// What the newest catalogue has for a class.
+#[derive(Debug)]
+pub(crate) struct FromCatalog {
+    pub(crate) catalog: watch::Receiver<Catalog>,
+    pub(crate) region: String,
+}
+
+impl InstanceTypes for FromCatalog {
+    fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
+        let newest = self.catalog.borrow().clone();
+        launchable(settings, &newest, &self.region)
+    }
+
+    fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
+        let newest = self.catalog.borrow();
+        let parts = [(CapacityType::OnDemand, Part::OnDemandPrices), (CapacityType::Spot, Part::SpotPrices)];
+        let found = |(bought, part)| Some((bought, newest.found_at(&self.region, part)?));
+        parts.into_iter().filter_map(found).collect()
+    }
+}
+
+/// A catalogue that nobody renews.
+pub(crate) fn unchanging(catalog: Catalog) -> watch::Receiver<Catalog> {
+    watch::channel(catalog).1
+}
+
+/// Tells the loop of every catalogue that is newer, until nobody renews it any more.
+pub(crate) async fn tell_renewals(mut catalog: watch::Receiver<Catalog>, retyped: Arc<Notify>) {
+    while catalog.changed().await.is_ok() {
+        retyped.notify_one();
+    }
+}
