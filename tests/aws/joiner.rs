@@ -1,9 +1,10 @@
 //! What plays the kubelets: every instance that runs becomes a Node, as its user data says.
 //!
 //! It asks the emulator for instances and not DescribeInstances: a machine boots whether or not the API has heard of it yet.
-//! A Node of an instance that has ended is left to the controllers, as a kubelet leaves it. Nodes are kept alive by kwok.
+//! A Node of an instance that has ended is left to the controllers, as a kubelet leaves it; one whose instance has vanished
+//! is not ready any more. Nodes are kept alive by kwok.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Node;
-use kube_client::api::{Api, PostParams};
+use kube_client::api::{Api, Patch, PatchParams, PostParams};
 use libtest_mimic::Trial;
 use serde::Deserialize;
 use serde_json::{Value, from_value, json};
@@ -80,12 +81,19 @@ async fn join_all(
     problems: &Mutex<Vec<String>>,
 ) -> Result<()> {
     let nodes = Api::<Node>::all(client(kubeconfig).await?);
-    let mut seen = BTreeSet::new();
+    // By the ids of their instances, the names of Nodes.
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
     while !ended.load(Ordering::Relaxed) {
-        for machine in machines(port)? {
-            if machine.state != "running" || machine.silent || !seen.insert(machine.id.clone()) {
+        let all = machines(port)?;
+        let vanished = |id: &String| all.iter().all(|machine| machine.id != *id);
+        for (_, node) in seen.extract_if(.., |id, _| vanished(id)) {
+            fall_silent(&nodes, &node).await?;
+        }
+        for machine in all {
+            if machine.state != "running" || machine.silent || seen.contains_key(&machine.id) {
                 continue;
             }
+            seen.insert(machine.id.clone(), machine.host.clone());
             let joined = match read(&machine.user_data, cluster) {
                 Ok(config) => join(&nodes, &machine, &config).await,
                 Err(error) => Err(error),
@@ -102,6 +110,22 @@ async fn join_all(
 
 async fn join(nodes: &Api<Node>, machine: &Machine, config: &NodeConfig) -> Result<()> {
     nodes.create(&PostParams::default(), &from_value(node(machine, config))?).await?;
+    Ok(())
+}
+
+/// What is left of a kubelet whose instance is not there any more: the controller manager finds that it says nothing. It
+/// would take 40 seconds to, and kwok speaks for every Node that it is not kept from.
+async fn fall_silent(nodes: &Api<Node>, name: &str) -> Result<()> {
+    let quiet =
+        Patch::Merge(json!({ "metadata": { "annotations": { "test.whittle.dev/never-ready": "true" } } }));
+    let unknown = Patch::Strategic(json!({ "status": { "conditions": [
+        { "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status." },
+    ] } }));
+    let options = PatchParams::default();
+    if nodes.get_opt(name).await?.is_some() {
+        nodes.patch(name, &options, &quiet).await?;
+        nodes.patch_status(name, &options, &unknown).await?;
+    }
     Ok(())
 }
 
