@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join4;
+use tokio::time::timeout;
 use whittle_api::conditions;
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::resolved::{Resolved, Said, Topic};
@@ -94,6 +95,8 @@ impl Classes {
     pub async fn resolve(&self, class: &Ec2NodeClass) -> Resolved {
         let before = Before::new(class);
         let spec = &class.spec;
+        // At the start both are looked for at once, and a class without a cluster would have to be looked at again.
+        drop(timeout(TRY_AGAIN, self.known.cluster_looked_for()).await);
         let cluster = self.known.cluster();
         let version = cluster.as_ref().and_then(|cluster| cluster.version.clone());
         let terms = (&spec.ami_selector_terms, version.as_deref());

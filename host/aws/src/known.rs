@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::Notify;
 use whittle_api::node_class::Ec2NodeClass;
 
 use crate::cluster::Cluster;
@@ -13,6 +14,7 @@ use crate::error::Failure;
 #[derive(Debug, Default)]
 pub struct Known {
     pages: RwLock<Pages>,
+    looked: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -52,11 +54,22 @@ impl Known {
             pages.cluster = Some(Arc::new(cluster));
             pages.cluster_missing = None;
         });
+        self.looked.notify_waiters();
     }
 
     /// The cluster was not found.
     pub fn put_cluster_missing(&self, why: Failure) {
         self.write(|pages| pages.cluster_missing = Some(why));
+        self.looked.notify_waiters();
+    }
+
+    /// Waits until the cluster was looked for, whatever came of it.
+    pub async fn cluster_looked_for(&self) {
+        // Before it is asked: what happens in between is heard.
+        let looked = self.looked.notified();
+        if self.cluster().is_none() && self.cluster_missing().is_none() {
+            looked.await;
+        }
     }
 
     /// Why the cluster was not found when it was looked for last.

@@ -91,6 +91,9 @@ fn unknown<T: Default>(
 mod tests {
     use super::*;
 
+    /// What is there, whether it is as it has to be, why, and whether AWS is to be asked again soon.
+    type Expected = (u8, Option<bool>, &'static str, bool);
+
     #[test]
     fn what_was_found_stays_while_aws_does_not_answer_and_what_is_not_allowed_is_said() {
         let failure = |code: &str| {
@@ -102,7 +105,7 @@ mod tests {
         };
         let not = |reason| Miss::Not { reason, message: "none".to_owned() };
         let unknown = |reason| Miss::Unknown { reason, message: "none".to_owned() };
-        let cases: [(Result<u8, Miss>, Option<u8>, (u8, Option<bool>, &str, bool)); 10] = [
+        let cases: [(Result<u8, Miss>, Option<u8>, Expected); 10] = [
             (Ok(1), Some(2), (1, Some(true), "SubnetsReady: ", false)),
             (Err(not("SubnetsNotFound")), Some(2), (0, Some(false), "SubnetsNotFound: none", false)),
             (Err(unknown("Later")), Some(2), (2, Some(true), "SubnetsReady: ", true)),
