@@ -27,11 +27,12 @@ pub(crate) struct Window {
 type Answering<O> = Pin<Box<dyn Future<Output = Vec<O>> + Send>>;
 type Answer<K, I, O> = Arc<dyn Fn(K, Vec<I>) -> Answering<O> + Send + Sync>;
 type Waiting<I, O> = (I, oneshot::Sender<O>);
+type Open<K, I, O> = Arc<Mutex<HashMap<K, mpsc::UnboundedSender<Waiting<I, O>>>>>;
 
 /// Gathers requests by what they have in common, and has them answered together.
 pub(crate) struct Batcher<K, I, O> {
     window: Window,
-    open: Arc<Mutex<HashMap<K, mpsc::UnboundedSender<Waiting<I, O>>>>>,
+    open: Open<K, I, O>,
     answer: Answer<K, I, O>,
 }
 
@@ -77,7 +78,7 @@ where
     }
 }
 
-type Shared<K, I, O> = (Arc<Mutex<HashMap<K, mpsc::UnboundedSender<Waiting<I, O>>>>>, Answer<K, I, O>);
+type Shared<K, I, O> = (Open<K, I, O>, Answer<K, I, O>);
 
 async fn gather<K, I, O>(
     key: K,

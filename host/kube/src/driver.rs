@@ -4,6 +4,7 @@
 //! does not lead, or has not seen everything yet, listens and does not decide.
 
 mod heard;
+mod inherited;
 mod news;
 mod outside;
 mod said;
@@ -33,6 +34,7 @@ use crate::cluster::nominations::{Renomination, renominations, stale_nominations
 use crate::cluster::writer::Writer;
 use crate::cluster::{Facts, Nominating, Session, clock};
 use crate::connect::Ways;
+use crate::driver::inherited::Inherited;
 use crate::driver::news::is_news;
 use crate::driver::outside::Unsettled;
 use crate::driver::said::log;
@@ -154,6 +156,8 @@ struct Driver<C> {
     registrations: Registrations,
     /// What the cloud has said and was not seen to yet.
     unsettled: Vec<Unsettled>,
+    /// What the last process has not seen through.
+    inherited: Inherited,
 }
 
 /// Runs until it is told to stop. On `words` the cloud says what it says by itself.
@@ -192,6 +196,7 @@ where
         prints: std::collections::BTreeMap::new(),
         registrations: Registrations::default(),
         unsettled: Vec::new(),
+        inherited: Inherited::default(),
         client,
         controller,
         book,
@@ -377,6 +382,10 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     fn decide(&mut self) {
         let now = self.now;
         self.decided = now;
+        if self.inherited.are_open(self.controller.snapshot(), now) {
+            self.launch_what_was_not();
+            return;
+        }
         let start = Instant::now();
         // What is carried out belongs to it, however long after it that ends.
         let span = traced::decision();
