@@ -6,7 +6,6 @@ use std::time::Duration;
 use kube_client::api::{ListParams, Patch};
 use kube_client::{Api, Client};
 use kube_core::{ApiResource, DynamicObject, Resource as _};
-use serde_json::Value;
 use whittle_api::node_claim::NodeClaim;
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::resolved::Resolved;
@@ -148,7 +147,7 @@ async fn users(client: &Client, class: &str) -> Result<Vec<String>, String> {
     let claims = claims.list(&ListParams::default()).await.map_err(|error| message(&error))?;
     let uses = |claim: &DynamicObject| {
         let reference = &claim.data["spec"]["nodeClassRef"];
-        let says = |key: &str, value: &str| reference[key] == Value::from(value);
+        let says = |key: &str, value: &str| reference[key] == value;
         says("group", &Ec2NodeClass::group(&()))
             && says("kind", &Ec2NodeClass::kind(&()))
             && says("name", class)
