@@ -1,6 +1,7 @@
 //! The command line. Parsed once; what the subcommands get are plain values.
 
-pub(crate) mod telemetry;
+pub(crate) mod aws;
+mod telemetry;
 pub(crate) mod without_effect;
 
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Duration;
 use whittle_core::settings::{MinValuesPolicy, PreferencePolicy, Repair};
 
+use self::aws::AwsArgs;
 use self::telemetry::TelemetryArgs;
 use self::without_effect::WithoutEffect;
 
@@ -59,21 +61,8 @@ pub(crate) struct RunArgs {
     /// The AWS region.
     #[arg(long, env = "AWS_REGION", default_value = "us-east-1")]
     pub(crate) region: String,
-    /// The name of the cluster in EKS.
-    #[arg(long, env = "CLUSTER_NAME", value_name = "NAME", required_if_eq("cloud", "aws"))]
-    pub(crate) cluster_name: Option<String>,
-    /// The URL of the API server as nodes reach it; without it, as EKS says.
-    #[arg(long, env = "CLUSTER_ENDPOINT", value_name = "URL")]
-    pub(crate) cluster_endpoint: Option<String>,
-    /// The SQS queue, by name or by URL, in which EC2 says what will happen to instances; without it, nothing is heard.
-    #[arg(long, env = "INTERRUPTION_QUEUE", value_name = "QUEUE")]
-    pub(crate) interruption_queue: Option<String>,
-    /// The VPC has no way to services outside of it: prices on demand are those of the embedded tables.
-    #[arg(long, env = "ISOLATED_VPC", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) isolated_vpc: bool,
-    /// Do not try out by dry runs whether what an EC2NodeClass selects may be launched.
-    #[arg(long, env = "DISABLE_DRY_RUN", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
-    pub(crate) disable_dry_run: bool,
+    #[command(flatten)]
+    pub(crate) aws: AwsArgs,
     /// Decide with the policies of this directory: `policies.yaml` and the modules beside it. It is watched: what is put
     /// there comes into force.
     #[arg(long, env = "WHITTLE_POLICIES", value_name = "DIR")]

@@ -14,6 +14,7 @@ use whittle_kube::view::{self, View};
 use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
 use whittle_policy::reload::bring_in;
+use whittle_sim::classes::Kept;
 
 use crate::args::LookArgs;
 use crate::types::{FromCatalog, unchanging};
@@ -48,6 +49,7 @@ pub(crate) async fn view(args: &LookArgs, client: &Client) -> Result<View> {
         bring_in(&advisor, None, directory)?;
         controller = controller.with_policies(advisor as Arc<dyn Policies>);
     }
-    let types = Arc::new(FromCatalog { catalog: unchanging(Catalog::embedded()), region });
+    let catalog = unchanging(Catalog::embedded());
+    let types = Arc::new(FromCatalog { catalog, region, kept: Kept::default() });
     View::open(client, controller, types).await.context("the cluster cannot be seen")
 }

@@ -160,7 +160,7 @@ where
     beside.spawn(classes::keep(ways.client.clone(), resolver, leads.clone(), identity.clone()));
     let retyped = Arc::new(Notify::new());
     beside.spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
-    let types = Arc::new(FromCatalog { catalog, region: args.region.clone() });
+    let types = Arc::new(FromCatalog { catalog, region: args.region.clone(), kept: args.aws.kept() });
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;

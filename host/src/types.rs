@@ -11,19 +11,20 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::node_pool::NodeClass;
 use whittle_core::model::time::Timestamp;
 use whittle_kube::intake::InstanceTypes;
-use whittle_sim::classes::launchable;
+use whittle_sim::classes::{Kept, launchable};
 
 /// What the newest catalogue has for a class.
 #[derive(Debug)]
 pub(crate) struct FromCatalog {
     pub(crate) catalog: watch::Receiver<Catalog>,
     pub(crate) region: String,
+    pub(crate) kept: Kept,
 }
 
 impl InstanceTypes for FromCatalog {
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
         let newest = self.catalog.borrow().clone();
-        launchable(settings, &newest, &self.region)
+        launchable(settings, &newest, &self.region, self.kept)
     }
 
     fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {

@@ -37,7 +37,7 @@ pub(crate) fn story(name: &str, tell: fn(&World) -> Result<()>) -> Trial {
 }
 
 impl World {
-    fn begin() -> Result<Self> {
+    pub(crate) fn begin() -> Result<Self> {
         let story = Story::begin()?;
         let aws = Emulator::start(story.folder.path())?;
         let joiner = Joiner::start(aws.port(), CLUSTER, story.plane.kubeconfig());

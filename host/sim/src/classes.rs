@@ -16,10 +16,27 @@ use whittle_core::model::node_pool::NodeClass;
 
 use crate::load::Place;
 
+/// What machines keep for themselves, wherever classes do not say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The share of a virtual machine's memory that the hypervisor keeps, in thousandths.
+    pub vm_memory_overhead_per_mille: u64,
+    /// Network interfaces of the default card that pods cannot use.
+    pub reserved_enis: u64,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        let NodeClassSettings { vm_memory_overhead_per_mille, reserved_enis, .. } =
+            NodeClassSettings::default();
+        Self { vm_memory_overhead_per_mille, reserved_enis }
+    }
+}
+
 /// The class with everything that it can launch in a region, in all of its zones or in those that the class says. How
 /// many instances its capacity reservations have is not known: none.
 #[must_use]
-pub fn launchable(read: &Read, catalog: &Catalog, region: &str) -> NodeClass {
+pub fn launchable(read: &Read, catalog: &Catalog, region: &str, kept: Kept) -> NodeClass {
     let place = Place {
         catalog: catalog.clone(),
         region: region.to_owned(),
@@ -29,14 +46,19 @@ pub fn launchable(read: &Read, catalog: &Catalog, region: &str) -> NodeClass {
         start: whittle_core::model::time::Timestamp::EPOCH,
         counts_siblings: false,
     };
-    node_class(read, &place)
+    let Kept { vm_memory_overhead_per_mille, reserved_enis } = kept;
+    let settings = settings(read, &place);
+    of_settings(read, &place, &NodeClassSettings { vm_memory_overhead_per_mille, reserved_enis, ..settings })
 }
 
 /// The class with everything that it can launch. What the region lacks, it lacks.
 pub(crate) fn node_class(read: &Read, place: &Place) -> NodeClass {
-    let settings = settings(read, place);
+    of_settings(read, place, &settings(read, place))
+}
+
+fn of_settings(read: &Read, place: &Place, settings: &NodeClassSettings) -> NodeClass {
     // An unknown region is reported where it is named, in the scenario.
-    let types = place.catalog.instance_types(&place.region, &settings).unwrap_or_default();
+    let types = place.catalog.instance_types(&place.region, settings).unwrap_or_default();
     NodeClass {
         name: read.name.clone(),
         ready: read.ready,

@@ -21,6 +21,16 @@ pub(crate) struct WithoutEffect {
     ignore_dra_requests: Option<String>,
     #[arg(long, hide = true)]
     scheduler_config: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true")]
+    eks_control_plane: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true")]
+    enable_zonal_shift: Option<String>,
+    #[arg(long, hide = true)]
+    ami_refresh_interval: Option<String>,
+    #[arg(long, hide = true)]
+    subnet_refresh_interval: Option<String>,
+    #[arg(long, hide = true)]
+    aws_feature_gates: Option<String>,
 }
 
 impl WithoutEffect {
@@ -44,6 +54,17 @@ impl WithoutEffect {
             (&self.log_error_output_paths, ("log-error-output-paths", "errors of the log go nowhere else")),
             (&self.ignore_dra_requests, ("ignore-dra-requests", "resource claims of pods are not looked at")),
             (&self.scheduler_config, ("scheduler-config", "kube-scheduler's configuration is not read")),
+            (&self.eks_control_plane, ("eks-control-plane", "the cluster is always looked for in EKS")),
+            (&self.enable_zonal_shift, ("enable-zonal-shift", "zonal shifts are not asked for")),
+            (
+                &self.ami_refresh_interval,
+                ("ami-refresh-interval", "images are asked for every 5 minutes, aliases every day"),
+            ),
+            (
+                &self.subnet_refresh_interval,
+                ("subnet-refresh-interval", "subnets are asked for every minute"),
+            ),
+            (&self.aws_feature_gates, ("aws-feature-gates", "there are none")),
         ];
         all.into_iter().filter(|(given, _)| given.is_some()).map(|(_, said)| said).collect()
     }

@@ -35,7 +35,7 @@ use crate::args::RunArgs;
 
 /// EC2, and what goes on beside the loop for it. Nothing is asked yet but what the clients need.
 pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAccount>> {
-    let name = args.cluster_name.clone().context("--cluster-name is needed with --cloud aws")?;
+    let name = args.aws.cluster_name.clone().context("--cluster-name is needed with --cloud aws")?;
     let counting = Arc::clone(&world.metrics);
     let calls = Arc::new(Calls::new(move |call| {
         counting.clouds().requested(&call.service, &call.operation, call.status);
@@ -50,16 +50,23 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     let settings = classes::Settings {
         region: args.region.clone(),
         cluster: name.clone(),
-        dry_run: if args.disable_dry_run { DryRun::Disabled } else { DryRun::Asked },
+        dry_run: if args.aws.disable_dry_run { DryRun::Disabled } else { DryRun::Asked },
     };
     let mut beside = JoinSet::new();
     let version = version(&world.ways.client).await;
-    let given = Given { endpoint: args.cluster_endpoint.clone(), certificate: None, version };
+    let given = Given {
+        endpoint: args.aws.cluster_endpoint.clone(),
+        certificate: args.aws.cluster_ca_bundle.clone(),
+        version,
+    };
     let discovery = Discovery { clients: clients.clone(), known: Arc::clone(&known), name, given };
     beside.spawn(discovery.run(world.stop.1.clone()));
     let asked = market::Settings {
         region: args.region.clone(),
-        list_prices: ListPrices::of(&args.region, if args.isolated_vpc { Vpc::Isolated } else { Vpc::Open }),
+        list_prices: ListPrices::of(
+            &args.region,
+            if args.aws.isolated_vpc { Vpc::Isolated } else { Vpc::Open },
+        ),
         spot_every: None,
     };
     let (market, catalog) = Market::new(clients.clone(), asked, Catalog::embedded());
@@ -72,7 +79,7 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
         async move { health::watch(clients, &*ear, clock).await }
     };
     beside.spawn(while_leading(leads.clone(), watch));
-    if let Some(name) = &args.interruption_queue {
+    if let Some(name) = &args.aws.interruption_queue {
         let queue = Queue::new(&clients, name, clock);
         let listen = move || Arc::clone(&queue).listen(Arc::clone(&ear));
         beside.spawn(while_leading(leads.clone(), listen));

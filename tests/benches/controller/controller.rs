@@ -10,9 +10,7 @@ use anyhow::{Context as _, Error, Result, ensure};
 use whittle_tests::command::whittle;
 
 use crate::cluster::{Cluster, until};
-
-/// In which the kernel counts CPU time for programs, on every architecture that we build for.
-const TICKS_PER_SECOND: u64 = 100;
+use crate::usage::cpu;
 
 /// A controller that runs. It ends when it is dropped.
 pub(crate) struct Controller {
@@ -53,22 +51,13 @@ impl Controller {
     /// What it has used up to now.
     pub(crate) fn usage(&self) -> Result<Usage> {
         let folder = format!("/proc/{}", self.process.id());
-        let stat = fs::read_to_string(format!("{folder}/stat"))?;
-        // The name in parentheses may have anything in it; user and system time are the 12th and 13th word after it.
-        let (_, rest) = stat.rsplit_once(") ").context("a line with a name in parentheses")?;
-        let ticks: u64 =
-            rest.split(' ').skip(11).take(2).filter_map(|number| number.parse::<u64>().ok()).sum();
         let status = fs::read_to_string(format!("{folder}/status"))?;
         let kb = |name: &str| -> Result<u64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().next());
             number.and_then(|number| number.parse().ok()).with_context(|| format!("no {name} in its status"))
         };
-        Ok(Usage {
-            cpu: Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND),
-            resident_kb: kb("VmRSS:")?,
-            peak_kb: kb("VmHWM:")?,
-        })
+        Ok(Usage { cpu: cpu(self.process.id())?, resident_kb: kb("VmRSS:")?, peak_kb: kb("VmHWM:")? })
     }
 
     /// The sum of all values of a metric; `name` may name labels as well.

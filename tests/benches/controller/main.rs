@@ -9,6 +9,8 @@
 mod cluster;
 mod controller;
 mod marks;
+#[path = "../usage.rs"]
+mod usage;
 
 use std::collections::BTreeMap;
 use std::env;

@@ -1,6 +1,6 @@
 //! CreateFleet, and the launch templates that it needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
@@ -22,12 +22,14 @@ pub(crate) struct Fleets {
     clients: Clients,
     cluster: String,
     templates: Mutex<BTreeSet<String>>,
+    /// How often requests for the same NodeClaims were refused.
+    attempts: Mutex<BTreeMap<String, u32>>,
 }
 
 impl Fleets {
     /// No launch template is known yet.
     pub(crate) fn new(clients: Clients, cluster: &str) -> Self {
-        Self { clients, cluster: cluster.to_owned(), templates: Mutex::default() }
+        Self { clients, cluster: cluster.to_owned(), templates: Mutex::default(), attempts: Mutex::default() }
     }
 
     /// Launches an instance for each of the NodeClaims, and answers in their order.
@@ -36,7 +38,7 @@ impl Fleets {
         request: &Request,
         claims: Vec<String>,
     ) -> Vec<Result<Launched, CloudError>> {
-        let mut answers = std::collections::BTreeMap::new();
+        let mut answers = BTreeMap::new();
         for fleet in tags::fleets(&request.node_pool, claims.clone()) {
             let launched = self.launch_fleet(request, &fleet).await;
             answers.extend(fleet.into_iter().zip(launched));
@@ -55,21 +57,33 @@ impl Fleets {
     /// Asks once more where a launch template was deleted behind our back.
     async fn answered(&self, request: &Request, claims: &[String]) -> Result<CreateFleetOutput, CloudError> {
         self.provide(request).await?;
-        let first = self.create(request, claims, 0).await;
+        let first = self.create(request, claims).await;
         if !is_template_missing(&first) {
             return Ok(first?);
         }
         tracing::warn!("a launch template was deleted by somebody else: it is made anew");
         self.forget(request);
         self.provide(request).await?;
-        Ok(self.create(request, claims, 1).await?)
+        Ok(self.create(request, claims).await?)
     }
 
-    async fn create(
+    async fn create(&self, request: &Request, claims: &[String]) -> Result<CreateFleetOutput, Failure> {
+        let key = key(&self.cluster, claims);
+        let attempt = self.attempts(|attempts| attempts.get(&key).copied().unwrap_or(0));
+        let answer = self.send(request, claims, token(&key, attempt)).await;
+        self.attempts(|attempts| match is_final(&answer) {
+            Some(Launch::Over) => drop(attempts.remove(&key)),
+            Some(Launch::Refused) => drop(attempts.insert(key, attempt + 1)),
+            None => {}
+        });
+        answer
+    }
+
+    async fn send(
         &self,
         request: &Request,
         claims: &[String],
-        attempt: u32,
+        token: String,
     ) -> Result<CreateFleetOutput, Failure> {
         let mut of_each = request.tags.clone();
         match claims {
@@ -84,7 +98,7 @@ impl Fleets {
             .ec2
             .create_fleet()
             .r#type(ec2::FleetType::Instant)
-            .client_token(token(&self.cluster, claims, attempt))
+            .client_token(token)
             .target_capacity_specification(capacity(request.capacity_type, claims.len()))
             .spot_options(
                 ec2::SpotOptionsRequest::builder()
@@ -151,15 +165,53 @@ impl Fleets {
         self.known(BTreeSet::clear);
     }
 
+    fn attempts<T>(&self, look: impl FnOnce(&mut BTreeMap<String, u32>) -> T) -> T {
+        look(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn known<T>(&self, look: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
         look(&mut self.templates.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The same NodeClaims have the same token, so that a request that is made again launches nothing more. One that is made
-/// with new launch templates is another.
-fn token(cluster: &str, claims: &[String], attempt: u32) -> String {
-    digest(&format!("{cluster}\n{}\n{attempt}", claims.join("\n")))
+/// What came of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Launch {
+    /// Instances, or no capacity: these NodeClaims are not asked for again.
+    Over,
+    /// A refusal: they may be.
+    Refused,
+}
+
+/// What came of a launch, if EC2 has said so for good.
+///
+/// EC2 answers a token that it knows as it did the first time, so after a refusal the next request needs another. One whose
+/// token was used for another request launches nothing either, and who was launched by that one was looked for before.
+fn is_final(answer: &Result<CreateFleetOutput, Failure>) -> Option<Launch> {
+    let is_refusal = |code| reaction(code) != Reaction::OtherOfferings;
+    match answer {
+        Ok(answer) if !answer.instances().is_empty() => Some(Launch::Over),
+        Ok(answer) if answer.errors().iter().any(|error| is_refusal(error.error_code())) => {
+            Some(Launch::Refused)
+        }
+        Ok(_) => Some(Launch::Over),
+        Err(failure) => match failure.reaction() {
+            Reaction::Launched | Reaction::Denied | Reaction::Rejected | Reaction::Missing => {
+                Some(Launch::Nothing)
+            }
+            Reaction::OtherOfferings | Reaction::Later | Reaction::There | Reaction::Unknown => None,
+        },
+    }
+}
+
+fn key(cluster: &str, claims: &[String]) -> String {
+    digest(&format!("{cluster}\n{}", claims.join("\n")))
+}
+
+/// The same NodeClaims have the same token until EC2 has refused them, so that a request that is made again because its
+/// answer was lost launches nothing more.
+fn token(key: &str, attempt: u32) -> String {
+    format!("{key}-{attempt}")
 }
 
 fn capacity(capacity_type: CapacityType, count: usize) -> ec2::TargetCapacitySpecificationRequest {
@@ -201,5 +253,43 @@ fn is_template_missing(answer: &Result<CreateFleetOutput, Failure>) -> bool {
                 && answer.errors().iter().any(|error| is_missing(error.error_code()))
         }
         Err(failure) => failure.reaction() == Reaction::Missing && is_missing(failure.code.as_deref()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> Result<CreateFleetOutput, Failure> {
+        let message = String::new();
+        Err(Failure { operation: "ec2:CreateFleet", code: Some(code.to_owned()), message })
+    }
+
+    fn said(code: &str) -> CreateFleetOutput {
+        let error = ec2::CreateFleetError::builder().error_code(code).build();
+        CreateFleetOutput::builder().errors(error).build()
+    }
+
+    #[test]
+    fn a_lost_answer_keeps_its_token_and_a_refusal_does_not() {
+        let launched = CreateFleetOutput::builder()
+            .instances(ec2::CreateFleetInstance::builder().instance_ids("i-1").build())
+            .build();
+        let lost = Failure { operation: "ec2:CreateFleet", code: None, message: String::new() };
+        for (answer, expected) in [
+            (Ok(launched), Some(Launch::Over)),
+            (Ok(said("InsufficientInstanceCapacity")), Some(Launch::Over)),
+            (Ok(said("UnauthorizedOperation")), Some(Launch::Refused)),
+            (refused("UnauthorizedOperation"), Some(Launch::Refused)),
+            (refused("IdempotentParameterMismatch"), Some(Launch::Refused)),
+            (refused("InternalError"), None),
+            (refused("RequestLimitExceeded"), None),
+            (Err(lost), None),
+        ] {
+            assert_eq!(is_final(&answer), expected, "{answer:?}");
+        }
+        let key = key("shop", &["web-1".to_owned(), "web-2".to_owned()]);
+        assert_ne!(token(&key, 0), token(&key, 1));
+        assert!(token(&key, u32::MAX).len() <= 64, "EC2 takes no longer one");
     }
 }
