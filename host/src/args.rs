@@ -1,7 +1,7 @@
 //! The command line. Parsed once; what the subcommands get are plain values.
 
-pub(crate) mod aws;
-mod telemetry;
+mod aws;
+pub(crate) mod telemetry;
 pub(crate) mod without_effect;
 
 use std::net::IpAddr;

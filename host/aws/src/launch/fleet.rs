@@ -197,9 +197,13 @@ fn is_final(answer: &Result<CreateFleetOutput, Failure>) -> Option<Launch> {
         Ok(_) => Some(Launch::Over),
         Err(failure) => match failure.reaction() {
             Reaction::Launched | Reaction::Denied | Reaction::Rejected | Reaction::Missing => {
-                Some(Launch::Nothing)
+                Some(Launch::Refused)
             }
-            Reaction::OtherOfferings | Reaction::Later | Reaction::There | Reaction::Unknown => None,
+            Reaction::OtherOfferings
+            | Reaction::Later
+            | Reaction::There
+            | Reaction::WouldDo
+            | Reaction::Unknown => None,
         },
     }
 }
