@@ -32,7 +32,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 /// An AWS account in a process of its own, which ends when this is dropped or the test ends.
 pub(crate) struct Emulator {
-    process: Child,
+    pub(crate) process: Child,
     port: u16,
     /// What the account has; see `emulator/world.py`.
     pub(crate) made: Made,
@@ -125,11 +125,6 @@ impl Emulator {
                 bail!("the emulator of AWS does not start: {line}{log}")
             }
         }
-    }
-
-    /// The id of its process.
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
     }
 
     /// Where AWS is.

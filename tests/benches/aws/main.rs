@@ -207,7 +207,7 @@ fn messages(count: usize) -> Result<()> {
         }
         let controller = world.controller()?;
         world.wait_for_words("everything is listed").await?;
-        let (emulator, own) = (cpu(world.aws.id())?, cpu(controller.id())?);
+        let (emulator, own) = (cpu(world.aws.process.id())?, cpu(controller.id())?);
         let begin = Instant::now();
         until_after(LONG, "the queue is empty", async || {
             let queue = world.aws.queue()?;
@@ -220,7 +220,7 @@ fn messages(count: usize) -> Result<()> {
         let rate = f64::from(u32::try_from(count)?) / took.as_secs_f64();
         row("messages a second", &format!("{rate:.0}"));
         row("CPU of the controller meanwhile", &seconds(cpu(controller.id())? - own));
-        row("CPU of the emulator meanwhile", &seconds(cpu(world.aws.id())? - emulator));
+        row("CPU of the emulator meanwhile", &seconds(cpu(world.aws.process.id())? - emulator));
         let left = world.aws.calls()?;
         for action in ["sqs:ReceiveMessage", "sqs:DeleteMessageBatch", "sqs:DeleteMessage"] {
             let calls: u64 = left.iter().filter(|((of, _), _)| of == action).map(|(_, count)| count).sum();
