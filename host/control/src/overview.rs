@@ -127,8 +127,8 @@ fn row(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp, sums: &mut [Sum; 
         let used = snapshot.used_on(&node.name);
         for ((sum, all), resource) in fill.iter_mut().zip(sums).zip(["cpu", "memory"]) {
             *sum = Sum { used: used.get(resource), there: node.allocatable.get(resource) };
-            all.used += sum.used;
-            all.there += sum.there;
+            all.used = all.used.saturating_add(sum.used);
+            all.there = all.there.saturating_add(sum.there);
         }
     }
     let instance = claim.instance.as_ref();

@@ -471,8 +471,17 @@ impl Snapshot {
         self.asked.remove(name);
         let instance = self.claims.remove(name).and_then(|claim| claim.instance);
         if let Some(instance) = instance {
-            self.index.remove_claim_instance(&instance.provider_id);
-            self.cloud_drift.remove(&instance.provider_id);
+            let id = &instance.provider_id;
+            self.index.remove_claim_instance(id, name);
+            self.cloud_drift.remove(id);
+            // Somebody has copied a NodeClaim: the instance is that of the other one.
+            let is_its =
+                |claim: &&NodeClaim| claim.instance.as_ref().is_some_and(|other| other.provider_id == *id);
+            if self.index.claim_of_instance(id).is_none()
+                && let Some(other) = self.claims.values().find(is_its)
+            {
+                self.index.put_claim_instance(id, &other.name);
+            }
         }
         self.replacing.remove(name);
         self.notices.remove(name);

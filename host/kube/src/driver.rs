@@ -19,14 +19,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use whittle_control::controller::Controller;
-use whittle_control::in_flight::{InFlight, Key};
+use whittle_control::in_flight::{Ended, InFlight, Key};
 use whittle_control::ports::Cloud;
 use whittle_core::event::Event;
 use whittle_core::lifecycle::leftover::unlaunched;
 use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::node::Node;
 use whittle_core::model::time::{Duration, Timestamp};
-use whittle_core::plan::Plan;
+use whittle_core::plan::{Action, DeleteReason, Plan};
 
 use crate::book::Book;
 use crate::claims::Claims;
@@ -52,6 +52,8 @@ use crate::watch::{self as watches, Change, Kind};
 
 /// Decisions are at least so far apart: what arrives within is decided about together.
 const PACE: Duration = Duration::from_millis(50);
+/// The clock may go back by so much before it is followed.
+const CLOCK_JITTER: Duration = Duration::from_secs(5);
 /// So many changes are taken in before a decision may be due again.
 const CHANGES_AT_ONCE: usize = 1_000;
 /// How often metrics and the status of NodePools are brought up to date.
@@ -267,9 +269,17 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         }
     }
 
-    /// Time does not go back, whatever the clock is set to.
+    /// Time does not go back by a little. A clock that was far ahead and was set right is followed: everything would be due
+    /// only when it is that late again.
     fn tick(&mut self) {
-        self.now = self.now.max(clock());
+        let read = clock();
+        if read + CLOCK_JITTER < self.now {
+            tracing::warn!(ahead = %self.now.since(read), "the clock has gone back, and is followed");
+            self.now = read;
+            self.decided = self.decided.min(read);
+            self.controller.reconsider(read);
+        }
+        self.now = self.now.max(read);
     }
 
     fn leads(&self) -> bool {
@@ -395,6 +405,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         self.metrics.decided(start.elapsed(), about);
         self.say_what_waits(&plan);
         self.in_flight.take_up(&mut plan, now);
+        self.spare_what_is_not_understood(&mut plan);
         traced::note(&span, &plan, self.controller.snapshot());
         if !plan.actions.is_empty() {
             self.carry_out(plan);
@@ -402,6 +413,23 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         self.retaint();
         self.launch_what_was_not();
         self.nominate_anew();
+    }
+
+    /// A NodeClaim does not go for want of a Node that is there and is not understood.
+    fn spare_what_is_not_understood(&mut self, plan: &mut Plan) {
+        let Self { controller, intake, in_flight, now, .. } = self;
+        plan.actions.retain(|action| {
+            let Action::Delete(delete) = action else { return true };
+            let claim = controller.snapshot().claims.get(&delete.claim);
+            let node = claim.and_then(|claim| claim.node.as_deref()).unwrap_or_default();
+            let for_want = matches!(delete.reason, DeleteReason::InstanceGone | DeleteReason::NodeDeleted);
+            let spared = for_want && intake.is_unclear(Kind::Node, node);
+            if spared {
+                tracing::warn!(claim = delete.claim, node, "stays: its Node is there and is not understood");
+                in_flight.end(&Key::of(action), Ended::Badly, *now);
+            }
+            !spared
+        });
     }
 
     fn carry_out(&mut self, plan: Plan) {

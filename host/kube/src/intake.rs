@@ -79,6 +79,8 @@ pub struct Intake {
     /// NodeClaims with an instance, whose price is that of the class.
     launched: BTreeMap<String, NodeClaim>,
     incomplete: BTreeSet<Kind>,
+    /// NodeClaims and Nodes that are there and not understood, as they are now.
+    unclear: BTreeSet<(Kind, String)>,
 }
 
 impl Intake {
@@ -97,6 +99,7 @@ impl Intake {
             node_classes: BTreeMap::new(),
             launched: BTreeMap::new(),
             incomplete: Kind::ALL.into_iter().collect(),
+            unclear: BTreeSet::new(),
         }
     }
 
@@ -133,7 +136,29 @@ impl Intake {
             // Nothing has changed; who runs the loop says so in its log.
             Change::Trouble(..) => {}
         }
+        self.note_unclear(&taken);
         taken
+    }
+
+    /// Whether a NodeClaim or Node is there and is not understood: nothing may follow from its absence.
+    #[must_use]
+    pub fn is_unclear(&self, kind: Kind, name: &str) -> bool {
+        self.unclear.contains(&(kind, name.to_owned()))
+    }
+
+    fn note_unclear(&mut self, taken: &Taken) {
+        for event in &taken.events {
+            let subject = match event {
+                Event::NodeClaim(claim) => (Kind::NodeClaim, &claim.name),
+                Event::NodeClaimGone(name) => (Kind::NodeClaim, name),
+                Event::Node(node) => (Kind::Node, &node.name),
+                Event::NodeGone(name) => (Kind::Node, name),
+                _ => continue,
+            };
+            self.unclear.remove(&(subject.0, subject.1.clone()));
+        }
+        let of_nodes = taken.problems.iter().filter(|one| matches!(one.kind, Kind::NodeClaim | Kind::Node));
+        self.unclear.extend(of_nodes.map(|one| (one.kind, one.name.clone())));
     }
 
     fn see(&mut self, object: Object, taken: &mut Taken) {

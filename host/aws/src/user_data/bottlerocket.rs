@@ -4,9 +4,15 @@ use toml::{Table, Value};
 
 use super::{Input, LocalStorage};
 
+/// What is wrong and where, without the line itself: there may be a secret in it.
+fn no_toml(error: toml::de::Error) -> String {
+    let at = error.span().map(|span| format!(" at byte {}", span.start)).unwrap_or_default();
+    format!("spec.userData is no TOML{at}: {}", error.message())
+}
+
 pub(super) fn user_data(input: &Input<'_>) -> Result<String, String> {
     let own = input.own.unwrap_or_default();
-    let mut document: Table = own.parse().map_err(|error| format!("spec.userData is no TOML: {error}"))?;
+    let mut document: Table = own.parse().map_err(no_toml)?;
     let settings = table(&mut document, "settings")?;
     if input.local_storage == LocalStorage::Raid0 {
         let command = [

@@ -140,12 +140,18 @@ impl Index {
         self.claims.get(provider_id).map(String::as_str)
     }
 
+    /// An instance is that of the first NodeClaim that says so.
     pub(super) fn put_claim_instance(&mut self, provider_id: &str, claim: &str) {
-        self.claims.insert(provider_id.to_owned(), claim.to_owned());
+        if self.claim_of_instance(provider_id).is_none() {
+            self.claims.insert(provider_id.to_owned(), claim.to_owned());
+        }
     }
 
-    pub(super) fn remove_claim_instance(&mut self, provider_id: &str) {
-        self.claims.remove(provider_id);
+    /// Forgets whose an instance is, if it is this NodeClaim's.
+    pub(super) fn remove_claim_instance(&mut self, provider_id: &str, claim: &str) {
+        if self.claim_of_instance(provider_id) == Some(claim) {
+            self.claims.remove(provider_id);
+        }
     }
 
     pub(super) fn nodes_of_instance(&self, provider_id: &str) -> Option<&BTreeSet<String>> {

@@ -121,6 +121,22 @@ fn an_instance_without_a_claim_is_ended_when_it_is_old_enough_for_its_claim_to_b
 }
 
 #[test]
+fn an_instance_stays_its_claims_when_a_copy_of_that_comes_and_goes() {
+    let machine = node("b");
+    let stray = running(&machine, 0);
+    // By name before and after the one that it is copied from.
+    for copied in ["a", "c"] {
+        let copy = Machine { node: None, ..node("b") }.claim(|claim| claim.name = copied.to_owned());
+        let gone = whittle_core::event::Event::NodeClaimGone(copied.to_owned());
+        let cluster = Cluster::new().with(node("b")).with(copy).with(gone);
+        let snapshot = cluster.state.snapshot();
+        let owner = snapshot.claim_of_instance(&stray.provider_id).map(|claim| claim.name.as_str());
+        assert_eq!(owner, Some("b"), "after the end of {copied}");
+        assert_eq!(strays(snapshot, std::slice::from_ref(&stray), at(60)), Strays::default(), "{copied}");
+    }
+}
+
+#[test]
 fn a_claim_whose_instance_is_gone_is_deleted_when_its_node_does_not_answer_either() {
     let unready = |machine: Machine| machine.node(|node| node.ready = false);
     let cases: [(&str, Machine, &[&str]); 5] = [

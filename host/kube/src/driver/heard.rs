@@ -14,6 +14,7 @@ use super::Driver;
 use super::work::Done;
 use crate::cluster::Session;
 use crate::tell;
+use crate::watch::Kind;
 
 impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     pub(super) fn hear(&mut self, done: Done) {
@@ -125,7 +126,9 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     fn end_strays(&mut self, running: &[Running], listed: Timestamp) {
         let snapshot = self.controller.snapshot();
         let found = strays(snapshot, running, listed);
-        for stray in found.instances {
+        // An instance whose NodeClaim is there and is not understood has an owner.
+        let is_nobodys = |stray: &Running| !self.intake.is_unclear(Kind::NodeClaim, &stray.claim);
+        for stray in found.instances.into_iter().filter(is_nobodys) {
             tracing::warn!(
                 instance = stray.provider_id,
                 claim = stray.claim,

@@ -295,3 +295,21 @@ fn a_volume_attachment_names_its_node_and_its_volume() {
     let gone = intake.take(Change::Gone(Kind::VolumeAttachment, id));
     assert_eq!(gone.events, [Event::VolumeAttachmentGone("x".to_owned())]);
 }
+
+#[test]
+fn a_node_claim_that_is_not_understood_is_known_to_be_there_until_it_is_understood_or_gone() {
+    let (mut intake, _) = intake();
+    let Object::NodeClaim(good) = claim() else { unreachable!("it is one") };
+    let mut bad = good.clone();
+    let capacity = serde_json::from_value(json!({ "cpu": "-1" })).unwrap();
+    bad.status.get_or_insert_default().capacity = Some(capacity);
+    let is_unclear = |intake: &Intake| intake.is_unclear(Kind::NodeClaim, "web-1");
+    assert!(!is_unclear(&intake));
+    intake.take(Change::Seen(Object::NodeClaim(bad.clone())));
+    assert!(is_unclear(&intake) && !intake.is_unclear(Kind::Node, "web-1"));
+    intake.take(Change::Seen(Object::NodeClaim(good)));
+    assert!(!is_unclear(&intake));
+    intake.take(Change::Seen(Object::NodeClaim(bad)));
+    intake.take(Change::Gone(Kind::NodeClaim, Id { namespace: "".into(), name: "web-1".into() }));
+    assert!(!is_unclear(&intake));
+}
