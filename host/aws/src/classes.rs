@@ -7,7 +7,7 @@
 mod cache;
 pub mod choice;
 pub mod drift;
-mod filters;
+pub(crate) mod filters;
 mod images;
 mod profile;
 mod reservations;

@@ -2,12 +2,13 @@
 
 use std::time::Duration as Span;
 
-use aws_sdk_ec2::types::{Filter, InstanceStatus, InstanceStatusEvent, StatusName};
+use aws_sdk_ec2::types::{InstanceStatus, InstanceStatusEvent, StatusName};
 use tokio::time::{MissedTickBehavior, interval};
 use whittle_control::ports::news::InstanceNotice;
 use whittle_core::event::NoticeKind;
 use whittle_core::model::time::{Duration, Timestamp};
 
+use crate::classes::filters::filter;
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction};
 use crate::queue::Ear;
@@ -46,9 +47,8 @@ async fn look(clients: &Clients, now: Timestamp) -> Result<Vec<InstanceNotice>, 
         ("system-status.status", &["impaired"]),
         ("event.code", &PLANS),
     ] {
-        let values = values.iter().map(|value| (*value).to_owned()).collect();
-        let filter = Filter::builder().name(name).set_values(Some(values)).build();
-        let mut pages = clients.ec2.describe_instance_status().filters(filter).into_paginator().send();
+        let status = clients.ec2.describe_instance_status();
+        let mut pages = status.filters(filter(name, values)).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| Failure::of("ec2:DescribeInstanceStatus", &error))?;
             notices.extend(page.instance_statuses().iter().filter_map(|one| notice(one, now)));

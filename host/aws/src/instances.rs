@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::Filter;
+use whittle_core::model::labels;
 
 use crate::batch::{Batcher, Window};
+use crate::classes::filters::{Filters, sdk};
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction};
 use crate::launch::seen::{Seen, seen};
+use crate::launch::tags;
 
 /// Looks and ends are gathered like this (Karpenter).
 const TOGETHER: Window = Window { idle: Duration::from_millis(100), max: Duration::from_secs(1), items: 500 };
@@ -68,19 +70,17 @@ const fn given_up(operation: &'static str) -> Failure {
 }
 
 async fn list(clients: &Clients, cluster: &str) -> Result<Vec<Seen>, Failure> {
-    let tag_key = |key: &str| Filter::builder().name("tag-key").values(key).build();
+    let tag_key = |key: &str| ("tag-key".to_owned(), vec![key.to_owned()]);
+    let filters: Filters = vec![
+        tag_key(labels::NODE_POOL),
+        tag_key(labels::NODE_CLASS),
+        (format!("tag:{}", tags::CLUSTER), vec![cluster.to_owned()]),
+        ("instance-state-name".to_owned(), STATES.map(str::to_owned).to_vec()),
+    ];
     let mut pages = clients
         .ec2
         .describe_instances()
-        .filters(tag_key("karpenter.sh/nodepool"))
-        .filters(tag_key("karpenter.k8s.aws/ec2nodeclass"))
-        .filters(Filter::builder().name("tag:eks:eks-cluster-name").values(cluster).build())
-        .filters(
-            Filter::builder()
-                .name("instance-state-name")
-                .set_values(Some(STATES.map(str::to_owned).to_vec()))
-                .build(),
-        )
+        .set_filters(Some(sdk(&filters)))
         .max_results(PAGE)
         .into_paginator()
         .send();

@@ -42,12 +42,6 @@ impl Known {
         self.read(|pages| pages.classes.get(name).cloned())
     }
 
-    /// All classes, by name.
-    #[must_use]
-    pub fn classes(&self) -> Vec<Arc<Ec2NodeClass>> {
-        self.read(|pages| pages.classes.values().cloned().collect())
-    }
-
     /// The cluster was found.
     pub fn put_cluster(&self, cluster: Cluster) {
         self.write(|pages| {

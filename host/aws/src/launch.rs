@@ -50,9 +50,8 @@ pub struct Ec2 {
     cluster: String,
     known: Arc<Known>,
     types: Arc<dyn InstanceTypes>,
-    instances: Arc<Instances>,
+    instances: Instances,
     launches: Batcher<Arc<Request>, String, Result<Launched, CloudError>>,
-    fleets: Arc<Fleets>,
     /// NodeClaims that were asked for and have no answer that says there is no instance.
     asked: Mutex<BTreeSet<String>>,
     /// NodeClaims made before this may have been launched by the last process.
@@ -85,35 +84,22 @@ impl Ec2 {
         // Ends with the sender.
         tokio::spawn(tagging::tag(clients.clone(), asked));
         let fleets = Arc::new(Fleets::new(clients.clone(), cluster));
-        let launching = Arc::clone(&fleets);
         let launches = Batcher::new(LAUNCHES, move |request: Arc<Request>, claims| {
-            let fleets = Arc::clone(&launching);
+            let fleets = Arc::clone(&fleets);
             async move { fleets.launch(&request, claims).await }
         });
         Self {
             cluster: cluster.to_owned(),
             known,
             types,
-            instances: Arc::new(Instances::new(clients, cluster)),
+            instances: Instances::new(clients, cluster),
             launches,
-            fleets,
             asked: Mutex::default(),
             started: clock(),
             clock,
             heard: Box::new(heard),
             tagging,
         }
-    }
-
-    /// The instances of this cluster, as far as EC2 tells of them.
-    #[must_use]
-    pub fn instances(&self) -> &Arc<Instances> {
-        &self.instances
-    }
-
-    /// Forgets which launch templates there are, so that what was deleted meanwhile is made anew.
-    pub fn forget_templates(&self) {
-        self.fleets.forget_all();
     }
 
     fn request(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Request, CloudError> {

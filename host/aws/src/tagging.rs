@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_ec2::types::Tag;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -31,10 +30,9 @@ pub(crate) fn lacking(seen: &Seen, claim: &str) -> BTreeMap<String, String> {
 pub(crate) async fn tag(clients: Clients, mut asked: mpsc::Receiver<Lacking>) {
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while let Some((id, tags)) = asked.recv().await {
+    while let Some((id, lacking)) = asked.recv().await {
         pace.tick().await;
-        let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-        let made = clients.ec2.create_tags().resources(&id).set_tags(Some(tags)).send().await;
+        let made = clients.ec2.create_tags().resources(&id).set_tags(Some(tags::of(&lacking))).send().await;
         if let Err(error) = made {
             // It is listed again, and asked for again.
             tracing::warn!(instance = id, "not tagged: {}", Failure::of("ec2:CreateTags", &error));

@@ -42,6 +42,12 @@ pub(crate) fn of_tags(tags: &BTreeMap<String, String>) -> Filters {
     tags.iter().map(one).collect()
 }
 
+/// One filter that lets these values through.
+pub(crate) fn filter(name: &str, values: &[&str]) -> Filter {
+    let values = values.iter().map(|value| (*value).to_owned()).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
+
 /// Filters as the SDK has them.
 pub(crate) fn sdk(filters: &Filters) -> Vec<Filter> {
     let one = |(name, values): &(String, Vec<String>)| {

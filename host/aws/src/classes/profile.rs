@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_iam::types;
 use whittle_api::node_class::Ec2NodeClass;
+use whittle_core::model::labels;
 use whittle_core::model::labels::REGION;
 
 use crate::classes::cache::Cache;
@@ -248,7 +249,7 @@ impl Profiles {
         of_profile.extend([
             (format!("kubernetes.io/cluster/{}", self.cluster), "owned".to_owned()),
             (tags::CLUSTER.to_owned(), self.cluster.clone()),
-            (tags::NODE_CLASS.to_owned(), class_name.clone()),
+            (labels::NODE_CLASS.to_owned(), class_name.clone()),
             (REGION.to_owned(), self.region.clone()),
         ]);
         let name = format!(

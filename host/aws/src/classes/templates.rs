@@ -1,5 +1,7 @@
 //! The launch templates that were made for a class, at its end.
 
+use whittle_core::model::labels;
+
 use crate::classes::filters::{Filters, sdk};
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction};
@@ -12,7 +14,7 @@ const PAGE: i32 = 200;
 pub(crate) async fn remove_all(clients: &Clients, cluster: &str, class: &str) -> Result<(), Failure> {
     let filters: Filters = vec![
         (format!("tag:{}", tags::CLUSTER), vec![cluster.to_owned()]),
-        (format!("tag:{}", tags::NODE_CLASS), vec![class.to_owned()]),
+        (format!("tag:{}", labels::NODE_CLASS), vec![class.to_owned()]),
     ];
     let mut ids = Vec::new();
     let request = clients.ec2.describe_launch_templates().set_filters(Some(sdk(&filters)));

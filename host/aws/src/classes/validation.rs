@@ -9,11 +9,8 @@ use std::time::{Duration, Instant};
 use aws_sdk_ec2::types as ec2;
 use whittle_api::convert::node_class::ami_family;
 use whittle_api::node_class::{AmiFamily, Ec2NodeClass};
-use whittle_core::model::fingerprint::MadeFrom;
 use whittle_core::model::labels::{ACCELERATOR_COUNT, ARCH, GPU_COUNT};
 use whittle_core::model::node::NodeClaim;
-use whittle_core::model::resources::Resources;
-use whittle_core::model::time::Timestamp;
 
 use crate::classes::cache::Cache;
 use crate::classes::choice::{TypeLabels, image_for};
@@ -309,26 +306,7 @@ fn claim(class: &Ec2NodeClass) -> NodeClaim {
         name: NODE_POOL.to_owned(),
         node_pool: NODE_POOL.to_owned(),
         node_class: class.metadata.name.clone().unwrap_or_default(),
-        labels: BTreeMap::new(),
-        requirements: Vec::new(),
-        min_values_relaxed: false,
-        taints: Vec::new(),
-        startup_taints: Vec::new(),
-        requests: Resources::default(),
-        instance: None,
-        node: None,
-        created: Timestamp::EPOCH,
-        registered: None,
-        initialized: None,
-        last_pod_event: None,
-        deleting: None,
-        expire_after: None,
-        termination_grace_period: None,
-        do_not_disrupt: false,
-        made_from: MadeFrom::default(),
-        drifted: None,
-        disrupted: None,
-        terminate_by: None,
+        ..NodeClaim::default()
     }
 }
 

@@ -160,11 +160,6 @@ impl Fleets {
         });
     }
 
-    /// Forgets all launch templates: what was deleted is made anew when it is needed.
-    pub(crate) fn forget_all(&self) {
-        self.known(BTreeSet::clear);
-    }
-
     fn attempts<T>(&self, look: impl FnOnce(&mut BTreeMap<String, u32>) -> T) -> T {
         look(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
     }

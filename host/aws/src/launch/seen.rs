@@ -50,7 +50,7 @@ impl Seen {
     /// The class it was launched with.
     #[must_use]
     pub fn node_class(&self) -> Option<&str> {
-        self.tags.get(tags::NODE_CLASS).map(String::as_str)
+        self.tags.get(labels::NODE_CLASS).map(String::as_str)
     }
 
     /// What decides whether it is still what its class selects, with the labels of its instance type.

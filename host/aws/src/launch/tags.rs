@@ -8,8 +8,6 @@ use whittle_core::model::labels;
 
 /// The tag that says to which cluster an instance belongs.
 pub(crate) const CLUSTER: &str = "eks:eks-cluster-name";
-/// The tag with the name of the class.
-pub(crate) const NODE_CLASS: &str = "karpenter.k8s.aws/ec2nodeclass";
 /// The tag with the name of the NodeClaim, on instances that have one for themselves.
 pub(crate) const NODE_CLAIM: &str = "karpenter.sh/nodeclaim";
 /// The tag with the names of all NodeClaims that a fleet was asked for.
@@ -31,7 +29,7 @@ pub(crate) fn common(
         (format!("kubernetes.io/cluster/{cluster}"), "owned".to_owned()),
         (CLUSTER.to_owned(), cluster.to_owned()),
         (labels::NODE_POOL.to_owned(), node_pool.to_owned()),
-        (NODE_CLASS.to_owned(), node_class.to_owned()),
+        (labels::NODE_CLASS.to_owned(), node_class.to_owned()),
     ]);
     tags
 }

@@ -3,12 +3,13 @@
 //! The same is done with the same answer by `host/catalog/generate/generate.py`, for the tables.
 
 use aws_sdk_ec2::types::{
-    ArchitectureType, EbsOptimizedSupport, EphemeralNvmeSupport, Filter, InstanceStorageInfo,
-    InstanceTypeInfo, NetworkInfo, ProcessorInfo, SupportedAdditionalProcessorFeature, UsageClassType,
+    ArchitectureType, EbsOptimizedSupport, EphemeralNvmeSupport, InstanceStorageInfo, InstanceTypeInfo,
+    NetworkInfo, ProcessorInfo, SupportedAdditionalProcessorFeature, UsageClassType,
 };
 use whittle_catalog::names::kept;
 use whittle_catalog::specification::{Accelerator, Gpu, Specification};
 
+use crate::classes::filters::filter;
 use crate::connect::Clients;
 use crate::error::Failure;
 
@@ -25,11 +26,6 @@ pub(super) async fn specifications(clients: &Clients) -> Result<Vec<Specificatio
     let infos = pages.try_collect().await;
     let infos = infos.map_err(|error| Failure::of("ec2:DescribeInstanceTypes", &error))?;
     Ok(infos.iter().filter_map(understood).collect())
-}
-
-fn filter(name: &str, values: &[&str]) -> Filter {
-    let values = values.iter().map(|value| (*value).to_owned()).collect();
-    Filter::builder().name(name).set_values(Some(values)).build()
 }
 
 fn understood(info: &InstanceTypeInfo) -> Option<Specification> {

@@ -80,8 +80,8 @@ pub struct VolumeLimits {
     pub drivers: BTreeMap<String, u32>,
 }
 
-/// A NodeClaim: one node that we asked for, from the decision to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A NodeClaim: one node that we asked for, from the decision to its end. The default asks for nothing and has no name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeClaim {
     /// The claim's name: its identity.
     pub name: String,

@@ -55,26 +55,7 @@ mod tests {
             name: name.to_owned(),
             node_pool: "web".to_owned(),
             node_class: "default".to_owned(),
-            labels: std::collections::BTreeMap::new(),
-            requirements: Vec::new(),
-            min_values_relaxed: false,
-            taints: Vec::new(),
-            startup_taints: Vec::new(),
-            requests: whittle_core::model::resources::Resources::default(),
-            instance: None,
-            node: None,
-            created: Timestamp::EPOCH,
-            registered: None,
-            initialized: None,
-            last_pod_event: None,
-            deleting: None,
-            expire_after: None,
-            termination_grace_period: None,
-            do_not_disrupt: false,
-            made_from: whittle_core::model::fingerprint::MadeFrom::default(),
-            drifted: None,
-            disrupted: None,
-            terminate_by: None,
+            ..NodeClaim::default()
         }))
     }
 

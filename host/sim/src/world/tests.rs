@@ -73,25 +73,8 @@ fn claim(name: &str) -> NodeClaim {
         node_pool: "pool".into(),
         node_class: "class".into(),
         labels: BTreeMap::from([(NODE_POOL.to_owned(), "pool".to_owned())]),
-        requirements: Vec::new(),
-        min_values_relaxed: false,
-        taints: Vec::new(),
-        startup_taints: Vec::new(),
-        requests: Resources::default(),
-        instance: None,
-        node: None,
         created: START_DEFAULT,
-        registered: None,
-        initialized: None,
-        last_pod_event: None,
-        deleting: None,
-        expire_after: None,
-        termination_grace_period: None,
-        do_not_disrupt: false,
-        made_from: whittle_core::model::fingerprint::MadeFrom::default(),
-        drifted: None,
-        disrupted: None,
-        terminate_by: None,
+        ..NodeClaim::default()
     }
 }
 

@@ -7,7 +7,6 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels;
 use whittle_core::model::node::{Instance, Node, NodeClaim};
 use whittle_core::model::requirement::{Requirement, Taint};
-use whittle_core::model::resources::Resources;
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Launch, Outcome};
 
@@ -37,25 +36,7 @@ fn claim(name: &str, pool: &str) -> NodeClaim {
         node_pool: pool.into(),
         node_class: "default".into(),
         labels: pool_labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        requirements: Vec::new(),
-        min_values_relaxed: false,
-        taints: Vec::new(),
-        startup_taints: Vec::new(),
-        requests: Resources::default(),
-        instance: None,
-        node: None,
-        created: Timestamp::EPOCH,
-        registered: None,
-        initialized: None,
-        last_pod_event: None,
-        deleting: None,
-        expire_after: None,
-        termination_grace_period: None,
-        do_not_disrupt: false,
-        made_from: whittle_core::model::fingerprint::MadeFrom::default(),
-        drifted: None,
-        disrupted: None,
-        terminate_by: None,
+        ..NodeClaim::default()
     }
 }
 
