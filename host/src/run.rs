@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -92,7 +93,7 @@ async fn controller(args: &RunArgs) -> Result<()> {
     let (synced, is_synced) = watch::channel(false);
     let (ask, asked) = mpsc::channel(SCRAPES);
     let answers = Answers { synced: is_synced, metrics: Arc::clone(&metrics), ask };
-    let servers = serve(args, &answers, &stopped);
+    let servers = serve(args, &answers, &stopped).await?;
     let swapped = Arc::new(Notify::new());
     let (looked, has_looked) = watch::channel(false);
     let (controller, policies) = decider(args, &swapped, looked)?;
@@ -204,19 +205,26 @@ fn since_epoch() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-fn serve(args: &RunArgs, answers: &Answers, stopped: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+/// Begins to answer. A port that somebody else has is seen before anything is done: nobody would look after this process.
+async fn serve(
+    args: &RunArgs,
+    answers: &Answers,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>> {
     let metrics = (args.metrics_port, serve::metrics(answers.clone()), "metrics");
     let health = (args.health_probe_port, serve::health(answers.clone()), "health");
-    let asked = [metrics, health].into_iter().filter(|(port, ..)| *port != 0);
-    let servers = asked.map(|(port, router, what)| {
+    let mut servers = Vec::new();
+    for (port, router, what) in [metrics, health].into_iter().filter(|(port, ..)| *port != 0) {
         let (address, stopped) = (SocketAddr::new(args.bind_address, port), stopped.clone());
-        tokio::spawn(async move {
-            if let Err(error) = serve::serve(address, router, stopped).await {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.with_context(|| format!("cannot answer for {what} on {address}"))?;
+        servers.push(tokio::spawn(async move {
+            if let Err(error) = serve::serve(listener, router, stopped).await {
                 tracing::error!(%address, "{what} cannot be answered: {error}");
             }
-        })
-    });
-    servers.collect()
+        }));
+    }
+    Ok(servers)
 }
 
 /// Nothing is decided before the first look at the directory has come to something: what is launched without a policy

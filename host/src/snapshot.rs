@@ -23,6 +23,11 @@ pub(crate) fn run(args: &SnapshotArgs) -> Result<()> {
     if !unknown.is_empty() {
         let _ = writeln!(text, "The cluster does not know {}.", unknown.join(", "));
     }
+    if objects.iter().any(|(file, _)| file == snapshot::NODE_CLASSES) {
+        text.push_str(
+            "\nUser data of EC2NodeClasses and all annotations are written as they are: whoever gets this directory reads them.\n",
+        );
+    }
     let directory = args.dir.display();
     let _ = writeln!(text, "\nGo on with: whittle simulate {directory}");
     output::print(&text)

@@ -4,7 +4,7 @@
 //! Traces are best effort. A collector that cannot be reached is said once in the log and holds up nobody.
 
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ pub(crate) fn start(args: &TelemetryArgs) -> Result<Telemetry> {
     let filter = EnvFilter::try_new(&args.log_level)
         .with_context(|| format!("{:?} says nothing about what is logged", args.log_level))?;
     let traces = args.traces_endpoint().map(traces).transpose()?;
-    let log = fmt::layer().with_writer(writer(&args.log_output_paths)?);
+    let log =
+        fmt::layer().with_writer(writer(&args.log_output_paths)?).with_ansi(is_seen(&args.log_output_paths));
     let log = match args.log_format {
         LogFormatArg::Text => log.boxed(),
         LogFormatArg::Json => log.json().flatten_event(true).boxed(),
@@ -64,6 +65,15 @@ impl Telemetry {
             tracing::warn!("the last traces are not sent: {error}");
         }
     }
+}
+
+/// Whether all that is logged goes to a terminal: whoever reads a file does not want its colours.
+fn is_seen(paths: &[LogPath]) -> bool {
+    paths.iter().all(|path| match path {
+        LogPath::Stdout => io::stdout().is_terminal(),
+        LogPath::Stderr => io::stderr().is_terminal(),
+        LogPath::File(_) => false,
+    })
 }
 
 /// Writes to all of these.

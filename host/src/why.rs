@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube_client::Api;
 use serde::Serialize;
 use whittle_control::explain;
+use whittle_kube::error::message;
 use whittle_kube::view::View;
 use whittle_sim::plan;
 
@@ -36,8 +37,8 @@ fn about_pod(namespace: &str, name: &str, from: &FromArgs) -> Result<()> {
         None => look::runtime()?.block_on(async {
             let client = look::client(from.look.kubeconfig.as_deref()).await?;
             let pod = Api::<Pod>::namespaced(client.clone(), namespace).get_opt(name).await;
-            let pod =
-                pod.with_context(|| format!("cannot read pod {namespace}/{name}"))?.ok_or_else(missing)?;
+            let unread = |error| anyhow!("cannot read pod {namespace}/{name}: {}", message(&error));
+            let pod = pod.map_err(unread)?.ok_or_else(missing)?;
             let mut view = look::view(&from.look, &client).await?;
             let now = view.now();
             warn_of(&view)?;

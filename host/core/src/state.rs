@@ -179,13 +179,13 @@ impl Snapshot {
         nodes.max_by(|left, right| (left.created, &left.name).cmp(&(right.created, &right.name)))
     }
 
-    /// The Node of a NodeClaim, once it has joined.
+    /// The Node of a NodeClaim, once it has joined. One that its status names must be of its instance: anybody can write
+    /// the name of somebody else's Node there.
     #[must_use]
     pub fn node_of_claim(&self, claim: &NodeClaim) -> Option<&Node> {
-        match &claim.node {
-            Some(name) => self.nodes.get(name),
-            None => self.node_of_instance(&claim.instance.as_ref()?.provider_id),
-        }
+        let instance = &claim.instance.as_ref()?.provider_id;
+        let named = claim.node.as_ref().and_then(|name| self.nodes.get(name));
+        named.filter(|node| node.provider_id == *instance).or_else(|| self.node_of_instance(instance))
     }
 
     /// The NodeClaim of a Node; `None` for nodes that somebody else manages.

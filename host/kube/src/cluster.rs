@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use futures::StreamExt as _;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Pod;
-use kube_client::api::{DeleteParams, EvictParams, Patch, PatchParams, PostParams, Preconditions};
+use kube_client::api::{DeleteParams, EvictParams, PatchParams, PostParams, Preconditions};
 use kube_client::{Api, Client};
 use kube_core::Resource;
 use serde_json::json;
@@ -109,6 +109,15 @@ impl Session {
         Self { writer, facts }
     }
 
+    /// Deletes a Node, and takes our finalizer off it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when it is gone.
+    pub async fn let_node_go(&self, node: &str) -> Result<(), ClusterError> {
+        self.writer.let_go(self.writer.nodes(), node).await
+    }
+
     /// A pod that cannot be nominated goes where the scheduler likes, which is no reason to keep its node closed.
     async fn nominate_all(&self, expected: &[String], node: &str) {
         let nominations: Vec<_> = expected.iter().map(|uid| self.nominate_one(uid, node)).collect();
@@ -178,10 +187,7 @@ impl Cluster for Session {
         let known = writer.claim(claim).await?;
         let kind = writer.book.instance_type(&known.spec.node_class_ref.name, &instance.instance_type);
         let labels: BTreeMap<_, _> = labels_of(kind.as_ref(), instance, &writer.region).into_iter().collect();
-        let (claims, parameters) = (writer.claims(), merge());
-        let patch = Patch::Merge(json!({ "metadata": { "labels": labels } }));
-        let told = |error: &kube_client::Error| cluster_error(error, &format!("NodeClaim {claim}"));
-        answered(claims.patch(claim, &parameters, &patch), told).await?;
+        writer.change_claim(claim, |claim| Some(patch::labelled(claim, &labels))).await?;
         writer.change_status(claim, |status| patch::launched(status, instance, instance.launched)).await
     }
 
@@ -234,7 +240,7 @@ impl Cluster for Session {
 
     async fn finalize(&self, claim: &str, node: Option<&str>) -> Result<(), ClusterError> {
         if let Some(node) = node {
-            match self.writer.let_go(self.writer.nodes(), node).await {
+            match self.let_node_go(node).await {
                 Ok(()) | Err(ClusterError::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }

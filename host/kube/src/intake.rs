@@ -26,6 +26,7 @@ use whittle_core::model::node_pool::NodeClass;
 use whittle_core::model::time::Timestamp;
 
 use crate::book::{Book, Named};
+use crate::patch::is_held;
 use crate::watch::{Change, Id, Kind, Object};
 
 /// Who knows what a class can launch.
@@ -221,6 +222,10 @@ impl Intake {
                 self.tell_daemon_set(&set, taken);
                 self.daemon_sets.insert(key_of(&set.metadata), *set);
             }
+            // What is left of it is somebody else's business.
+            Object::NodeClaim(claim) if is_let_go(&claim.metadata) => {
+                self.lose_claim(name_of(&claim.metadata), taken);
+            }
             Object::NodeClaim(claim) => {
                 self.note_uid(Named::NodeClaim, &claim.metadata);
                 let read = convert::node_claim::node_claim(&claim);
@@ -280,17 +285,19 @@ impl Intake {
                 self.daemon_sets.remove(&key);
                 taken.events.push(Event::DaemonSetGone(key));
             }
-            Kind::NodeClaim => {
-                self.book.remove(Named::NodeClaim, &name);
-                self.launched.remove(&name);
-                taken.events.push(Event::NodeClaimGone(name));
-            }
+            Kind::NodeClaim => self.lose_claim(name, taken),
             Kind::Node => {
                 self.book.remove(Named::Node, &name);
                 taken.events.push(Event::NodeGone(name));
             }
             Kind::Pod => taken.events.push(Event::PodGone(name)),
         }
+    }
+
+    fn lose_claim(&mut self, name: String, taken: &mut Taken) {
+        self.book.remove(Named::NodeClaim, &name);
+        self.launched.remove(&name);
+        taken.events.push(Event::NodeClaimGone(name));
     }
 
     fn note_uid(&self, kind: Named, metadata: &ObjectMeta) {
@@ -375,6 +382,11 @@ impl Intake {
 
 fn volume_of(claim: &PersistentVolumeClaim) -> Option<&String> {
     claim.spec.as_ref().and_then(|spec| spec.volume_name.as_ref())
+}
+
+/// Whether an object is only there because somebody else still holds it.
+fn is_let_go(metadata: &ObjectMeta) -> bool {
+    metadata.deletion_timestamp.is_some() && !is_held(metadata)
 }
 
 fn name_of(metadata: &ObjectMeta) -> String {

@@ -10,14 +10,12 @@ use whittle_api::convert::node_claim::node_claim_from;
 use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
 use whittle_api::quantity::quantities;
 use whittle_api::template;
-use whittle_core::model::labels;
+use whittle_core::model::labels::{self, TERMINATION_FINALIZER as FINALIZER};
 use whittle_core::model::node as core;
 use whittle_core::model::requirement::Taint;
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::Retaint;
 
-/// Keeps a NodeClaim, and its Node, until the instance is gone.
-pub(crate) const FINALIZER: &str = "karpenter.sh/termination";
 /// On a Node: its taints are somebody else's business.
 const DO_NOT_SYNC_TAINTS: &str = "karpenter.sh/do-not-sync-taints";
 /// Keeps load balancers from sending anything to a node that goes.
@@ -56,6 +54,20 @@ fn owner(kind: &str, name: &str, uid: String) -> OwnerReference {
         controller: None,
         block_owner_deletion: Some(true),
     }
+}
+
+/// What a NodeClaim gets from its instance. One that somebody has made by hand is held from now on.
+pub(crate) fn labelled(claim: &NodeClaim, labels: &BTreeMap<String, String>) -> Value {
+    let held =
+        with_finalizer(&claim.metadata, FINALIZER).filter(|_| claim.metadata.deletion_timestamp.is_none());
+    let mut patch = held.unwrap_or_else(|| json!({ "metadata": {} }));
+    patch["metadata"]["labels"] = json!(labels);
+    patch
+}
+
+/// Whether our finalizer holds an object.
+pub(crate) fn is_held(metadata: &ObjectMeta) -> bool {
+    metadata.finalizers.iter().flatten().any(|one| one == FINALIZER)
 }
 
 /// Writes into a NodeClaim's status which instance it has.
@@ -139,7 +151,7 @@ pub(crate) fn joined(node: &Node, claim: &NodeClaim) -> Value {
     let metadata = &node.metadata;
     let claim_name = claim.metadata.name.clone().unwrap_or_default();
     let mut finalizers = metadata.finalizers.clone().unwrap_or_default();
-    if !finalizers.iter().any(|one| one == FINALIZER) {
+    if !is_held(metadata) {
         finalizers.push(FINALIZER.to_owned());
     }
     let mut owners = metadata.owner_references.clone().unwrap_or_default();

@@ -1,6 +1,5 @@
 //! What is answered on HTTP: whether this process is alive, whether it is ready, and its metrics.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,17 +68,16 @@ async fn exposition(State(answers): State<Answers>) -> impl IntoResponse {
     }
 }
 
-/// Answers on `address` until `stop` says so.
+/// Answers on `listener` until `stop` says so.
 ///
 /// # Errors
 ///
-/// When the address cannot be had.
+/// None that this machine is known to give while it runs.
 pub async fn serve(
-    address: SocketAddr,
+    listener: TcpListener,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
     let stopped = async move {
         // A sender that is gone means the same.
         drop(stop.wait_for(|stop| *stop).await);

@@ -41,6 +41,9 @@ const KINDS: [(&str, &str, &str); 19] = [
     ("v1", "Pod", "pods"),
 ];
 
+/// The file in which user data stands: whether nodes have drifted depends on it.
+pub const NODE_CLASSES: &str = "ec2nodeclasses.yaml";
+
 /// What containers are told and what looks after them: nothing here says anything about nodes.
 const OF_CONTAINERS: [&str; 11] = [
     "args",

@@ -27,6 +27,8 @@ use crate::intake::Unclear;
 use crate::metrics;
 use crate::patch::{KARPENTER, NODE_CLASS};
 
+/// What may be said again is forgotten so often.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The same is not said again within this (Karpenter: 2 min).
 const QUIET: Duration = Duration::from_secs(120);
 /// Why a node stays is not said again within this (Karpenter: 15 min).
@@ -105,6 +107,16 @@ impl Subject {
             namespace: None,
             name: name.to_owned(),
             uid: Some(name.to_owned()),
+        }
+    }
+
+    fn pool(name: &str, book: &Book) -> Self {
+        Self {
+            api_version: KARPENTER,
+            kind: "NodePool".to_owned(),
+            namespace: None,
+            name: name.to_owned(),
+            uid: book.uid(Named::NodePool, name),
         }
     }
 
@@ -246,6 +258,11 @@ pub fn of_unplaced(unplaced: &[Unplaced], snapshot: &Snapshot) -> Vec<Told> {
     unplaced.iter().filter_map(say).collect()
 }
 
+/// A note that does not change with each attempt's new name is not news each time.
+fn without(note: &str, claim: &str) -> String {
+    note.replace(claim, "…")
+}
+
 /// Of two halves that are too long together, the first is cut: what to do is worth more than the last reason.
 fn with_remedy(why: &str, remedy: &str) -> String {
     let room = NOTE_MAX.saturating_sub(remedy.len());
@@ -282,6 +299,12 @@ pub fn of_outcome(outcome: &Outcome, snapshot: &Snapshot, book: &Book) -> Option
             let note = format!("EC2 has none of {} offerings", offerings.len());
             let reason = "InsufficientCapacityError";
             Some(told(Subject::claim(claim, book), Weight::Warning, reason, note))
+        }
+        // The API server does not take the NodeClaim: there is only its NodePool to say so of.
+        Outcome::Failed { claim, message } if snapshot.asked.contains_key(claim) => {
+            let pool = Subject::pool(&snapshot.asked[claim].node_pool, book);
+            let note = format!("Failed to create a NodeClaim: {message}");
+            Some(told(pool, Weight::Warning, "LaunchFailed", without(&note, claim)))
         }
         Outcome::Failed { claim, message } => {
             let is_launch = snapshot.claims.get(claim).is_some_and(|claim| claim.instance.is_none());
@@ -341,18 +364,27 @@ pub fn of_unclear(unclear: &Unclear) -> Told {
 #[derive(Debug, Default)]
 struct Said {
     last: BTreeMap<(Subject, &'static str, String), Timestamp>,
+    swept: Timestamp,
 }
 
 impl Said {
     /// Whether this is worth saying now.
     fn is_news(&mut self, told: &Told, now: Timestamp) -> bool {
-        self.last.retain(|(_, reason, _), at| now.since(*at) < quiet(reason));
+        self.sweep(now);
         let key = (told.about.clone(), told.reason, told.note.clone());
-        if self.last.contains_key(&key) {
-            return false;
+        let is_news = self.last.get(&key).is_none_or(|at| now.since(*at) >= quiet(told.reason));
+        if is_news {
+            self.last.insert(key, now);
         }
-        self.last.insert(key, now);
-        true
+        is_news
+    }
+
+    /// Forgets what may be said again. Not each time: a plan for thousands of pods says thousands of things.
+    fn sweep(&mut self, now: Timestamp) {
+        if now < self.swept || now.since(self.swept) >= SWEEP_EVERY {
+            self.last.retain(|(_, reason, _), at| *at <= now && now.since(*at) < quiet(reason));
+            self.swept = now;
+        }
     }
 }
 

@@ -312,6 +312,7 @@ impl NodeLike {
             ready: self.ready,
             conditions: Vec::new(),
             do_not_disrupt: false,
+            held: true,
             created: Timestamp::EPOCH,
             deleting: None,
             name,

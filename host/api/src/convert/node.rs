@@ -41,6 +41,7 @@ pub fn node(node: &k8s::Node) -> Result<core::Node, Vec<Defect>> {
         ready: status.conditions.iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True"),
         conditions: unhealthy_signs(&status),
         do_not_disrupt: asks_to_be_left_alone(metadata.annotations.as_ref()),
+        held: metadata.finalizers.iter().flatten().any(|one| one == labels::TERMINATION_FINALIZER),
         created: metadata.creation_timestamp.as_ref().map(conditions::timestamp).unwrap_or_default(),
         deleting: metadata.deletion_timestamp.as_ref().map(conditions::timestamp),
     };

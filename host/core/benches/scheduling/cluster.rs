@@ -62,6 +62,7 @@ pub(crate) fn node(at: usize) -> Node {
         ready: true,
         conditions: Vec::new(),
         do_not_disrupt: false,
+        held: true,
         created: Timestamp::EPOCH,
         deleting: None,
     }
@@ -75,10 +76,6 @@ pub(crate) fn claim(at: usize) -> NodeClaim {
         node_pool: "default".into(),
         node_class: "default".into(),
         labels: [(labels::NODE_POOL.to_owned(), "default".to_owned())].into(),
-        requirements: Vec::new(),
-        min_values_relaxed: false,
-        taints: Vec::new(),
-        startup_taints: Vec::new(),
         requests: it.allocatable(),
         instance: Some(Instance {
             provider_id: provider_id(at),
@@ -92,18 +89,9 @@ pub(crate) fn claim(at: usize) -> NodeClaim {
             launched: Timestamp::EPOCH,
         }),
         node: Some(name(at)),
-        created: Timestamp::EPOCH,
         registered: Some(Timestamp::EPOCH),
         initialized: Some(Timestamp::EPOCH),
-        last_pod_event: None,
-        deleting: None,
-        expire_after: None,
-        termination_grace_period: None,
-        do_not_disrupt: false,
-        made_from: whittle_core::model::fingerprint::MadeFrom::default(),
-        drifted: None,
-        disrupted: None,
-        terminate_by: None,
+        ..NodeClaim::default()
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a process that ended in the middle of something has left: NodeClaims without an instance, instances without a
-//! NodeClaim, NodeClaims whose instance is gone.
+//! NodeClaim, NodeClaims whose instance is gone, Nodes that nobody lets go.
 //!
 //! Nothing is remembered across a restart. All of this is read off the objects and the cloud's own list, so it is the
 //! same after a crash, after a lost answer and after somebody else's hand.
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::instance_type::{InstanceType, Offering};
 use crate::model::labels;
-use crate::model::node::NodeClaim;
+use crate::model::node::{Node, NodeClaim};
 use crate::model::time::{Duration, Timestamp};
 use crate::plan::LaunchOffering;
 use crate::provision::existing::is_fulfilled;
@@ -122,6 +122,8 @@ pub struct Strays {
     pub instances: Vec<Running>,
     /// NodeClaims whose instance is gone, to be deleted, by name.
     pub claims: Vec<String>,
+    /// Nodes that are being deleted and that only our finalizer keeps: neither their NodeClaim nor their instance is there.
+    pub nodes: Vec<String>,
 }
 
 /// What is without its counterpart, when the cloud lists these instances. `listed` is when the list was asked for: a
@@ -150,5 +152,11 @@ pub fn strays(snapshot: &Snapshot, running: &[Running], listed: Timestamp) -> St
         missing && claim.registered.is_some() && claim.deleting.is_none() && !ready
     };
     let claims = snapshot.claims.values().filter(is_gone).map(|claim| claim.name.clone()).collect();
-    Strays { instances, claims }
+    let is_left = |node: &&Node| {
+        let is_known = ids.contains(node.provider_id.as_str()) || snapshot.claim_of_node(node).is_some();
+        let is_old = node.created + STRAY_AFTER <= listed;
+        node.held && node.deleting.is_some() && is_old && !is_known
+    };
+    let nodes = snapshot.nodes.values().filter(is_left).map(|node| node.name.clone()).collect();
+    Strays { instances, claims, nodes }
 }

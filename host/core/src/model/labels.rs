@@ -58,6 +58,9 @@ pub const NODE_CLASS_HASH_VERSION: &str = "karpenter.k8s.aws/ec2nodeclass-hash-v
 /// On a NodeClaim that ends: when its drain must be over.
 pub const TERMINATION_TIMESTAMP: &str = "karpenter.sh/nodeclaim-termination-timestamp";
 
+/// The finalizer that keeps a NodeClaim, and its Node, until the instance is gone.
+pub const TERMINATION_FINALIZER: &str = "karpenter.sh/termination";
+
 /// The taint of a node that has not been registered yet.
 pub const UNREGISTERED_TAINT: &str = "karpenter.sh/unregistered";
 /// The taint of a node that is being taken away.

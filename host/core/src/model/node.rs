@@ -32,6 +32,8 @@ pub struct Node {
     pub conditions: Vec<NodeCondition>,
     /// Whether the node asks to be left alone.
     pub do_not_disrupt: bool,
+    /// Whether it stays, once deleted, until whoever launched its instance lets it go.
+    pub held: bool,
     /// When the object was made.
     pub created: Timestamp,
     /// When its deletion was asked for.

@@ -1,8 +1,10 @@
 //! What a process that ended in the middle of something has left, and what is done about it.
 
+use whittle_core::event::Event;
 use whittle_core::lifecycle::leftover::{Running, Strays, strays, unlaunched};
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
+use whittle_core::model::node::Node;
 use whittle_core::model::requirement::{Operator, Requirement};
 use whittle_core::plan::{LaunchOffering, Outcome};
 
@@ -25,17 +27,10 @@ fn a_claim_without_an_instance_is_launched_unless_it_is_on_its_way_or_on_its_way
         ("is just being launched", Cluster::new().with(unlaunched()), "a", &[]),
         ("has an instance", Cluster::new().with(node("a").in_flight()), "", &[]),
         ("is being deleted", Cluster::new().with(unlaunched().leaving(START)), "", &[]),
-        (
-            "EC2 has no capacity for",
-            Cluster::new().with(unlaunched()).with(whittle_core::event::Event::Outcome(refused)),
-            "",
-            &[],
-        ),
+        ("EC2 has no capacity for", Cluster::new().with(unlaunched()).with(Event::Outcome(refused)), "", &[]),
         (
             "belongs to a class that is gone",
-            Cluster::new()
-                .with(unlaunched())
-                .with(whittle_core::event::Event::NodeClassGone("default".into())),
+            Cluster::new().with(unlaunched()).with(Event::NodeClassGone("default".into())),
             "",
             &[],
         ),
@@ -90,7 +85,7 @@ fn only_what_the_claim_asks_for_is_listed_and_nothing_that_was_refused() {
         offerings: vec![found.offerings[0].clone()],
         at: START,
     };
-    cluster.tell(whittle_core::event::Event::Outcome(refused), START);
+    cluster.tell(Event::Outcome(refused), START);
     assert_eq!(listed(&cluster), expected[1..]);
 }
 
@@ -107,7 +102,7 @@ fn an_instance_without_a_claim_is_ended_when_it_is_old_enough_for_its_claim_to_b
     let known = Cluster::new().with(node("a"));
     let unheard = Cluster::new().with(node("a").unlaunched());
     let stray = running(&machine, 0);
-    let ended = Strays { instances: vec![stray.clone()], claims: Vec::new() };
+    let ended = Strays { instances: vec![stray.clone()], ..Strays::default() };
     let cases = [
         ("just now", &gone, 29, Strays::default()),
         ("long ago", &gone, 30, ended),
@@ -127,7 +122,7 @@ fn an_instance_stays_its_claims_when_a_copy_of_that_comes_and_goes() {
     // By name before and after the one that it is copied from.
     for copied in ["a", "c"] {
         let copy = Machine { node: None, ..node("b") }.claim(|claim| claim.name = copied.to_owned());
-        let gone = whittle_core::event::Event::NodeClaimGone(copied.to_owned());
+        let gone = Event::NodeClaimGone(copied.to_owned());
         let cluster = Cluster::new().with(node("b")).with(copy).with(gone);
         let snapshot = cluster.state.snapshot();
         let owner = snapshot.claim_of_instance(&stray.provider_id).map(|claim| claim.name.as_str());
@@ -153,4 +148,27 @@ fn a_claim_whose_instance_is_gone_is_deleted_when_its_node_does_not_answer_eithe
     let machine = unready(node("a"));
     let listed = [running(&machine, 0)];
     assert_eq!(strays(Cluster::new().with(machine).state.snapshot(), &listed, START), Strays::default());
+}
+
+#[test]
+fn a_node_that_is_deleted_and_that_nobody_else_stands_for_is_let_go() {
+    let left = |change: fn(&mut Node)| {
+        let mut node = node("a").node.expect("it has joined");
+        (node.held, node.deleting, node.created) = (true, Some(START), at(0));
+        change(&mut node);
+        node
+    };
+    let of = |node: Node, running: &[Running], now: u64| {
+        let cluster = Cluster::new().with(Event::Node(Box::new(node)));
+        strays(cluster.state.snapshot(), running, at(now)).nodes
+    };
+    let listed = [running(&node("a"), 0)];
+    assert_eq!(of(left(|_| {}), &[], 30), [left(|_| {}).name]);
+    let none: [String; 0] = [];
+    assert_eq!(of(left(|_| {}), &[], 29), none, "made a moment ago");
+    assert_eq!(of(left(|_| {}), &listed, 30), none, "its instance runs");
+    assert_eq!(of(left(|node| node.deleting = None), &[], 30), none, "nobody has deleted it");
+    assert_eq!(of(left(|node| node.held = false), &[], 30), none, "others hold it");
+    let owned = Cluster::new().with(node("a").node(|node| (node.held, node.deleting) = (true, Some(START))));
+    assert_eq!(strays(owned.state.snapshot(), &[], at(30)).nodes, none, "its NodeClaim sees to it");
 }

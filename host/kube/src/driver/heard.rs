@@ -138,6 +138,11 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             let session = Session::new(Arc::clone(&self.writer), Arc::default());
             self.work.end_stray(stray, node, session);
         }
+        // The NodeClaim of a Node may be one of those that are not understood: it will say what becomes of it.
+        for node in found.nodes {
+            tracing::warn!(node, "a Node without a NodeClaim and without an instance is let go");
+            self.work.let_go(node, Session::new(Arc::clone(&self.writer), Arc::default()));
+        }
         for claim in found.claims {
             tracing::warn!(claim, "a NodeClaim without an instance is deleted");
             let reason = DeleteReason::InstanceGone;

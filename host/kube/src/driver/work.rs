@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 use whittle_control::execute::lanes::lanes;
 use whittle_control::execute::{Effect, carry_out, launch_for, retaint_one};
-use whittle_control::ports::{Cloud, CloudError, Cluster as _, ClusterError};
+use whittle_control::ports::{Cloud, CloudError, ClusterError};
 use whittle_core::lifecycle::leftover::{Running, Unlaunched};
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Outcome, Retaint};
@@ -208,11 +208,22 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
                 tracing::warn!(instance = stray.provider_id, "a stray instance is not ended: {error}");
                 return;
             }
-            match session.finalize(&stray.claim, node.as_deref()).await {
-                Ok(()) | Err(ClusterError::NotFound { .. }) => {}
-                Err(error) => tracing::warn!(instance = stray.provider_id, "its Node stays: {error}"),
+            if let Some(node) = node {
+                let_go(&node, &session).await;
             }
         });
+    }
+
+    /// Lets a Node go that nobody else would.
+    pub(super) fn let_go(&mut self, node: String, session: Session) {
+        self.tasks.spawn(async move { let_go(&node, &session).await });
+    }
+}
+
+async fn let_go(node: &str, session: &Session) {
+    match session.let_node_go(node).await {
+        Ok(()) | Err(ClusterError::NotFound { .. }) => {}
+        Err(error) => tracing::warn!(node, "a Node without a NodeClaim stays: {error}"),
     }
 }
 

@@ -297,6 +297,21 @@ fn a_volume_attachment_names_its_node_and_its_volume() {
 }
 
 #[test]
+fn a_node_claim_that_only_somebody_else_holds_is_gone() {
+    let (mut intake, _) = intake();
+    let held_by = |finalizers: &[&str]| {
+        let Object::NodeClaim(mut claim) = claim() else { unreachable!("it is a NodeClaim") };
+        claim.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        claim.metadata.finalizers = Some(finalizers.iter().map(ToString::to_string).collect());
+        Object::NodeClaim(claim)
+    };
+    let both = seen(&mut intake, held_by(&["karpenter.sh/termination", "example.com/other"]));
+    assert!(matches!(both.as_slice(), [Event::NodeClaim(_)]), "{both:?}");
+    let other = seen(&mut intake, held_by(&["example.com/other"]));
+    assert_eq!(other, [Event::NodeClaimGone("web-1".into())]);
+}
+
+#[test]
 fn a_node_claim_that_is_not_understood_is_known_to_be_there_until_it_is_understood_or_gone() {
     let (mut intake, _) = intake();
     let Object::NodeClaim(good) = claim() else { unreachable!("it is one") };

@@ -217,6 +217,6 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a sum of money for a chart")]
-fn dollars(price: Price) -> f64 {
+pub(super) fn dollars(price: Price) -> f64 {
     price.micros() as f64 / 1e6
 }

@@ -19,6 +19,7 @@ use whittle_core::model::time::Timestamp;
 use whittle_core::plan::DeleteReason;
 use whittle_core::state::Snapshot;
 
+use super::lives::dollars;
 use super::{in_units, reason as word_of};
 
 /// Whether each node and each pod is told of, or sums alone.
@@ -68,7 +69,7 @@ impl EncodeLabelSet for Value {
 type Told = [Vec<Value>; LISTED.len()];
 
 /// Names and meanings of everything that is told here.
-pub(super) const LISTED: [(&str, &str); 12] = [
+pub(super) const LISTED: [(&str, &str); 13] = [
     ("nodes_allocatable", "What pods can have of a node"),
     ("nodes_total_pod_requests", "What the pods of a node ask for, those of DaemonSets included"),
     ("nodes_total_daemon_requests", "What the pods of DaemonSets on a node ask for"),
@@ -82,6 +83,7 @@ pub(super) const LISTED: [(&str, &str); 12] = [
         "nodepools_allowed_disruptions",
         "How many more nodes of a NodePool may be disrupted now, by its budgets",
     ),
+    ("nodepools_cost_total", "What an hour of all instances of a NodePool costs, in dollars"),
     ("cluster_state_node_count", "Nodes that are known"),
     ("scheduler_unschedulable_pods_count", "Pods without a place after the last decision"),
 ];
@@ -145,7 +147,7 @@ fn tell(snapshot: &Snapshot, unplaced: usize, now: Timestamp, detail: Detail) ->
     if detail == Detail::Everything {
         pods.extend(snapshot.pods.iter().map(|pod| state_of(pod, snapshot)));
     }
-    let [mut usage, mut limit, mut may] = <[Vec<Value>; 3]>::default();
+    let [mut usage, mut limit, mut may, mut cost] = <[Vec<Value>; 4]>::default();
     for pool in snapshot.node_pools.values() {
         let of = Arc::new(vec![("nodepool", pool.name.clone())]);
         let (used, nodes) = snapshot.used_of_pool(&pool.name);
@@ -153,6 +155,7 @@ fn tell(snapshot: &Snapshot, unplaced: usize, now: Timestamp, detail: Detail) ->
         usage.push(amount(&of, NODES, nodes));
         limit.extend(pool.limits.iter().map(|(resource, limit)| amount(&of, resource, *limit)));
         may.extend(disruptions(snapshot, pool, now));
+        cost.push(Value { of, resource: None, value: cost_of(snapshot, &pool.name) });
     }
     let sum = |value: f64| vec![Value { of: Arc::default(), resource: None, value }];
     let nodes = sum(count(snapshot.nodes.len()));
@@ -168,6 +171,7 @@ fn tell(snapshot: &Snapshot, unplaced: usize, now: Timestamp, detail: Detail) ->
         usage,
         limit,
         may,
+        cost,
         nodes,
         sum(count(unplaced)),
     ]
@@ -251,6 +255,12 @@ fn disruptions(snapshot: &Snapshot, pool: &NodePool, now: Timestamp) -> impl Ite
     of.into_iter()
 }
 
+fn cost_of(snapshot: &Snapshot, pool: &str) -> f64 {
+    let claims = snapshot.claims.values().filter(|claim| claim.node_pool == pool);
+    let prices = claims.filter_map(|claim| Some(claim.instance.as_ref()?.price));
+    dollars(prices.sum())
+}
+
 fn utilization(asked: &Resources, can_have: &Resources) -> Vec<Value> {
     let of = Arc::new(Labels::new());
     let percent = |(resource, all): (&str, u64)| {
@@ -300,6 +310,7 @@ mod tests {
             ready: true,
             conditions: Vec::new(),
             do_not_disrupt: false,
+            held: false,
             created: Timestamp::EPOCH,
             deleting: None,
         };

@@ -5,7 +5,7 @@ use whittle_core::model::requirement::{Taint, TaintEffect};
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::Retaint;
 
-use super::{cordoned, initialized, joined, opened, registered, released, retainted, uncordoned};
+use super::{cordoned, initialized, joined, labelled, opened, registered, released, retainted, uncordoned};
 
 fn taint(key: &str, effect: &str) -> Value {
     json!({ "key": key, "effect": effect })
@@ -80,6 +80,21 @@ fn cordon_and_uncordon_undo_one_another_and_ask_for_nothing_twice() {
     assert_eq!(cordoned(&open).unwrap()["spec"]["taints"], json!([dedicated, disrupted]));
     assert_eq!(uncordoned(&closed).unwrap()["spec"]["taints"], json!([dedicated]));
     assert_eq!((cordoned(&closed), uncordoned(&open)), (None, None));
+}
+
+#[test]
+fn a_claim_that_was_made_by_hand_is_held_once_it_has_an_instance_unless_it_goes_already() {
+    let labels = [("zone".to_owned(), "a".to_owned())].into();
+    let held = labelled(&claim(), &labels);
+    let expected =
+        json!({ "labels": { "zone": "a" }, "finalizers": [super::FINALIZER], "resourceVersion": null });
+    assert_eq!(held["metadata"], expected);
+    let mut ours = claim();
+    ours.metadata.finalizers = Some(vec![super::FINALIZER.into()]);
+    assert_eq!(labelled(&ours, &labels), json!({ "metadata": { "labels": { "zone": "a" } } }));
+    let mut goes = claim();
+    goes.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+    assert_eq!(labelled(&goes, &labels), json!({ "metadata": { "labels": { "zone": "a" } } }));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn node(name: &str, zone: &str, cpu_millis: u64) -> Node {
         ready: true,
         conditions: Vec::new(),
         do_not_disrupt: false,
+        held: false,
         created: Timestamp::EPOCH,
         deleting: None,
     }

@@ -531,6 +531,7 @@ fn new_node(claim: &NodeClaim, instance: &Instance, region: &str, now: Timestamp
         ready: false,
         conditions: Vec::new(),
         do_not_disrupt: false,
+        held: true,
         created: now,
         deleting: None,
     }

@@ -226,6 +226,7 @@ pub(super) fn node(name: &str, zone: &str) -> (Option<NodeClaim>, Option<Node>) 
         ready: true,
         conditions: Vec::new(),
         do_not_disrupt: false,
+        held: true,
         created: Timestamp::EPOCH,
         deleting: None,
     };
@@ -245,25 +246,11 @@ pub(super) fn node(name: &str, zone: &str) -> (Option<NodeClaim>, Option<Node>) 
         node_pool: "default".into(),
         node_class: "al2023".into(),
         labels: BTreeMap::from([("team".into(), "shop".into()), (NODE_POOL.into(), "default".into())]),
-        requirements: Vec::new(),
-        min_values_relaxed: false,
-        taints: Vec::new(),
-        startup_taints: Vec::new(),
-        requests: Resources::default(),
         instance: Some(instance),
         node: Some(node_name),
-        created: Timestamp::EPOCH,
         registered: Some(Timestamp::EPOCH),
         initialized: Some(Timestamp::EPOCH),
-        last_pod_event: None,
-        deleting: None,
-        expire_after: None,
-        termination_grace_period: None,
-        do_not_disrupt: false,
-        made_from: crate::model::fingerprint::MadeFrom::default(),
-        drifted: None,
-        disrupted: None,
-        terminate_by: None,
+        ..NodeClaim::default()
     };
     (Some(claim), Some(node))
 }

@@ -126,6 +126,7 @@ impl Machine {
             ready: true,
             conditions: Vec::new(),
             do_not_disrupt: false,
+            held: true,
             created: claim.created,
             deleting: None,
         };

@@ -44,6 +44,7 @@ fn foreign_node(name: &str) -> Node {
         ready: true,
         conditions: Vec::new(),
         do_not_disrupt: false,
+        held: false,
         created: START_DEFAULT,
         deleting: None,
     }
