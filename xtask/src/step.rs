@@ -1,6 +1,6 @@
 //! One program run as one step: announced, timed, its output passed through as it is.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -54,11 +54,21 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
     Command::new(cargo()).args([name, "--version"]).output().is_ok_and(|output| output.status.success())
 }
 
-/// A call of cargo in `folder`, without arguments yet.
+/// A call of cargo in `folder`, without arguments yet. What cargo has told this program about its own package is kept from
+/// it: build scripts look at that, and what a shell had built would be built anew.
 pub(crate) fn cargo_command(folder: &Path) -> Command {
     let mut command = Command::new(cargo());
+    for (name, _) in env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
+        command.env_remove(name);
+    }
     command.current_dir(folder);
     command
+}
+
+/// Whether cargo sets a variable for each program that it runs.
+fn is_of_this_package(name: &OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|own| name.starts_with(own)))
 }
 
 /// The cargo that runs us, so that a step uses the same toolchain.

@@ -36,6 +36,8 @@ pub struct Ways {
     /// It is not: an eviction that a PodDisruptionBudget forbids is answered like one that comes too fast, and whoever
     /// asks for it again and again holds up the others.
     pub asking_once: Client,
+    /// For Events. A plan for a thousand pods has much to say, and none of it may hold up a NodeClaim.
+    pub telling: Client,
 }
 
 /// Clients for the cluster of this kubeconfig; without one, of `$KUBECONFIG`, of the home folder, or of the pod that
@@ -47,10 +49,11 @@ pub struct Ways {
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Ways, NoWay> {
     let config = config(kubeconfig).await?;
     let asking_once = without_retries(&config);
-    Ok(Ways { client: Client::try_from(config)?, asking_once: Client::try_from(asking_once)? })
+    let client = Client::try_from(config)?;
+    Ok(Ways { asking_once: Client::try_from(asking_once)?, telling: client.clone(), client })
 }
 
-/// The same, and the requests of both clients together keep a pace.
+/// The same, and the requests of the first two clients together keep a pace; Events keep one of their own.
 ///
 /// # Errors
 ///
@@ -58,11 +61,15 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Ways, NoWay> {
 pub async fn connect_paced(kubeconfig: Option<&Path>, pace: Pace) -> Result<Ways, NoWay> {
     let config = config(kubeconfig).await?;
     let asking_once = without_retries(&config);
-    let paced = Paced::new(pace);
-    let client = |config: Config| -> Result<Client, NoWay> {
-        Ok(ClientBuilder::try_from(config)?.with_layer(&paced).build())
+    let (paced, telling) = (Paced::new(pace), Paced::new(pace.quarter()));
+    let client = |config: Config, paced: &Paced| -> Result<Client, NoWay> {
+        Ok(ClientBuilder::try_from(config)?.with_layer(paced).build())
     };
-    Ok(Ways { client: client(config)?, asking_once: client(asking_once)? })
+    Ok(Ways {
+        telling: client(config.clone(), &telling)?,
+        client: client(config, &paced)?,
+        asking_once: client(asking_once, &paced)?,
+    })
 }
 
 fn without_retries(config: &Config) -> Config {

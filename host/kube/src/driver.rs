@@ -179,10 +179,11 @@ where
     let client = ways.client.clone();
     let (_watching, mut changes) = watches::start(&client);
     let (report, mut reports) = mpsc::unbounded_channel();
+    let teller = Teller::start(ways.telling.clone(), settings.identity);
     let writer = Writer::new(ways, Arc::clone(&book), settings.region, settings.nominating);
     let mut driver = Driver {
         detail: settings.detail,
-        teller: Teller::start(client.clone(), settings.identity),
+        teller,
         intake: Intake::new(Arc::clone(&book), types),
         work: Work::new(cloud, settings.writes_at_once, report),
         writer: Arc::new(writer),

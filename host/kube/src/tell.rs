@@ -31,6 +31,11 @@ use crate::patch::{KARPENTER, NODE_CLASS};
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// The same is not said again within this (Karpenter: 2 min).
 const QUIET: Duration = Duration::from_secs(120);
+/// Where a pod should go is said so often a second, and so often at once; the rest is not said (Karpenter: 5, 10).
+const NOMINATED_PER_SECOND: u64 = 5;
+const NOMINATED_AT_ONCE: u64 = 10;
+/// Why a pod has no place is not said again within this (Karpenter: 5 min).
+const QUIET_ABOUT_PODS: Duration = Duration::from_secs(5 * 60);
 /// Why a node stays is not said again within this (Karpenter: 15 min).
 const QUIET_ABOUT_STAYING: Duration = Duration::from_secs(15 * 60);
 /// What a class that ends waits for is not said again within this (Karpenter: 10 min).
@@ -41,6 +46,9 @@ const WAITING_MAX: usize = 2_000;
 const WRITES_AT_ONCE: usize = 8;
 /// The API server takes so many bytes of a note.
 const NOTE_MAX: usize = 1_024;
+
+/// A pod has a node to go to.
+const NOMINATED: &str = "Nominated";
 
 /// Who says so.
 pub(crate) const CONTROLLER: &str = "whittle";
@@ -181,7 +189,7 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
             Action::Launch(launch) => {
                 let pods = launch.pods.iter().filter_map(|pod| Subject::pod(pod, snapshot));
                 let note = format!("Pod should schedule on: nodeclaim/{}", launch.claim);
-                all.extend(pods.map(|pod| told(pod, Weight::Normal, "Nominated", note.clone())));
+                all.extend(pods.map(|pod| told(pod, Weight::Normal, NOMINATED, note.clone())));
                 all.extend(launch.replaces.iter().map(|replaced| {
                     let note = format!("Launching NodeClaim: {} in its place", launch.claim);
                     told(Subject::claim(replaced, book), Weight::Normal, "DisruptionLaunching", note)
@@ -191,7 +199,7 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot, book: &Book) -> Vec<Told> {
                 let kind = if snapshot.nodes.contains_key(&one.node) { "node" } else { "nodeclaim" };
                 let note = format!("Pod should schedule on: {kind}/{}", one.node);
                 let pod = Subject::pod(&one.pod, snapshot);
-                all.extend(pod.map(|pod| told(pod, Weight::Normal, "Nominated", note)));
+                all.extend(pod.map(|pod| told(pod, Weight::Normal, NOMINATED, note)));
             }
             Action::Delete(delete) => {
                 let why = metrics::reason(delete.reason);
@@ -365,6 +373,34 @@ pub fn of_unclear(unclear: &Unclear) -> Told {
 struct Said {
     last: BTreeMap<(Subject, &'static str, String), Timestamp>,
     swept: Timestamp,
+    nominated: Allowance,
+}
+
+/// How often something may still be said.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    /// In thousandths.
+    left: u64,
+    at: Timestamp,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { left: NOMINATED_AT_ONCE * 1_000, at: Timestamp::EPOCH }
+    }
+}
+
+impl Allowance {
+    fn take(&mut self, now: Timestamp) -> bool {
+        let gained = now.since(self.at).millis().saturating_mul(NOMINATED_PER_SECOND);
+        self.left = self.left.saturating_add(gained).min(NOMINATED_AT_ONCE * 1_000);
+        self.at = now;
+        let may = self.left >= 1_000;
+        if may {
+            self.left -= 1_000;
+        }
+        may
+    }
 }
 
 impl Said {
@@ -373,10 +409,11 @@ impl Said {
         self.sweep(now);
         let key = (told.about.clone(), told.reason, told.note.clone());
         let is_news = self.last.get(&key).is_none_or(|at| now.since(*at) >= quiet(told.reason));
-        if is_news {
+        let is_said = is_news && (told.reason != NOMINATED || self.nominated.take(now));
+        if is_said {
             self.last.insert(key, now);
         }
-        is_news
+        is_said
     }
 
     /// Forgets what may be said again. Not each time: a plan for thousands of pods says thousands of things.
@@ -391,6 +428,7 @@ impl Said {
 fn quiet(reason: &str) -> Duration {
     match reason {
         "DisruptionBlocked" => QUIET_ABOUT_STAYING,
+        "FailedScheduling" => QUIET_ABOUT_PODS,
         "WaitingOnNodeClaimTermination" => QUIET_ABOUT_WAITING,
         _ => QUIET,
     }
@@ -454,7 +492,7 @@ mod tests {
     use whittle_core::plan::{Action, NodeRef, Plan};
     use whittle_core::state::ClusterState;
 
-    use super::{NOTE_MAX, Said, Subject, Weight, of_plan, shortened, told, with_remedy};
+    use super::{NOMINATED, NOTE_MAX, Said, Subject, Weight, of_plan, shortened, told, with_remedy};
     use crate::book::Book;
 
     #[test]
@@ -466,6 +504,21 @@ mod tests {
         assert!(!said.is_news(&node("a"), at(119)));
         assert!(said.is_news(&node("b"), at(119)));
         assert!(said.is_news(&node("a"), at(120)));
+    }
+
+    #[test]
+    fn of_a_thousand_pods_that_have_a_place_ten_are_told_and_five_more_a_second() {
+        let mut said = Said::default();
+        let pod =
+            |name: usize| told(Subject::node(&name.to_string()), Weight::Normal, NOMINATED, String::new());
+        let mut in_all = |from: usize, millis: u64| {
+            let now = Timestamp::EPOCH + Duration::from_secs(60) + Duration::from_millis(millis);
+            (from..from + 1_000).filter(|name| said.is_news(&pod(*name), now)).count()
+        };
+        assert_eq!(
+            (in_all(0, 0), in_all(1_000, 0), in_all(2_000, 1_000), in_all(3_000, 3_600_000)),
+            (10, 0, 5, 10)
+        );
     }
 
     #[test]

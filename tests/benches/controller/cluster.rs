@@ -19,6 +19,8 @@ use whittle_api::node_claim::NodeClaim;
 use whittle_control_plane::plane::ControlPlane;
 use whittle_control_plane::program::Program;
 
+use crate::is_unschedulable;
+
 /// A thousand nodes take kwok and the controller manager minutes.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Often enough for what is waited for, seldom enough to leave the machine to what is measured.
@@ -87,12 +89,7 @@ impl Cluster {
         let all = Api::<Pod>::namespaced(client.clone(), "default");
         until(&format!("{pods} pods have no place"), async || {
             let found = all.list(&ListParams::default()).await?;
-            let waits = |pod: &&Pod| {
-                let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-                conditions
-                    .is_some_and(|all| all.iter().any(|one| one.reason.as_deref() == Some("Unschedulable")))
-            };
-            Ok((found.iter().filter(waits).count() == pods).then_some(()))
+            Ok((found.iter().filter(|pod| is_unschedulable(pod)).count() == pods).then_some(()))
         })
         .await
     }

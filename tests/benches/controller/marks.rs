@@ -1,5 +1,6 @@
-//! When objects of a kind were made, by this machine's clock: creation times of Kubernetes are whole seconds.
+//! When objects of a kind were first seen to be so or so, by this machine's clock: times of Kubernetes are whole seconds.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +8,18 @@ use std::time::Instant;
 
 use futures::StreamExt as _;
 use kube_client::Client;
-use kube_client::api::{Api, WatchEvent, WatchParams};
-use kube_client::core::Resource;
+use kube_client::api::Api;
+use kube_client::core::{Resource, ResourceExt as _};
+use kube_runtime::watcher::{Config, Event, watcher};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
+/// When each object was first seen to be so, by its uid.
+type Seen = Arc<Mutex<BTreeMap<String, Instant>>>;
+
 /// Watches a kind until it is dropped.
 pub(crate) struct Marks<K> {
-    made: Arc<Mutex<Vec<Instant>>>,
+    seen: Seen,
     watching: JoinHandle<()>,
     of: PhantomData<K>,
 }
@@ -23,35 +28,40 @@ impl<K> Marks<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    /// Begins to watch. What is there already counts as made now.
-    pub(crate) fn of(client: &Client) -> Self {
-        let made = Arc::new(Mutex::new(Vec::new()));
-        let (api, marks) = (Api::<K>::all(client.clone()), Arc::clone(&made));
+    /// Begins to watch for those that are so. What is so already counts as of now.
+    pub(crate) fn of(client: &Client, is_so: fn(&K) -> bool) -> Self {
+        let seen = Seen::default();
+        let (api, marks) = (Api::<K>::all(client.clone()), Arc::clone(&seen));
         let watching = tokio::spawn(async move {
-            let parameters = WatchParams::default().timeout(290);
-            let stream = match api.watch_metadata(&parameters, "0").await {
-                Ok(stream) => stream,
-                Err(error) => return eprintln!("nothing is measured: {error}"),
-            };
-            let mut stream = std::pin::pin!(stream);
-            while let Some(event) = stream.next().await {
-                if let Ok(WatchEvent::Added(_)) = event {
-                    marks.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+            let mut events = std::pin::pin!(watcher(api, Config::default()));
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(Event::Apply(object) | Event::InitApply(object)) if is_so(&object) => {
+                        let uid = object.uid().unwrap_or_default();
+                        marks
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .entry(uid)
+                            .or_insert_with(Instant::now);
+                    }
+                    Ok(_) => {}
+                    // It is watched again, and what happened in between is marked late.
+                    Err(error) => eprintln!("a watch has failed: {error}"),
                 }
             }
         });
-        Self { made, watching, of: PhantomData }
+        Self { seen, watching, of: PhantomData }
     }
 
-    /// When the first and the last one was made.
+    /// When the first and the last one was so.
     pub(crate) fn first_and_last(&self) -> Option<(Instant, Instant)> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        Some((*made.first()?, *made.last()?))
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((*seen.values().min()?, *seen.values().max()?))
     }
 
-    /// How many were made.
+    /// How many were so.
     pub(crate) fn count(&self) -> usize {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

@@ -39,7 +39,7 @@ impl Writer {
     /// A writer for nodes in this region.
     #[must_use]
     pub fn new(ways: Ways, book: Arc<Book>, region: String, nominating: Nominating) -> Self {
-        let Ways { client, asking_once } = ways;
+        let Ways { client, asking_once, .. } = ways;
         Self { client, asking_once, book, region, nominating }
     }
 

@@ -19,6 +19,13 @@ pub struct Pace {
     pub burst: u32,
 }
 
+impl Pace {
+    /// A quarter of it, and no less than one at a time.
+    pub(super) fn quarter(self) -> Self {
+        Self { per_second: self.per_second / 4.0, burst: (self.burst / 4).max(1) }
+    }
+}
+
 /// What is left of a pace.
 #[derive(Debug)]
 struct Bucket {
