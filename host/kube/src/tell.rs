@@ -3,7 +3,8 @@
 //!
 //! Events are a courtesy: when there are too many, or the server does not take them, they are dropped.
 
-use std::collections::BTreeMap;
+mod lately;
+
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -16,7 +17,7 @@ use whittle_api::node_class::Ec2NodeClass;
 use whittle_core::event::NoticeKind;
 use whittle_core::model::labels;
 use whittle_core::model::node as core;
-use whittle_core::model::time::{Duration, Timestamp};
+use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, DeleteReason, Outcome, Plan};
 use whittle_core::state::Snapshot;
 use whittle_core::why::change::Remedy;
@@ -26,20 +27,8 @@ use crate::book::{Book, Named};
 use crate::intake::Unclear;
 use crate::metrics;
 use crate::patch::{KARPENTER, NODE_CLASS};
+use crate::tell::lately::Said;
 
-/// What may be said again is forgotten so often.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
-/// The same is not said again within this (Karpenter: 2 min).
-const QUIET: Duration = Duration::from_secs(120);
-/// Where a pod should go is said so often a second, and so often at once; the rest is not said (Karpenter: 5, 10).
-const NOMINATED_PER_SECOND: u64 = 5;
-const NOMINATED_AT_ONCE: u64 = 10;
-/// Why a pod has no place is not said again within this (Karpenter: 5 min).
-const QUIET_ABOUT_PODS: Duration = Duration::from_secs(5 * 60);
-/// Why a node stays is not said again within this (Karpenter: 15 min).
-const QUIET_ABOUT_STAYING: Duration = Duration::from_secs(15 * 60);
-/// What a class that ends waits for is not said again within this (Karpenter: 10 min).
-const QUIET_ABOUT_WAITING: Duration = Duration::from_secs(10 * 60);
 /// So many Events wait to be written; more are dropped.
 const WAITING_MAX: usize = 2_000;
 /// So many Events are written at a time.
@@ -368,72 +357,6 @@ pub fn of_unclear(unclear: &Unclear) -> Told {
     told(Subject::unclear(unclear), Weight::Warning, "FailedValidation", note)
 }
 
-/// What was said, and when.
-#[derive(Debug, Default)]
-struct Said {
-    last: BTreeMap<(Subject, &'static str, String), Timestamp>,
-    swept: Timestamp,
-    nominated: Allowance,
-}
-
-/// How often something may still be said.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    /// In thousandths.
-    left: u64,
-    at: Timestamp,
-}
-
-impl Default for Allowance {
-    fn default() -> Self {
-        Self { left: NOMINATED_AT_ONCE * 1_000, at: Timestamp::EPOCH }
-    }
-}
-
-impl Allowance {
-    fn take(&mut self, now: Timestamp) -> bool {
-        let gained = now.since(self.at).millis().saturating_mul(NOMINATED_PER_SECOND);
-        self.left = self.left.saturating_add(gained).min(NOMINATED_AT_ONCE * 1_000);
-        self.at = now;
-        let may = self.left >= 1_000;
-        if may {
-            self.left -= 1_000;
-        }
-        may
-    }
-}
-
-impl Said {
-    /// Whether this is worth saying now.
-    fn is_news(&mut self, told: &Told, now: Timestamp) -> bool {
-        self.sweep(now);
-        let key = (told.about.clone(), told.reason, told.note.clone());
-        let is_news = self.last.get(&key).is_none_or(|at| now.since(*at) >= quiet(told.reason));
-        let is_said = is_news && (told.reason != NOMINATED || self.nominated.take(now));
-        if is_said {
-            self.last.insert(key, now);
-        }
-        is_said
-    }
-
-    /// Forgets what may be said again. Not each time: a plan for thousands of pods says thousands of things.
-    fn sweep(&mut self, now: Timestamp) {
-        if now < self.swept || now.since(self.swept) >= SWEEP_EVERY {
-            self.last.retain(|(_, reason, _), at| *at <= now && now.since(*at) < quiet(reason));
-            self.swept = now;
-        }
-    }
-}
-
-fn quiet(reason: &str) -> Duration {
-    match reason {
-        "DisruptionBlocked" => QUIET_ABOUT_STAYING,
-        "FailedScheduling" => QUIET_ABOUT_PODS,
-        "WaitingOnNodeClaimTermination" => QUIET_ABOUT_WAITING,
-        _ => QUIET,
-    }
-}
-
 /// Says things, in the background.
 #[derive(Debug)]
 pub struct Teller {
@@ -488,38 +411,12 @@ fn event(told: &Told) -> Event {
 #[cfg(test)]
 mod tests {
     use whittle_core::event::Event;
-    use whittle_core::model::time::{Duration, Timestamp};
+    use whittle_core::model::time::Timestamp;
     use whittle_core::plan::{Action, NodeRef, Plan};
     use whittle_core::state::ClusterState;
 
-    use super::{NOMINATED, NOTE_MAX, Said, Subject, Weight, of_plan, shortened, told, with_remedy};
+    use super::{NOTE_MAX, of_plan, shortened, told, with_remedy};
     use crate::book::Book;
-
-    #[test]
-    fn the_same_is_said_once_in_two_minutes_and_something_else_at_once() {
-        let mut said = Said::default();
-        let node = |note: &str| told(Subject::node("n"), Weight::Normal, "Evicted", note.to_owned());
-        let at = |secs| Timestamp::EPOCH + Duration::from_secs(secs);
-        assert!(said.is_news(&node("a"), at(0)));
-        assert!(!said.is_news(&node("a"), at(119)));
-        assert!(said.is_news(&node("b"), at(119)));
-        assert!(said.is_news(&node("a"), at(120)));
-    }
-
-    #[test]
-    fn of_a_thousand_pods_that_have_a_place_ten_are_told_and_five_more_a_second() {
-        let mut said = Said::default();
-        let pod =
-            |name: usize| told(Subject::node(&name.to_string()), Weight::Normal, NOMINATED, String::new());
-        let mut in_all = |from: usize, millis: u64| {
-            let now = Timestamp::EPOCH + Duration::from_secs(60) + Duration::from_millis(millis);
-            (from..from + 1_000).filter(|name| said.is_news(&pod(*name), now)).count()
-        };
-        assert_eq!(
-            (in_all(0, 0), in_all(1_000, 0), in_all(2_000, 1_000), in_all(3_000, 3_600_000)),
-            (10, 0, 5, 10)
-        );
-    }
 
     #[test]
     fn a_note_that_is_too_long_is_cut_between_letters_and_keeps_the_remedy() {
