@@ -86,6 +86,9 @@ pub(crate) struct RunArgs {
     /// Whether what pods prefer is held to like a requirement while it can be had.
     #[arg(long, env = "PREFERENCE_POLICY", value_name = "POLICY", default_value = "Respect")]
     pub(crate) preference_policy: PreferenceArg,
+    /// A NodeClaim whose node has not joined so long after it was made is given up.
+    #[arg(long, env = "WHITTLE_REGISTRATION_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = span)]
+    pub(crate) registration_timeout: Duration,
     /// The seed from which names of NodeClaims are made; without it, from the clock.
     #[arg(long)]
     pub(crate) seed: Option<u64>,

@@ -254,6 +254,7 @@ fn decider(
     settings.decisions.min_values = args.min_values_policy.into();
     settings.decisions.preferences = args.preference_policy.into();
     settings.decisions.repair = args.feature_gates.node_repair;
+    settings.decisions.registration_timeout = args.registration_timeout;
     let controller = Controller::new(settings);
     let Some(directory) = &args.policies else { return Ok((controller, None)) };
     let advisor = Arc::new(Advisor::new(Arc::new(Engine::new()?), Patience::Production));

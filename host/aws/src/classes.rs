@@ -14,7 +14,7 @@ mod reservations;
 mod security_groups;
 mod step;
 mod subnets;
-mod templates;
+pub(crate) mod templates;
 pub mod validation;
 
 use std::sync::Arc;

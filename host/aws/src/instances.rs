@@ -1,9 +1,12 @@
 //! The instances of this cluster: listed and ended, many at once.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use whittle_control::ports::End;
 use whittle_core::model::labels;
+use whittle_core::model::time::Timestamp;
 
 use crate::batch::{Batcher, Window};
 use crate::classes::filters::{Filters, sdk};
@@ -19,12 +22,17 @@ const PAGE: i32 = 1_000;
 /// Those that have ended are told of as well: by them it is known which NodeClaim an instance was launched for.
 const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shutting-down", "terminated"];
 
+/// An instance that does not end is asked to once more after this: somebody may protect it from that.
+const ASK_AGAIN: whittle_core::model::time::Duration = whittle_core::model::time::Duration::from_secs(60);
+
 type Listed = Result<Arc<Vec<Seen>>, Failure>;
 
 /// The instances of a cluster.
 pub struct Instances {
     looks: Batcher<(), (), Listed>,
     ends: Batcher<(), String, Result<(), Failure>>,
+    /// Instances whose end was asked for, and when.
+    ending: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl Instances {
@@ -43,6 +51,7 @@ impl Instances {
                 let clients = ending.clone();
                 async move { terminate(&clients, ids).await }
             }),
+            ending: Mutex::default(),
         }
     }
 
@@ -55,13 +64,34 @@ impl Instances {
         self.looks.ask((), ()).await.unwrap_or_else(|| Err(given_up("ec2:DescribeInstances")))
     }
 
-    /// Ends an instance. Ending one that is gone succeeds.
+    /// Ends an instance, and tells how far that is: the first time it is asked for, afterwards it is looked at.
     ///
     /// # Errors
     ///
     /// As EC2 says.
-    pub async fn terminate(&self, id: String) -> Result<(), Failure> {
+    pub async fn end(&self, id: &str, now: Timestamp) -> Result<End, Failure> {
+        let asked = self.ending(|ending| ending.get(id).copied());
+        let Some(asked) = asked.filter(|asked| now.since(*asked) < ASK_AGAIN) else {
+            self.terminate(id.to_owned()).await?;
+            self.ending(|ending| ending.insert(id.to_owned(), now));
+            return Ok(End::UnderWay);
+        };
+        let all = self.all().await?;
+        let is_there = all.iter().any(|one| one.id == id && !one.is_terminated);
+        if is_there {
+            tracing::debug!(instance = id, since = %now.since(asked), "still ends");
+            return Ok(End::UnderWay);
+        }
+        self.ending(|ending| ending.remove(id));
+        Ok(End::Over)
+    }
+
+    async fn terminate(&self, id: String) -> Result<(), Failure> {
         self.ends.ask((), id).await.unwrap_or_else(|| Err(given_up("ec2:TerminateInstances")))
+    }
+
+    fn ending<T>(&self, look: impl FnOnce(&mut BTreeMap<String, Timestamp>) -> T) -> T {
+        look(&mut self.ending.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

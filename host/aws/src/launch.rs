@@ -8,6 +8,7 @@ mod request;
 pub mod seen;
 pub(crate) mod tags;
 pub(crate) mod template;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use whittle_control::ports::news::InstanceDrift;
-use whittle_control::ports::{Cloud, CloudError};
+use whittle_control::ports::{self, Cloud, CloudError, End};
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::instance_type::InstanceType;
 use whittle_core::model::node::{Instance, NodeClaim};
@@ -52,6 +53,7 @@ pub struct Ec2 {
     types: Arc<dyn InstanceTypes>,
     instances: Instances,
     launches: Batcher<Arc<Request>, String, Result<Launched, CloudError>>,
+    fleets: Arc<Fleets>,
     /// NodeClaims that were asked for and have no answer that says there is no instance.
     asked: Mutex<BTreeSet<String>>,
     /// NodeClaims made before this may have been launched by the last process.
@@ -83,9 +85,10 @@ impl Ec2 {
         let (tagging, asked) = mpsc::channel(TAGGED_AT_ONCE);
         // Ends with the sender.
         tokio::spawn(tagging::tag(clients.clone(), asked));
-        let fleets = Arc::new(Fleets::new(clients.clone(), cluster));
+        let fleets = Arc::new(Fleets::new(clients.clone(), cluster, clock));
+        let launching = Arc::clone(&fleets);
         let launches = Batcher::new(LAUNCHES, move |request: Arc<Request>, claims| {
-            let fleets = Arc::clone(&fleets);
+            let fleets = Arc::clone(&launching);
             async move { fleets.launch(&request, claims).await }
         });
         Self {
@@ -94,6 +97,7 @@ impl Ec2 {
             types,
             instances: Instances::new(clients, cluster),
             launches,
+            fleets,
             asked: Mutex::default(),
             started: clock(),
             clock,
@@ -193,9 +197,13 @@ fn price(kind: &InstanceType, offering: &LaunchOffering) -> Option<Price> {
 }
 
 impl Cloud for Ec2 {
-    async fn launch(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Instance, CloudError> {
+    async fn launch(
+        &self,
+        claim: &NodeClaim,
+        offerings: &[LaunchOffering],
+    ) -> Result<ports::Launched, CloudError> {
         if let Some(instance) = self.launched_before(claim).await? {
-            return Ok(instance);
+            return Ok(instance.into());
         }
         let request = Arc::new(self.request(claim, offerings)?);
         self.with_asked(|asked| asked.insert(claim.name.clone()));
@@ -207,12 +215,15 @@ impl Cloud for Ec2 {
         if !matches!(answer, Err(CloudError::Transport { .. })) {
             self.with_asked(|asked| asked.remove(&claim.name));
         }
-        answer.map(|one| self.instance(claim, &one.id, &one.offering, (self.clock)()))
+        answer.map(|Launched { id, offering, refused }| {
+            let instance = self.instance(claim, &id, &offering, (self.clock)());
+            ports::Launched { instance, refused }
+        })
     }
 
-    async fn terminate(&self, provider_id: &str) -> Result<(), CloudError> {
+    async fn terminate(&self, provider_id: &str) -> Result<End, CloudError> {
         let id = provider_id.rsplit_once('/').map_or(provider_id, |(_, id)| id);
-        Ok(self.instances.terminate(id.to_owned()).await?)
+        Ok(self.instances.end(id, (self.clock)()).await?)
     }
 
     async fn list(&self) -> Result<Vec<Running>, CloudError> {
@@ -225,6 +236,7 @@ impl Cloud for Ec2 {
             .map(|one| (one, claims.get(one.id.as_str()).map_or("", String::as_str)))
             .collect();
         self.look_over(&running);
+        self.fleets.sweep((self.clock)()).await;
         let listed = running.into_iter().map(|(one, claim)| Running {
             provider_id: one.provider_id(),
             claim: claim.to_owned(),

@@ -7,7 +7,7 @@ use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Delete, Launch, LaunchOffering, NodeRef, Outcome, Plan, Retaint};
 use whittle_core::state::claim_for;
 
-use crate::ports::{Cloud, CloudError, Cluster, ClusterError};
+use crate::ports::{Cloud, CloudError, Cluster, ClusterError, End, Launched};
 
 /// What came of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Effect {
         /// `namespace/name` of the budget, as far as it is known.
         budget: String,
     },
+    /// It goes on, and has to be asked for again to learn how far it is.
+    UnderWay,
     /// Something that the state has to hear of.
     Told(Box<Outcome>),
 }
@@ -35,8 +37,8 @@ pub async fn execute(
     for action in &plan.actions {
         match carry_out(action, now, cloud, cluster).await {
             Effect::Told(outcome) => outcomes.push(*outcome),
-            // A blocked eviction is tried again by the next plan.
-            Effect::Done | Effect::Blocked { .. } => {}
+            // What is blocked or goes on is asked for again by the next plan.
+            Effect::Done | Effect::Blocked { .. } | Effect::UnderWay => {}
         }
     }
     outcomes
@@ -91,11 +93,11 @@ pub async fn carry_out(
         }
         Action::Terminate(termination) => {
             let claim = termination.claim.clone();
-            let outcome = match cloud.terminate(&termination.provider_id).await {
-                Ok(()) => Outcome::Terminated { claim },
-                Err(error) => failed(&claim, &error),
-            };
-            Effect::Told(Box::new(outcome))
+            match cloud.terminate(&termination.provider_id).await {
+                Ok(End::UnderWay) => Effect::UnderWay,
+                Ok(End::Over) => Effect::Told(Box::new(Outcome::Terminated { claim })),
+                Err(error) => Effect::Told(Box::new(failed(&claim, &error))),
+            }
         }
         Action::Finalize(NodeRef { claim, node }) => {
             settled(claim, cluster.finalize(claim, node.as_deref()).await)
@@ -127,8 +129,8 @@ pub async fn launch_for(
     cloud: &impl Cloud,
     cluster: &impl Cluster,
 ) -> Outcome {
-    let instance = match cloud.launch(claim, offerings).await {
-        Ok(instance) => instance,
+    let Launched { instance, refused } = match cloud.launch(claim, offerings).await {
+        Ok(launched) => launched,
         Err(CloudError::InsufficientCapacity { offerings }) => {
             return Outcome::InsufficientCapacity { claim: claim.name.clone(), offerings, at: now };
         }
@@ -137,7 +139,7 @@ pub async fn launch_for(
     if let Err(error) = cluster.set_instance(&claim.name, &instance).await {
         return failed(&claim.name, &error);
     }
-    Outcome::Launched { claim: claim.name.clone(), instance }
+    Outcome::Launched { claim: claim.name.clone(), instance: Box::new(instance), refused }
 }
 
 /// An object that is gone needs nothing more.

@@ -11,6 +11,8 @@ use whittle_core::plan::{Action, Plan};
 
 /// How long an effect may take to be seen before it is asked for again.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
+/// What goes on is asked after so often (Karpenter: 5 s while an instance ends).
+const UNDER_WAY: Duration = Duration::from_secs(5);
 /// The first pause after a failure; each further one is twice as long (Karpenter's eviction queue: 100 ms).
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause (Karpenter's eviction queue: 10 s).
@@ -87,6 +89,8 @@ impl Key {
 pub enum Ended {
     /// It did what it should.
     Well,
+    /// It goes on, and is to be asked after.
+    UnderWay,
     /// It did not, and may be tried again.
     Badly,
 }
@@ -145,6 +149,10 @@ impl InFlight {
             Ended::Well => {
                 attempt.failures = 0;
                 SEEN_WITHIN
+            }
+            Ended::UnderWay => {
+                attempt.failures = 0;
+                UNDER_WAY
             }
             Ended::Badly => {
                 let factor = 1_u64.checked_shl(attempt.failures).unwrap_or(u64::MAX);

@@ -23,19 +23,43 @@ pub trait Cloud: Sync {
         &self,
         claim: &NodeClaim,
         offerings: &[LaunchOffering],
-    ) -> impl Future<Output = Result<Instance, CloudError>> + Send;
+    ) -> impl Future<Output = Result<Launched, CloudError>> + Send;
 
-    /// Ends an instance. Ending one that is gone succeeds.
+    /// Ends an instance, and tells how far that is. One that is gone has ended.
     ///
     /// # Errors
     /// As `CloudError` says.
-    fn terminate(&self, provider_id: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn terminate(&self, provider_id: &str) -> impl Future<Output = Result<End, CloudError>> + Send;
 
     /// The instances of this cluster that run or are about to.
     ///
     /// # Errors
     /// As `CloudError` says.
     fn list(&self) -> impl Future<Output = Result<Vec<Running>, CloudError>> + Send;
+}
+
+/// What came of a launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launched {
+    /// The instance.
+    pub instance: Instance,
+    /// What the cloud would rather have given and did not have.
+    pub refused: Vec<LaunchOffering>,
+}
+
+impl From<Instance> for Launched {
+    fn from(instance: Instance) -> Self {
+        Self { instance, refused: Vec::new() }
+    }
+}
+
+/// How far the end of an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It stops: its node must not be forgotten yet. Ask again.
+    UnderWay,
+    /// There is nothing left of it.
+    Over,
 }
 
 /// A cluster whose objects are written.

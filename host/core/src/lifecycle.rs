@@ -22,8 +22,8 @@ use self::volumes::awaited;
 
 /// A NodeClaim that has no instance after this long is given up (Karpenter: launch timeout).
 pub const LAUNCH_TIMEOUT: Duration = Duration::from_secs(5 * 60);
-/// A NodeClaim whose node has not joined this long after it was made is given up, however late it was launched (Karpenter:
-/// registration timeout, from when the condition `Registered` is there).
+/// How long a node may take to join unless somebody has set something else (Karpenter: registration timeout, from when the
+/// condition `Registered` is there).
 pub const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// A node is kept at least this long after its end was decided, so that load balancers see it go.
 pub const DRAIN_MIN: Duration = Duration::from_secs(5);
@@ -99,7 +99,9 @@ fn grow(snapshot: &Snapshot, (claim, node): (&NodeClaim, Option<&Node>), now: Ti
         return;
     }
     match (node, claim.registered, claim.initialized) {
-        (None, None, _) => give_up_after(claim, claim.created + REGISTRATION_TIMEOUT, now, due),
+        (None, None, _) => {
+            give_up_after(claim, claim.created + snapshot.settings.registration_timeout, now, due);
+        }
         (Some(node), None, _) => due.actions.push(Action::Register(node_ref(claim, node))),
         (None, Some(_), _) => due.actions.push(delete(claim, DeleteReason::InstanceGone)),
         (Some(node), Some(_), _) if node.deleting.is_some() => {

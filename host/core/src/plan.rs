@@ -287,7 +287,9 @@ pub enum Outcome {
         /// The NodeClaim's name.
         claim: String,
         /// The instance.
-        instance: crate::model::node::Instance,
+        instance: Box<crate::model::node::Instance>,
+        /// Offerings that EC2 refused before it found this one.
+        refused: Vec<LaunchOffering>,
     },
     /// EC2 had no capacity in any of the offerings that a launch listed.
     InsufficientCapacity {

@@ -3,7 +3,9 @@
 //! Flags and environment variables are read by the command; how the loop paces itself is a matter of its own
 //! settings. Here is only what changes a plan.
 
+use crate::lifecycle::REGISTRATION_TIMEOUT;
 use crate::model::pod::TopologySpread;
+use crate::model::time::Duration;
 
 /// The most places that a decision looks at. A look takes between a few nanoseconds and some microseconds, so that this
 /// is the better part of a minute at worst.
@@ -24,6 +26,8 @@ pub struct Settings {
     pub looks: u64,
     /// Whether nodes that have been unhealthy for too long are given up.
     pub repair: Repair,
+    /// A NodeClaim whose node has not joined so long after it was made is given up, however late it was launched.
+    pub registration_timeout: Duration,
 }
 
 impl Default for Settings {
@@ -34,6 +38,7 @@ impl Default for Settings {
             default_spread: Vec::new(),
             looks: LOOKS,
             repair: Repair::default(),
+            registration_timeout: REGISTRATION_TIMEOUT,
         }
     }
 }

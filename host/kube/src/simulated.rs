@@ -13,7 +13,7 @@ use kube_client::{Api, Client, Error};
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::resolved::{Resolved, Said, Topic};
 use whittle_api::quantity::quantities;
-use whittle_control::ports::{Cloud, CloudError};
+use whittle_control::ports::{Cloud, CloudError, End, Launched};
 use whittle_core::lifecycle::given::labels_of;
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::labels;
@@ -266,7 +266,7 @@ impl Resolve for SimulatedCloud {
 }
 
 impl Cloud for SimulatedCloud {
-    async fn launch(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Instance, CloudError> {
+    async fn launch(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Launched, CloudError> {
         let Some(instance) = self.instance(claim, offerings) else {
             let message = "none of the offerings is in the EC2NodeClass".to_owned();
             return Err(CloudError::Rejected { message });
@@ -278,23 +278,23 @@ impl Cloud for SimulatedCloud {
             Ok(_) => {
                 let instance = stored.instance.clone();
                 self.boot(stored);
-                Ok(instance)
+                Ok(instance.into())
             }
             Err(error) if reaction(&error) == Reaction::Conflict => {
                 let known = self.maps().get(&stored.map_name()).await.map_err(|error| transport(&error))?;
                 let known = Stored::read(&known).ok_or_else(|| CloudError::Rejected {
                     message: format!("ConfigMap {} is no instance", stored.map_name()),
                 })?;
-                Ok(known.instance)
+                Ok(known.instance.into())
             }
             Err(error) => Err(transport(&error)),
         }
     }
 
-    async fn terminate(&self, provider_id: &str) -> Result<(), CloudError> {
+    async fn terminate(&self, provider_id: &str) -> Result<End, CloudError> {
         let name = map_name(provider_id);
         let map = self.maps().get_opt(&name).await.map_err(|error| transport(&error))?;
-        let Some(map) = map else { return Ok(()) };
+        let Some(map) = map else { return Ok(End::Over) };
         let forgotten = |result: Result<(), Error>| match result {
             Err(error) if reaction(&error) != Reaction::Gone => Err(transport(&error)),
             Ok(()) | Err(_) => Ok(()),
@@ -304,7 +304,8 @@ impl Cloud for SimulatedCloud {
             forgotten(deleted.map(drop))?;
         }
         // Last, so that what is half done is done again.
-        forgotten(self.maps().delete(&name, &DeleteParams::default()).await.map(drop))
+        forgotten(self.maps().delete(&name, &DeleteParams::default()).await.map(drop))?;
+        Ok(End::Over)
     }
 
     async fn list(&self) -> Result<Vec<Running>, CloudError> {

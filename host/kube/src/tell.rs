@@ -415,7 +415,7 @@ mod tests {
     use whittle_core::plan::{Action, NodeRef, Plan};
     use whittle_core::state::ClusterState;
 
-    use super::{NOTE_MAX, of_plan, shortened, told, with_remedy};
+    use super::{NOTE_MAX, of_plan, shortened, with_remedy};
     use crate::book::Book;
 
     #[test]

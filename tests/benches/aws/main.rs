@@ -32,9 +32,9 @@ use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
 use kube_client::api::{Api, ListParams};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::controller::wait_for_pods;
+use crate::controller::{deployment, running, wait_for_pods};
 use crate::emulator::Machine;
 use crate::shared::{until, until_after};
 use crate::usage::cpu;
@@ -68,7 +68,7 @@ fn main() -> Result<()> {
     let wants = |case: &str| words.is_empty() || words.iter().any(|word| case.contains(word.as_str()));
     let number = |name: &str, otherwise| numbers.get(name).copied().unwrap_or(otherwise);
     if wants("launch") {
-        launch(number("nodes", 100), number("idle", 120))?;
+        launch(number("nodes", 1_000), number("idle", 240))?;
     }
     if wants("warning") {
         warning()?;
@@ -104,24 +104,37 @@ fn since(
     calls
 }
 
+/// Pods of which a node of these types holds one.
+fn alone(name: &str, replicas: u32) -> Value {
+    let mut deployment = deployment(name, replicas);
+    deployment["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = json!("1500m");
+    deployment
+}
+
 /// What is asked of AWS for so many nodes, each for a pod of its own, and then while nothing happens.
 fn launch(nodes: usize, idle: usize) -> Result<()> {
     let world = World::begin()?;
     let [class, pool] = node_pool(&["spot"], &TYPES);
-    world.apply(&[class, pool, apart("web", 1)])?;
+    world.apply(&[class, pool, alone("web", 1)])?;
     let _controller = world.controller()?;
     world.ask(async |client| {
         wait_for_pods(&client, "default", 1).await?;
         let before = world.aws.calls()?;
         let begin = Instant::now();
-        world.apply(&[apart("web", u32::try_from(nodes + 1)?)])?;
-        world.wait_for_machines("all instances are launched", |living| living.len() == nodes + 1).await?;
+        world.apply(&[alone("web", u32::try_from(nodes + 1)?)])?;
+        until_after(LONG, "all instances are launched", async || {
+            Ok((world.aws.living()?.len() > nodes).then_some(()))
+        })
+        .await?;
         head(&format!("{nodes} nodes are launched"));
         row("all instances are launched, after the scale-up", &seconds(begin.elapsed()));
         for (action, count) in since(&before, &world.aws.calls()?) {
             row(&format!("`{action}`"), &count.to_string());
         }
-        wait_for_pods(&client, "default", nodes + 1).await?;
+        until_after(LONG, "all pods run", async || {
+            Ok((running(&client, "default").await?.len() > nodes).then_some(()))
+        })
+        .await?;
         world.wait_until_all_agree(&client).await?;
         // Lists come often for a while after the start.
         tokio::time::sleep(Duration::from_secs(200)).await;

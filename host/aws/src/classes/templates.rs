@@ -1,5 +1,6 @@
-//! The launch templates that were made for a class, at its end.
+//! Launch templates that were made for this cluster: found, and deleted.
 
+use aws_sdk_ec2::types::LaunchTemplate;
 use whittle_core::model::labels;
 
 use crate::classes::filters::{Filters, sdk};
@@ -10,28 +11,34 @@ use crate::launch::tags;
 /// So many on a page.
 const PAGE: i32 = 200;
 
-/// Deletes the launch templates of a class.
+/// Deletes the launch templates of a class, at its end.
 pub(crate) async fn remove_all(clients: &Clients, cluster: &str, class: &str) -> Result<(), Failure> {
-    let filters: Filters = vec![
-        (format!("tag:{}", tags::CLUSTER), vec![cluster.to_owned()]),
-        (format!("tag:{}", labels::NODE_CLASS), vec![class.to_owned()]),
-    ];
-    let mut ids = Vec::new();
+    let of_class = [(tags::CLUSTER, cluster), (labels::NODE_CLASS, class)];
+    for template in all(clients, &of_class).await? {
+        remove(clients, template.launch_template_id.unwrap_or_default()).await?;
+    }
+    Ok(())
+}
+
+/// All launch templates with these tags.
+pub(crate) async fn all(clients: &Clients, with: &[(&str, &str)]) -> Result<Vec<LaunchTemplate>, Failure> {
+    let filters: Filters =
+        with.iter().map(|(key, value)| (format!("tag:{key}"), vec![(*value).to_owned()])).collect();
+    let mut found = Vec::new();
     let request = clients.ec2.describe_launch_templates().set_filters(Some(sdk(&filters)));
     let mut pages = request.into_paginator().page_size(PAGE).send();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| Failure::of("ec2:DescribeLaunchTemplates", &error))?;
-        let templates = page.launch_templates.unwrap_or_default();
-        ids.extend(templates.into_iter().filter_map(|template| template.launch_template_id));
+        found.extend(page.launch_templates.unwrap_or_default());
     }
-    for id in ids {
-        let Err(error) = clients.ec2.delete_launch_template().launch_template_id(id).send().await else {
-            continue;
-        };
-        let failure = Failure::of("ec2:DeleteLaunchTemplate", &error);
-        if failure.reaction() != Reaction::Missing {
-            return Err(failure);
-        }
-    }
-    Ok(())
+    Ok(found)
+}
+
+/// Deletes a launch template. One that is gone is deleted.
+pub(crate) async fn remove(clients: &Clients, id: String) -> Result<(), Failure> {
+    let Err(error) = clients.ec2.delete_launch_template().launch_template_id(id).send().await else {
+        return Ok(());
+    };
+    let failure = Failure::of("ec2:DeleteLaunchTemplate", &error);
+    if failure.reaction() == Reaction::Missing { Ok(()) } else { Err(failure) }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Launched {
     pub(crate) id: String,
     /// As what.
     pub(crate) offering: LaunchOffering,
+    /// What EC2 did not have.
+    pub(crate) refused: Vec<LaunchOffering>,
 }
 
 /// What each of `claims` gets, in their order: the instances in the order of their ids go to the first of them, so that
@@ -25,7 +27,9 @@ pub(crate) fn shared_out(
     instances: &[CreateFleetInstance],
     errors: &[CreateFleetError],
 ) -> Vec<Result<Launched, CloudError>> {
-    let mut launched: Vec<Launched> = instances.iter().flat_map(|one| of_answer(request, one)).collect();
+    let refused = refused(request, errors);
+    let mut launched: Vec<Launched> =
+        instances.iter().flat_map(|one| of_answer(request, one, &refused)).collect();
     launched.sort_by(|a, b| a.id.cmp(&b.id));
     launched.truncate(claims);
     let lacking = claims - launched.len();
@@ -33,7 +37,7 @@ pub(crate) fn shared_out(
     launched.into_iter().map(Ok).chain(std::iter::repeat_with(|| Err(why())).take(lacking)).collect()
 }
 
-fn of_answer(request: &Request, answer: &CreateFleetInstance) -> Vec<Launched> {
+fn of_answer(request: &Request, answer: &CreateFleetInstance, refused: &[LaunchOffering]) -> Vec<Launched> {
     let overrides = answer.launch_template_and_overrides().and_then(|one| one.overrides());
     let kind =
         answer.instance_type().or_else(|| overrides.and_then(FleetLaunchTemplateOverrides::instance_type));
@@ -48,32 +52,13 @@ fn of_answer(request: &Request, answer: &CreateFleetInstance) -> Vec<Launched> {
     });
     let Some(chosen) = chosen else { return Vec::new() };
     let ids = answer.instance_ids().iter().cloned();
-    ids.map(|id| Launched { id, offering: chosen.offering.clone() }).collect()
+    ids.map(|id| Launched { id, offering: chosen.offering.clone(), refused: refused.to_vec() }).collect()
 }
 
 /// Why there is no instance: what EC2 refused, or else what has to be said to somebody.
 fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
-    let mut refused: Vec<LaunchOffering> = Vec::new();
-    let mut other = None;
-    for error in errors {
-        match reaction(error.error_code()) {
-            Reaction::OtherOfferings => {
-                for one in concerned(request, error).filter(|one| !refused.contains(one)).collect::<Vec<_>>()
-                {
-                    refused.push(one);
-                }
-            }
-            Reaction::Later
-            | Reaction::Missing
-            | Reaction::There
-            | Reaction::Launched
-            | Reaction::Denied
-            | Reaction::Rejected
-            | Reaction::WouldDo
-            | Reaction::Unknown => other = other.or(Some(error)),
-        }
-    }
-    match other {
+    let refused = refused(request, errors);
+    match errors.iter().find(|error| !is_about_capacity(error)) {
         // Something else will not get better by other offerings; as long as some are left, they are tried first.
         Some(error) if refused.is_empty() => Failure {
             operation: "ec2:CreateFleet",
@@ -89,6 +74,24 @@ fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
         }
         None => CloudError::InsufficientCapacity { offerings: refused },
     }
+}
+
+/// Whether other offerings may be to be had.
+fn is_about_capacity(error: &CreateFleetError) -> bool {
+    reaction(error.error_code()) == Reaction::OtherOfferings
+}
+
+/// The offerings that EC2 does not have, each once.
+fn refused(request: &Request, errors: &[CreateFleetError]) -> Vec<LaunchOffering> {
+    let mut refused = Vec::new();
+    for one in
+        errors.iter().filter(|error| is_about_capacity(error)).flat_map(|error| concerned(request, error))
+    {
+        if !refused.contains(&one) {
+            refused.push(one);
+        }
+    }
+    refused
 }
 
 /// The offerings that an error is about: that of its override, or several where its code says more.

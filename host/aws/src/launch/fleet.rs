@@ -1,6 +1,6 @@
 //! CreateFleet, and the launch templates that it needs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
@@ -8,11 +8,13 @@ use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
 use aws_sdk_ec2::types as ec2;
 use whittle_control::ports::CloudError;
 use whittle_core::model::instance_type::CapacityType;
+use whittle_core::model::time::Timestamp;
 
 use super::answer::{Launched, shared_out};
 use super::request::{Override, Request};
 use super::tags;
 use super::template::{Template, digest};
+use super::templates::Templates;
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction, reaction};
 
@@ -21,15 +23,27 @@ use crate::error::{Failure, Reaction, reaction};
 pub(crate) struct Fleets {
     clients: Clients,
     cluster: String,
-    templates: Mutex<BTreeSet<String>>,
+    clock: fn() -> Timestamp,
+    templates: Templates,
     /// How often requests for the same NodeClaims were refused.
     attempts: Mutex<BTreeMap<String, u32>>,
 }
 
 impl Fleets {
     /// No launch template is known yet.
-    pub(crate) fn new(clients: Clients, cluster: &str) -> Self {
-        Self { clients, cluster: cluster.to_owned(), templates: Mutex::default(), attempts: Mutex::default() }
+    pub(crate) fn new(clients: Clients, cluster: &str, clock: fn() -> Timestamp) -> Self {
+        Self {
+            templates: Templates::new(clock()),
+            clients,
+            cluster: cluster.to_owned(),
+            clock,
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// Deletes the launch templates that nobody has launched from for long.
+    pub(crate) async fn sweep(&self, now: Timestamp) {
+        self.templates.sweep(&self.clients, &self.cluster, now).await;
     }
 
     /// Launches an instance for each of the NodeClaims, and answers in their order.
@@ -121,11 +135,10 @@ impl Fleets {
     /// Makes the launch templates that are not there yet.
     async fn provide(&self, request: &Request) -> Result<(), Failure> {
         for (template, _) in &request.templates {
-            if self.known(|known| known.contains(&template.name)) {
-                continue;
+            if !self.templates.is_there(&template.name, (self.clock)()) {
+                self.make(template).await?;
+                self.templates.is_made(&template.name, (self.clock)());
             }
-            self.make(template).await?;
-            self.known(|known| known.insert(template.name.clone()));
         }
         Ok(())
     }
@@ -153,19 +166,13 @@ impl Fleets {
     }
 
     fn forget(&self, request: &Request) {
-        self.known(|known| {
-            for (template, _) in &request.templates {
-                known.remove(&template.name);
-            }
-        });
+        for (template, _) in &request.templates {
+            self.templates.is_gone(&template.name);
+        }
     }
 
     fn attempts<T>(&self, look: impl FnOnce(&mut BTreeMap<String, u32>) -> T) -> T {
         look(&mut self.attempts.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn known<T>(&self, look: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
-        look(&mut self.templates.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

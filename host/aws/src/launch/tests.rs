@@ -151,8 +151,11 @@ fn a_fleet_that_comes_in_part_serves_the_first_and_says_to_the_others_what_was_r
     let instances = [answered("m6i.large", "subnet-b", &["i-3", "i-1"])];
     let errors = [refused("InsufficientInstanceCapacity", "m6i.large", "subnet-a")];
     let answers = shared_out(&request, 3, &instances, &errors);
-    let got = |id: &str| Ok(Launched { id: id.to_owned(), offering: offerings[1].clone() });
-    let lacking = CloudError::InsufficientCapacity { offerings: vec![offerings[0].clone()] };
+    let refused = vec![offerings[0].clone()];
+    let got = |id: &str| {
+        Ok(Launched { id: id.to_owned(), offering: offerings[1].clone(), refused: refused.clone() })
+    };
+    let lacking = CloudError::InsufficientCapacity { offerings: refused.clone() };
     assert_eq!(answers, [got("i-1"), got("i-3"), Err(lacking)]);
 }
 

@@ -122,6 +122,8 @@ pub struct Strays {
     pub instances: Vec<Running>,
     /// NodeClaims whose instance is gone, to be deleted, by name.
     pub claims: Vec<String>,
+    /// NodeClaims that are being deleted and whose instance is gone already: nothing is left to be drained.
+    pub ended: Vec<String>,
     /// Nodes that are being deleted and that only our finalizer keeps: neither their NodeClaim nor their instance is there.
     pub nodes: Vec<String>,
 }
@@ -149,14 +151,16 @@ pub fn strays(snapshot: &Snapshot, running: &[Running], listed: Timestamp) -> St
             !ids.contains(instance.provider_id.as_str()) && instance.launched <= listed
         });
         let ready = snapshot.node_of_claim(claim).is_some_and(|node| node.ready);
-        missing && claim.registered.is_some() && claim.deleting.is_none() && !ready
+        missing && claim.registered.is_some() && !snapshot.terminated.contains(&claim.name) && !ready
     };
-    let claims = snapshot.claims.values().filter(is_gone).map(|claim| claim.name.clone()).collect();
+    let (ended, claims) =
+        snapshot.claims.values().filter(is_gone).partition::<Vec<_>, _>(|claim| claim.deleting.is_some());
+    let names = |claims: Vec<&NodeClaim>| claims.into_iter().map(|claim| claim.name.clone()).collect();
     let is_left = |node: &&Node| {
         let is_known = ids.contains(node.provider_id.as_str()) || snapshot.claim_of_node(node).is_some();
         let is_old = node.created + STRAY_AFTER <= listed;
         node.held && node.deleting.is_some() && is_old && !is_known
     };
     let nodes = snapshot.nodes.values().filter(is_left).map(|node| node.name.clone()).collect();
-    Strays { instances, claims, nodes }
+    Strays { instances, claims: names(claims), ended: names(ended), nodes }
 }

@@ -3,6 +3,7 @@
 
 use crate::drift::CloudDrift;
 use crate::event::{Notice, NoticeKind};
+use crate::model::time::Timestamp;
 use crate::plan::{LaunchOffering, Outcome};
 use crate::state::{Snapshot, UNAVAILABLE_FOR};
 
@@ -24,6 +25,13 @@ impl Snapshot {
         self.notices.insert(claim.to_owned(), notice);
     }
 
+    /// What EC2 has none of at `at` is not asked for again for a while.
+    fn leave_alone(&mut self, offerings: Vec<LaunchOffering>, at: Timestamp) {
+        for LaunchOffering { instance_type, zone, capacity_type, .. } in offerings {
+            self.unavailable.insert((instance_type, zone, capacity_type), at + UNAVAILABLE_FOR);
+        }
+    }
+
     /// A NodeClaim that could not even be made will not come: its pods look for another place.
     fn give_up_unmade(&mut self, claim: &str) {
         if self.asked.remove(claim).is_some() {
@@ -33,16 +41,15 @@ impl Snapshot {
 
     pub(super) fn put_outcome(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Launched { claim, instance } => {
+            Outcome::Launched { claim, instance, refused } => {
+                self.leave_alone(refused, instance.launched);
                 self.index.put_claim_instance(&instance.provider_id, &claim);
                 if let Some(known) = self.claims.get_mut(&claim) {
-                    known.instance = Some(instance);
+                    known.instance = Some(*instance);
                 }
             }
             Outcome::InsufficientCapacity { claim, offerings, at } => {
-                for LaunchOffering { instance_type, zone, capacity_type, .. } in offerings {
-                    self.unavailable.insert((instance_type, zone, capacity_type), at + UNAVAILABLE_FOR);
-                }
+                self.leave_alone(offerings, at);
                 self.asked.remove(&claim);
                 self.refused.insert(claim);
             }

@@ -5,6 +5,7 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels::{NOT_READY_TAINT, UNINITIALIZED_TAINT};
 use whittle_core::model::price::Price;
 use whittle_core::plan::{LaunchOffering, Outcome};
+use whittle_core::settings::Settings;
 
 use crate::cluster::catalogue::GPU;
 use crate::cluster::nodes::{Machine, node};
@@ -65,6 +66,14 @@ fn a_node_that_does_not_join_in_fifteen_minutes_is_given_up() {
     let cluster = Cluster::new().with(late);
     assert_eq!(cluster.due(at(899)), Vec::<String>::new());
     assert_eq!(cluster.due(at(900)), ["delete a (NeverJoined)"], "from when it was made, not launched");
+}
+
+#[test]
+fn how_long_a_node_may_take_to_join_can_be_set() {
+    let settings = Settings { registration_timeout: secs(60), ..Settings::default() };
+    let cluster = Cluster::set(settings).with(young(node("a").in_flight()));
+    assert_eq!(cluster.due(at(59)), Vec::<String>::new());
+    assert_eq!(cluster.due(at(60)), ["delete a (NeverJoined)"]);
 }
 
 #[test]

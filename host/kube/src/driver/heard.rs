@@ -87,7 +87,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             Effect::Blocked { budget } => {
                 (tell::not_drained(&eviction.claim, &eviction.pod, budget, snapshot), "429")
             }
-            Effect::Told(_) => (None, "500"),
+            Effect::UnderWay | Effect::Told(_) => (None, "500"),
         };
         self.metrics.evicted(code);
         self.teller.tell(told, self.now);
@@ -104,7 +104,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
 
     fn hear_outcome(&mut self, outcome: Outcome) {
         match &outcome {
-            Outcome::Launched { claim, instance } => tracing::info!(
+            Outcome::Launched { claim, instance, .. } => tracing::info!(
                 claim,
                 instance = instance.provider_id,
                 instance_type = instance.instance_type,
@@ -143,6 +143,10 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
             tracing::warn!(node, "a Node without a NodeClaim and without an instance is let go");
             self.work.let_go(node, Session::new(Arc::clone(&self.writer), Arc::default()));
         }
+        for claim in found.ended {
+            tracing::warn!(claim, "the instance is gone before its drain is over");
+            self.hear_outcome(Outcome::Terminated { claim });
+        }
         for claim in found.claims {
             tracing::warn!(claim, "a NodeClaim without an instance is deleted");
             let reason = DeleteReason::InstanceGone;
@@ -158,6 +162,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
 fn ended(effect: &Effect) -> Ended {
     match effect {
         Effect::Done => Ended::Well,
+        Effect::UnderWay => Ended::UnderWay,
         Effect::Blocked { .. } => Ended::Badly,
         Effect::Told(outcome) => ended_with(outcome),
     }

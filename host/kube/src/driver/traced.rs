@@ -77,6 +77,7 @@ pub(super) fn launch(claim: &str) -> Span {
 pub(super) fn came(span: &Span, effect: &Effect) {
     match effect {
         Effect::Done => drop(span.record("outcome", "done")),
+        Effect::UnderWay => drop(span.record("outcome", "under way")),
         Effect::Blocked { budget } => drop(span.record("outcome", display(format_args!("held by {budget}")))),
         Effect::Told(outcome) => became(span, outcome),
     }

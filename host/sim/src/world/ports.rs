@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use whittle_control::ports::{Cloud, CloudError, Cluster, ClusterError};
+use whittle_control::ports::{self, Cloud, CloudError, Cluster, ClusterError, End};
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::node::{Instance, NodeClaim};
 use whittle_core::model::time::{Duration, Timestamp};
@@ -30,17 +30,21 @@ impl<'a> Ports<'a> {
 }
 
 impl Cloud for Ports<'_> {
-    async fn launch(&self, claim: &NodeClaim, offerings: &[LaunchOffering]) -> Result<Instance, CloudError> {
+    async fn launch(
+        &self,
+        claim: &NodeClaim,
+        offerings: &[LaunchOffering],
+    ) -> Result<ports::Launched, CloudError> {
         match self.world().launch(claim, offerings) {
-            Launched::Instance(instance) => Ok(*instance),
+            Launched::Instance(instance) => Ok((*instance).into()),
             Launched::NoCapacity => Err(CloudError::InsufficientCapacity { offerings: offerings.to_vec() }),
             Launched::Rejected(message) => Err(CloudError::Rejected { message }),
         }
     }
 
-    async fn terminate(&self, provider_id: &str) -> Result<(), CloudError> {
+    async fn terminate(&self, provider_id: &str) -> Result<End, CloudError> {
         self.world().terminate(provider_id);
-        Ok(())
+        Ok(End::Over)
     }
 
     async fn list(&self) -> Result<Vec<Running>, CloudError> {
