@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube_client::api::{Api, ListParams};
 use kube_client::config::{KubeConfigOptions, Kubeconfig};
@@ -24,7 +23,7 @@ use crate::is_unschedulable;
 /// A thousand nodes take kwok and the controller manager minutes.
 const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Often enough for what is waited for, seldom enough to leave the machine to what is measured.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What may be launched.
 pub(crate) struct Shape {
@@ -71,17 +70,17 @@ impl Cluster {
         self.plane.apply(&file)
     }
 
-    /// Waits until so many pods are ready, by what their Deployments say: that is cheaper than to list them.
+    /// Waits until so many pods run. What their Deployments say would be cheaper to ask, and stands still for minutes when
+    /// the controller manager has fallen behind.
     pub(crate) async fn wait_for_pods(&self, client: &Client, pods: usize) -> Result<()> {
-        let deployments = Api::<Deployment>::namespaced(client.clone(), "default");
-        let what = format!("{pods} pods are ready");
-        let ready = until(&what, async || {
-            let found = deployments.list(&ListParams::default()).await?;
-            let ready = |one: Deployment| one.status.and_then(|status| status.ready_replicas).unwrap_or(0);
-            let ready: i32 = found.items.into_iter().map(ready).sum();
-            Ok((usize::try_from(ready)? == pods).then_some(()))
+        let all = Api::<Pod>::namespaced(client.clone(), "default");
+        let running = ListParams::default().fields("status.phase=Running").match_any();
+        let what = format!("{pods} pods run");
+        let run = until(&what, async || {
+            let found = all.list_metadata(&running).await?;
+            Ok((found.items.len() == pods).then_some(()))
         });
-        ready.await.with_context(|| format!("the controller says:\n{}", self.said()))
+        run.await.with_context(|| format!("the controller says:\n{}", self.said()))
     }
 
     /// Waits until kube-scheduler has found so many pods to be without a place.
