@@ -15,6 +15,7 @@ DescribeInstances looks at all tags for each tag: quadratic       ec2.py: tags a
 types, offerings and spot prices come in one page; launch         ec2.py: pages, as `MaxResults` asks
 templates stop after 15 without a token
 the spot price is the same everywhere                             market.py: by type and zone, from one formula
+each call about a queue looks at all of its messages, many times  messages.py: at those that it is about
 no Pricing service                                                market.py: GetProducts with the same formula
 no SSM parameters of EKS's images, and no such images             world.py: both, for AL2023, AL2 and Bottlerocket
 EKS has the version that moto was written with                    world.py: 1.33, a range for Services
@@ -34,6 +35,7 @@ os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 import ec2
 import gate
+import messages
 import world
 
 
@@ -54,6 +56,7 @@ def end_with_owner():
 
 def main():
     ec2.mend()
+    messages.mend()
     application = gate.Gate()
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
     threading.Thread(target=end_with_owner, daemon=True).start()

@@ -14,6 +14,8 @@ from moto.sqs import sqs_backends
 from moto.ssm import ssm_backends
 from moto.ssm.models import Parameter
 
+import messages
+
 ACCOUNT, REGION = "123456789012", "ap-northeast-2"
 ZONES = ["a", "b", "c"]
 VERSION = "1.33"
@@ -147,13 +149,11 @@ def set_queue(present):
 
 def send(bodies):
     """Puts messages on the queue."""
-    backend = sqs_backends[ACCOUNT][REGION]
-    return len([backend.send_message(_queue, body) for body in bodies])
+    return messages.put(sqs_backends[ACCOUNT][REGION].queues[_queue], bodies)
 
 
 def queue_length():
     queue = sqs_backends[ACCOUNT][REGION].queues.get(_queue)
     if queue is None:
         return {"present": False, "waiting": 0, "handled": 0}
-    waiting = queue.approximate_number_of_messages
-    return {"present": True, "waiting": waiting, "handled": queue.approximate_number_of_messages_not_visible}
+    return {"present": True} | messages.length(queue)
