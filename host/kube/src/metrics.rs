@@ -329,9 +329,7 @@ impl Metrics {
 
     fn cost(&self, snapshot: &Snapshot) {
         let instances = snapshot.claims.values().filter_map(|claim| claim.instance.as_ref());
-        let micros: u64 = instances.fold(0, |sum, one| sum.saturating_add(one.price.micros()));
-        #[expect(clippy::cast_precision_loss, reason = "a sum of money for a chart")]
-        self.cost_per_hour.set(micros as f64 / 1e6);
+        self.cost_per_hour.set(lives::dollars(instances.map(|one| one.price).sum()));
     }
 
     /// Somebody asks how things stand: what was worked out is in the next text, and only there.
