@@ -109,13 +109,16 @@ impl Session {
         Self { writer, facts }
     }
 
-    /// Deletes a Node, and takes our finalizer off it.
+    /// Deletes a Node, and takes our finalizer off it. Letting one go that is gone succeeds.
     ///
     /// # Errors
     ///
-    /// `NotFound` when it is gone.
+    /// `Transport` when it is there and stays.
     pub async fn let_node_go(&self, node: &str) -> Result<(), ClusterError> {
-        self.writer.let_go(self.writer.nodes(), node).await
+        match self.writer.let_go(self.writer.nodes(), node).await {
+            Err(ClusterError::NotFound { .. }) => Ok(()),
+            answer => answer,
+        }
     }
 
     /// A pod that cannot be nominated goes where the scheduler likes, which is no reason to keep its node closed.
@@ -240,10 +243,7 @@ impl Cluster for Session {
 
     async fn finalize(&self, claim: &str, node: Option<&str>) -> Result<(), ClusterError> {
         if let Some(node) = node {
-            match self.let_node_go(node).await {
-                Ok(()) | Err(ClusterError::NotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
+            self.let_node_go(node).await?;
         }
         self.writer.let_go(self.writer.claims(), claim).await
     }

@@ -33,7 +33,7 @@ pub(crate) fn shared_out(
     launched.sort_by(|a, b| a.id.cmp(&b.id));
     launched.truncate(claims);
     let lacking = claims - launched.len();
-    let why = || why_not(request, errors);
+    let why = || why_not(request, errors, &refused);
     launched.into_iter().map(Ok).chain(std::iter::repeat_with(|| Err(why())).take(lacking)).collect()
 }
 
@@ -56,8 +56,7 @@ fn of_answer(request: &Request, answer: &CreateFleetInstance, refused: &[LaunchO
 }
 
 /// Why there is no instance: what EC2 refused, or else what has to be said to somebody.
-fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
-    let refused = refused(request, errors);
+fn why_not(request: &Request, errors: &[CreateFleetError], refused: &[LaunchOffering]) -> CloudError {
     match errors.iter().find(|error| !is_about_capacity(error)) {
         // Something else will not get better by other offerings; as long as some are left, they are tried first.
         Some(error) if refused.is_empty() => Failure {
@@ -66,13 +65,13 @@ fn why_not(request: &Request, errors: &[CreateFleetError]) -> CloudError {
             message: error.error_message().unwrap_or("no reason is given").to_owned(),
         }
         .into(),
-        Some(_) => CloudError::InsufficientCapacity { offerings: refused },
+        Some(_) => CloudError::InsufficientCapacity { offerings: refused.to_vec() },
         None if refused.is_empty() => {
             // EC2 says nothing where it has nothing.
             let all = request.overrides().map(|one| one.offering.clone()).collect();
             CloudError::InsufficientCapacity { offerings: all }
         }
-        None => CloudError::InsufficientCapacity { offerings: refused },
+        None => CloudError::InsufficientCapacity { offerings: refused.to_vec() },
     }
 }
 

@@ -221,9 +221,8 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
 }
 
 async fn let_go(node: &str, session: &Session) {
-    match session.let_node_go(node).await {
-        Ok(()) | Err(ClusterError::NotFound { .. }) => {}
-        Err(error) => tracing::warn!(node, "a Node without a NodeClaim stays: {error}"),
+    if let Err(error) = session.let_node_go(node).await {
+        tracing::warn!(node, "a Node without a NodeClaim stays: {error}");
     }
 }
 
