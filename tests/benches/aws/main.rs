@@ -40,8 +40,8 @@ use crate::shared::{until, until_after};
 use crate::usage::cpu;
 use crate::world::{REGION, World, apart, node_pool};
 
-/// A full queue is given so long.
-const LONG: Duration = Duration::from_secs(600);
+/// A full queue is given so long, and the names of a thousand instances.
+const LONG: Duration = Duration::from_secs(1_800);
 
 const TYPES: [&str; 3] = ["c5.large", "m5.large", "r5.large"];
 
@@ -111,6 +111,15 @@ fn alone(name: &str, replicas: u32) -> Value {
     deployment
 }
 
+/// Waits until this holds of the instances that live. Not asked all the time: the emulator says all about each of them.
+async fn wait_for_machines(world: &World, what: &str, holds: impl Fn(&[Machine]) -> bool) -> Result<()> {
+    until_after(LONG, what, async || {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok(holds(&world.aws.living()?).then_some(()))
+    })
+    .await
+}
+
 /// What is asked of AWS for so many nodes, each for a pod of its own, and then while nothing happens.
 fn launch(nodes: usize, idle: usize) -> Result<()> {
     let world = World::begin()?;
@@ -122,10 +131,7 @@ fn launch(nodes: usize, idle: usize) -> Result<()> {
         let before = world.aws.calls()?;
         let begin = Instant::now();
         world.apply(&[alone("web", u32::try_from(nodes + 1)?)])?;
-        until_after(LONG, "all instances are launched", async || {
-            Ok((world.aws.living()?.len() > nodes).then_some(()))
-        })
-        .await?;
+        wait_for_machines(&world, "all instances are launched", |living| living.len() > nodes).await?;
         head(&format!("{nodes} nodes are launched"));
         row("all instances are launched, after the scale-up", &seconds(begin.elapsed()));
         for (action, count) in since(&before, &world.aws.calls()?) {
@@ -135,8 +141,13 @@ fn launch(nodes: usize, idle: usize) -> Result<()> {
             Ok((running(&client, "default").await?.len() > nodes).then_some(()))
         })
         .await?;
+        row("all pods run, after the scale-up", &seconds(begin.elapsed()));
+        // Names are written one a second, and lists come often for a while after the start.
+        wait_for_machines(&world, "all instances have their names", |living| {
+            living.iter().all(|machine| machine.tags.contains_key("Name"))
+        })
+        .await?;
         world.wait_until_all_agree(&client).await?;
-        // Lists come often for a while after the start.
         tokio::time::sleep(Duration::from_secs(200)).await;
         let before = world.aws.calls()?;
         // Time is what is measured here: what is asked while nothing happens.

@@ -31,6 +31,8 @@ pub(crate) struct Listing {
     pub(crate) types: Bits,
     /// The one capacity type.
     pub(crate) way: CapacityMask,
+    /// The most that an offering may cost.
+    ceiling: Price,
     /// How many distinct values of each label the NodePool wants and does not get, and how many there are.
     pub(crate) lowered: Vec<(Sym, u32)>,
     /// The most that the node can turn out to have of each resource: what its NodePool's limits are charged.
@@ -88,23 +90,33 @@ impl Listings {
     ///
     /// Of several capacity types the first in the order reserved, spot, on-demand is taken that leaves the NodePool
     /// its minimum values: when EC2 has none of it, its offerings are left out of the next round and the next capacity
-    /// type has its turn.
+    /// type has its turn. Spot capacity that costs more than what can be had on demand is nothing to save with, and EC2
+    /// chooses what it has most of.
     fn list(&mut self, template: &Template, shape: &Shape, universe: &Universe) -> Listing {
         let mut types = shape.types.clone();
+        let is_free = template.min_values.is_empty();
         // Before the capacity type is chosen: plain types on demand are better than exotic ones on spot.
-        if template.min_values.is_empty() {
+        if is_free {
             types.subtract_unless_all(&universe.exotic);
         }
         let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
-        let usable = |way: &&CapacityMask| universe.is_offered(&types, shape.zones, **way);
+        let ceilings = |types: &Bits, way| {
+            let ceiling = || universe.ceiling(types, shape.zones, (way, shape.capacity_types));
+            if is_free { ceiling() } else { Price::MAX }
+        };
+        let usable = |way: &&CapacityMask| {
+            universe.is_offered_below(&types, shape.zones, (**way, ceilings(&types, **way)))
+        };
         let keeps = |way: &&CapacityMask| keeps_min_values(template, &types, shape, universe, **way);
         let first = ways.iter().filter(usable).find(keeps).or_else(|| ways.iter().find(usable));
         let way = first.copied().unwrap_or(shape.capacity_types);
+        let ceiling = ceilings(&types, way);
         universe.keep_offered(&mut types, shape.zones, way);
         let lowered = lowered(template, &Shape { types: types.clone(), ..shape.clone() }, universe);
-        let (types, price) = self.cheapest_types((template, &lowered), shape, &types, (universe, way));
+        let (types, price) =
+            self.cheapest_types((template, &lowered), shape, &types, (universe, way, ceiling));
         let charged = universe.largest(&types);
-        Listing { types, way, lowered, charged, price }
+        Listing { types, way, ceiling, lowered, charged, price }
     }
 
     /// The cheapest types, as many as a launch may list, but so many values of each label as the pool wants, or as
@@ -114,10 +126,11 @@ impl Listings {
         (template, lowered): (&Template, &[(Sym, u32)]),
         shape: &Shape,
         types: &Bits,
-        (universe, way): (&Universe, CapacityMask),
+        (universe, way, ceiling): (&Universe, CapacityMask, Price),
     ) -> (Bits, Price) {
         let order = self.by_price(template.universe, universe, shape.zones, way);
-        let mut by_price = order.iter().filter(|(_, at)| types.contains(*at as usize));
+        let affordable = order.iter().take_while(|(price, _)| *price <= ceiling);
+        let mut by_price = affordable.filter(|(_, at)| types.contains(*at as usize));
         let mut listed = Bits::none(universe.len());
         let mut cheapest = Price::MAX;
         for (price, at) in by_price.by_ref().take(INSTANCE_TYPES_MAX) {
@@ -184,7 +197,7 @@ impl Listings {
         let listing = self.of(at, template, shape, universe);
         let narrowed = listing.narrowed(shape);
         let labels = Arc::new(labels_of(template, &narrowed, interner));
-        let offerings = Arc::new(offerings(universe, &narrowed, interner));
+        let offerings = Arc::new(offerings(universe, &narrowed, listing.ceiling, interner));
         let requirements = Arc::new(requirements(template, &listing, universe, &narrowed, interner));
         let printed = Printed { listing, labels, offerings, requirements };
         self.printed.insert(key, printed.clone());
@@ -258,10 +271,11 @@ fn in_force(lowered: &[(Sym, u32)], key: Sym, wanted: u32) -> u32 {
     lowered.iter().find(|(other, _)| *other == key).map_or(wanted, |(_, left)| wanted.min(*left))
 }
 
-fn offerings(universe: &Universe, shape: &Shape, interner: &Interner) -> Vec<LaunchOffering> {
+fn offerings(universe: &Universe, shape: &Shape, ceiling: Price, interner: &Interner) -> Vec<LaunchOffering> {
     let mut offerings = Vec::new();
     for at in shape.types.iter() {
-        for (zone, way, price) in universe.offerings(at, shape.zones, shape.capacity_types) {
+        let all = universe.offerings(at, shape.zones, shape.capacity_types);
+        for (zone, way, price) in all.filter(|(_, _, price)| *price <= ceiling) {
             let capacity_type = universe.ways.capacity_type(way);
             let offering = LaunchOffering {
                 instance_type: universe.types[at].name.clone(),

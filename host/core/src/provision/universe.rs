@@ -359,11 +359,41 @@ impl Universe {
 
     /// The cheapest way to buy any type that a node of this shape can have.
     pub(crate) fn cheapest_of(&self, shape: &Shape) -> Price {
+        self.cheapest_among(&shape.types, shape.zones, shape.capacity_types)
+    }
+
+    fn cheapest_among(&self, types: &Bits, zones: ZoneMask, capacity_types: CapacityMask) -> Price {
         let cheapest = |way: usize| {
             let mut priced = self.by_price[way].iter();
-            priced.find(|(_, at)| shape.types.contains(*at as usize)).map(|(price, _)| *price)
+            priced.find(|(_, at)| types.contains(*at as usize)).map(|(price, _)| *price)
         };
-        self.ways(shape.zones, shape.capacity_types).filter_map(cheapest).min().unwrap_or(Price::MAX)
+        self.ways(zones, capacity_types).filter_map(cheapest).min().unwrap_or(Price::MAX)
+    }
+
+    /// The most that any of `types` may cost when it is bought in this way: spot capacity no more than the cheapest that
+    /// can be had on demand instead (Karpenter: spot offering filter).
+    pub(crate) fn ceiling(
+        &self,
+        types: &Bits,
+        zones: ZoneMask,
+        (way, capacity_types): (CapacityMask, CapacityMask),
+    ) -> Price {
+        let on_demand = all_of(CapacityType::OnDemand) & capacity_types;
+        let is_spot = way == all_of(CapacityType::Spot);
+        if is_spot && on_demand != 0 { self.cheapest_among(types, zones, on_demand) } else { Price::MAX }
+    }
+
+    /// Whether any of `types` can be bought in one of these zones in this way at no more than this.
+    pub(crate) fn is_offered_below(
+        &self,
+        types: &Bits,
+        zones: ZoneMask,
+        (way, ceiling): (CapacityMask, Price),
+    ) -> bool {
+        match ceiling {
+            Price::MAX => self.is_offered(types, zones, way),
+            ceiling => self.cheapest_among(types, zones, way) <= ceiling,
+        }
     }
 
     /// The largest capacity of each resource among `types`: what a launch may take of a NodePool's limits.

@@ -2,7 +2,7 @@
 
 use whittle_core::event::Event;
 use whittle_core::model::instance_type::CapacityType;
-use whittle_core::model::labels::{ARCH, INSTANCE_TYPE};
+use whittle_core::model::labels::{ARCH, CAPACITY_TYPE, INSTANCE_TYPE};
 use whittle_core::model::requirement::Operator::In;
 use whittle_core::plan::{LaunchOffering, Outcome};
 
@@ -136,34 +136,55 @@ fn different_architectures_split_nodes() {
     assert_eq!(cluster.provisioned(), ["general a.large/a/spot: arm", "general c.large/a/spot: intel"]);
 }
 
+fn listed(cluster: Cluster) -> Vec<String> {
+    let mut cluster = cluster;
+    let launches = cluster.launches();
+    launches[0].offerings.iter().map(|o| format!("{}/{}", o.instance_type, o.zone)).collect()
+}
+
+const EVERY_SPOT_OFFERING: [&str; 18] = [
+    "c.xlarge/a",
+    "a.xlarge/a",
+    "c.xlarge/b",
+    "m.xlarge/a",
+    "a.xlarge/b",
+    "c.xlarge/c",
+    "m.xlarge/b",
+    "a.xlarge/c",
+    "m.xlarge/c",
+    "c.2xlarge/a",
+    "c.2xlarge/b",
+    "m.2xlarge/a",
+    "c.2xlarge/c",
+    "m.2xlarge/b",
+    "m.2xlarge/c",
+    "m.4xlarge/a",
+    "m.4xlarge/b",
+    "m.4xlarge/c",
+];
+
 #[test]
 fn a_launch_lists_every_way_to_buy_cheapest_first_and_nothing_exotic() {
-    let launches = Cluster::new().with(pool("general")).with(pod("web").cpu(3_000)).launches();
-    let listed: Vec<_> =
-        launches[0].offerings.iter().map(|o| format!("{}/{}", o.instance_type, o.zone)).collect();
-    assert_eq!(
-        listed,
-        [
-            "c.xlarge/a",
-            "a.xlarge/a",
-            "c.xlarge/b",
-            "m.xlarge/a",
-            "a.xlarge/b",
-            "c.xlarge/c",
-            "m.xlarge/b",
-            "a.xlarge/c",
-            "m.xlarge/c",
-            "c.2xlarge/a",
-            "c.2xlarge/b",
-            "m.2xlarge/a",
-            "c.2xlarge/c",
-            "m.2xlarge/b",
-            "m.2xlarge/c",
-            "m.4xlarge/a",
-            "m.4xlarge/b",
-            "m.4xlarge/c",
-        ]
-    );
+    let spot = pool("general").only(CAPACITY_TYPE, &["spot"]);
+    assert_eq!(listed(Cluster::new().with(spot).with(pod("web").cpu(3_000))), EVERY_SPOT_OFFERING);
+}
+
+#[test]
+fn where_on_demand_would_do_no_spot_offering_that_costs_more_is_listed() {
+    let either = || Cluster::new().with(pod("web").cpu(3_000));
+    // c.xlarge is 160 on demand, as are c.2xlarge/b and m.2xlarge/a on spot.
+    assert_eq!(listed(either().with(pool("general"))), EVERY_SPOT_OFFERING[..12]);
+    // Minimum values want many types, whatever they cost.
+    let several = pool("general").min_values(INSTANCE_TYPE, 2);
+    assert_eq!(listed(either().with(several))[..16], EVERY_SPOT_OFFERING[..16]);
+}
+
+#[test]
+fn spot_capacity_that_costs_more_than_any_on_demand_is_not_bought() {
+    let refused = refused("gone", &[("c.xlarge", CapacityType::Spot)]);
+    let only = pool("general").only(INSTANCE_TYPE, &["c.xlarge", "m.4xlarge"]);
+    let mut cluster = Cluster::new().with(only).with(refused).with(pod("web").cpu(3_000));
+    assert_eq!(cluster.provisioned(), ["general c.xlarge/a/on-demand: web"]);
 }
 
 #[test]

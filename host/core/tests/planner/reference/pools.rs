@@ -290,7 +290,7 @@ impl Draft {
     /// Charges it as the largest that its launch would list now, and holds it to that. Says whether that is less.
     pub(super) fn settle_charge(&mut self, pools: &mut [Pool<'_>]) -> bool {
         let pool = &mut pools[self.pool];
-        let types = self.types_listed(pool);
+        let types = self.launchable(pool).types_listed(pool);
         let listed: Vec<_> =
             self.offers.iter().filter(|offer| types.contains(&offer.instance_type)).cloned().collect();
         let charge = pool.largest(&listed);
@@ -307,6 +307,31 @@ impl Draft {
 
     /// What its launch lists: one way to buy, and of that the cheapest.
     pub(super) fn listed(&self, pool: &Pool<'_>) -> Vec<LaunchOffering> {
+        self.launchable(pool).in_one_way(pool)
+    }
+
+    /// All that it may be where many values are wanted, and elsewhere what is sensible of it.
+    fn launchable(&self, pool: &Pool<'_>) -> Self {
+        let wants_many = pool.pool.requirements.iter().any(|requirement| requirement.min_values.is_some());
+        if wants_many { self.clone() } else { self.plain(pool).affordable() }
+    }
+
+    /// Without what is exotic, unless it is all that there is.
+    fn plain(&self, pool: &Pool<'_>) -> Self {
+        let all = self.offers.iter().map(|offer| offer.instance_type);
+        let plain: BTreeSet<_> = all.filter(|it| is_plain(&pool.types[*it])).collect();
+        if plain.is_empty() { self.clone() } else { self.only(&plain) }
+    }
+
+    /// Without the spot offerings that cost more than something on demand.
+    fn affordable(&self) -> Self {
+        let on_demand = self.offers.iter().filter(|offer| offer.way == CapacityType::OnDemand);
+        let ceiling = on_demand.map(|offer| offer.price).min().unwrap_or(Price::MAX);
+        let kept = |offer: &&Offer| offer.way != CapacityType::Spot || offer.price <= ceiling;
+        Self { offers: self.offers.iter().filter(kept).cloned().collect(), ..self.clone() }
+    }
+
+    fn in_one_way(&self, pool: &Pool<'_>) -> Vec<LaunchOffering> {
         let types = self.types_listed(pool);
         let way = self.way(pool, &types);
         let listed =
@@ -339,10 +364,7 @@ impl Draft {
     }
 
     fn types_listed(&self, pool: &Pool<'_>) -> BTreeSet<usize> {
-        let all: BTreeSet<_> = self.offers.iter().map(|offer| offer.instance_type).collect();
-        let wants_many = pool.pool.requirements.iter().any(|requirement| requirement.min_values.is_some());
-        let plain: BTreeSet<_> = all.iter().copied().filter(|it| is_plain(&pool.types[*it])).collect();
-        let types = if wants_many || plain.is_empty() { all } else { plain };
+        let types: BTreeSet<_> = self.offers.iter().map(|offer| offer.instance_type).collect();
         let way = self.way(pool, &types);
         let mut by_price: BTreeMap<usize, Price> = BTreeMap::new();
         for offer in self.offers.iter().filter(|o| types.contains(&o.instance_type) && o.way == way) {
