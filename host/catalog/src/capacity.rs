@@ -46,12 +46,19 @@ pub fn capacity(specification: &Specification, settings: &NodeClassSettings) -> 
         capacity.set("aws.amazon.com/neuron", devices);
         capacity.set("aws.amazon.com/neuroncore", specification.neuron_cores);
     }
-    capacity.set("vpc.amazonaws.com/efa", specification.efa_interfaces);
+    capacity.set("vpc.amazonaws.com/efa", efa_interfaces(specification, settings));
     if settings.ami_family.windows_build().is_some() {
         let addresses = specification.ipv4_per_eni.saturating_sub(1);
         capacity.set("vpc.amazonaws.com/PrivateIPv4Address", addresses);
     }
     capacity
+}
+
+/// EFA interfaces: all that the class lists, or where it lists none as many as a launch can ask for.
+fn efa_interfaces(specification: &Specification, settings: &NodeClassSettings) -> u64 {
+    let listed = &settings.network_interfaces;
+    let efa_only = listed.iter().filter(|interface| interface.kind == NetworkInterfaceKind::EfaOnly);
+    if listed.is_empty() { specification.efa_interfaces } else { efa_only.count() as u64 }
 }
 
 /// The number of pods that network interfaces allow when `unusable_enis` of the default card are not for pods: each

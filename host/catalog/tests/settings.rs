@@ -183,6 +183,17 @@ fn images_and_features_decide_what_can_be_launched() {
 }
 
 #[test]
+fn efa_is_what_the_class_lists_or_all_that_the_type_has() {
+    let efa = |network_interfaces: &[NetworkInterface]| {
+        let network_interfaces = network_interfaces.to_vec();
+        let settings = NodeClassSettings { network_interfaces, ..NodeClassSettings::default() };
+        capacity_of("p4d.24xlarge", &settings).get("vpc.amazonaws.com/efa")
+    };
+    let plain = NetworkInterface { network_card_index: 0, kind: NetworkInterfaceKind::Interface };
+    assert_eq!([efa(&[]), efa(&[plain]), efa(&[plain, efa_only(1), efa_only(2)])], [4, 0, 2]);
+}
+
+#[test]
 fn network_interfaces_need_their_card_and_efa() {
     let launches = |name, interface| {
         let settings =

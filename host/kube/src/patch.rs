@@ -16,8 +16,6 @@ use whittle_core::model::requirement::Taint;
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::Retaint;
 
-/// On a Node: its taints are somebody else's business.
-const DO_NOT_SYNC_TAINTS: &str = "karpenter.sh/do-not-sync-taints";
 /// Keeps load balancers from sending anything to a node that goes.
 const EXCLUDE_FROM_BALANCERS: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// The API version of NodePools and NodeClaims.
@@ -160,7 +158,7 @@ pub(crate) fn joined(node: &Node, claim: &NodeClaim) -> Value {
     {
         owners.push(owner("NodeClaim", &claim_name, uid.clone()));
     }
-    let taints = if is(metadata, DO_NOT_SYNC_TAINTS) || is_registered(node) {
+    let taints = if is(metadata, labels::DO_NOT_SYNC_TAINTS) || is_registered(node) {
         taints_of(node).to_vec()
     } else {
         with_taints(taints_of(node), claim.spec.taints.iter().chain(&claim.spec.startup_taints))
@@ -232,12 +230,8 @@ pub(crate) fn uncordoned(node: &Node) -> Option<Value> {
     })
 }
 
-/// Gives a living Node taints and takes others off; `None` when it is so already. Who says that its taints are somebody
-/// else's business has that respected.
+/// Gives a living Node taints and takes others off; `None` when it is so already.
 pub(crate) fn retainted(node: &Node, retaint: &Retaint) -> Option<Value> {
-    if is(&node.metadata, DO_NOT_SYNC_TAINTS) {
-        return None;
-    }
     let before = taints_of(node);
     let is_meant = |known: &NodeTaint, taints: &[Taint]| {
         taints.iter().any(|taint| known.key == taint.key && known.effect == format!("{:?}", taint.effect))

@@ -19,7 +19,7 @@ use crate::cluster::Cluster;
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction};
 use crate::launch::tags;
-use crate::launch::template::{Template, Variant, digest, template};
+use crate::launch::template::{Market, Template, Variant, digest, template};
 
 /// What would do is asked again after this long (Karpenter: 30 min).
 const LASTS: Duration = Duration::from_secs(30 * 60);
@@ -266,7 +266,7 @@ fn trial(class: &Ec2NodeClass, cluster: Option<&Cluster>) -> Result<Trial, Miss>
         let message = "no image is for instance types that are not accelerated".to_owned();
         return Err(Miss::Unknown { reason: "DependenciesNotReady", message });
     };
-    let variant = Variant { image, max_pods: MAX_PODS, reservation: None, is_spot: false };
+    let variant = Variant { image, max_pods: MAX_PODS, efa_interfaces: 0, market: Market::OnDemand };
     let made = template(cluster, class, &claim(class), &variant);
     let made = made.map_err(|message| Miss::Not { reason: "UserDataInvalid", message })?;
     let encoded = made.data.user_data().map_or(0, str::len);

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
 use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
 use aws_sdk_ec2::types as ec2;
+use futures::future::join_all;
 use whittle_control::ports::CloudError;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Timestamp;
@@ -13,7 +14,7 @@ use whittle_core::model::time::Timestamp;
 use super::answer::{Launched, shared_out};
 use super::request::{Override, Request};
 use super::tags;
-use super::template::{Template, digest};
+use super::template::{Reserved, Template, digest};
 use super::templates::Templates;
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction, reaction};
@@ -52,11 +53,14 @@ impl Fleets {
         request: &Request,
         claims: Vec<String>,
     ) -> Vec<Result<Launched, CloudError>> {
-        let mut answers = BTreeMap::new();
-        for fleet in tags::fleets(&request.node_pool, claims.clone()) {
-            let launched = self.launch_fleet(request, &fleet).await;
-            answers.extend(fleet.into_iter().zip(launched));
+        if let Err(failure) = self.provide(request).await {
+            return claims.iter().map(|_| Err(refused(request, failure.clone()))).collect();
         }
+        let fleets = tags::fleets(&request.node_pool, claims.clone());
+        // Each takes EC2 some seconds.
+        let launched = join_all(fleets.iter().map(|fleet| self.launch_fleet(request, fleet))).await;
+        let answered = fleets.iter().zip(launched).flat_map(|(fleet, answers)| fleet.iter().zip(answers));
+        let mut answers: BTreeMap<&String, _> = answered.collect();
         let never = || Err(CloudError::Transport { message: "asked for twice at a time".to_owned() });
         claims.iter().map(|claim| answers.remove(claim).unwrap_or_else(never)).collect()
     }
@@ -64,21 +68,23 @@ impl Fleets {
     async fn launch_fleet(&self, request: &Request, claims: &[String]) -> Vec<Result<Launched, CloudError>> {
         match self.answered(request, claims).await {
             Ok(answer) => shared_out(request, claims.len(), answer.instances(), answer.errors()),
-            Err(error) => claims.iter().map(|_| Err(error.clone())).collect(),
+            Err(failure) => {
+                let error = refused(request, failure);
+                claims.iter().map(|_| Err(error.clone())).collect()
+            }
         }
     }
 
     /// Asks once more where a launch template was deleted behind our back.
-    async fn answered(&self, request: &Request, claims: &[String]) -> Result<CreateFleetOutput, CloudError> {
-        self.provide(request).await?;
+    async fn answered(&self, request: &Request, claims: &[String]) -> Result<CreateFleetOutput, Failure> {
         let first = self.create(request, claims).await;
         if !is_template_missing(&first) {
-            return Ok(first?);
+            return first;
         }
         tracing::warn!("a launch template was deleted by somebody else: it is made anew");
         self.forget(request);
         self.provide(request).await?;
-        Ok(self.create(request, claims).await?)
+        self.create(request, claims).await
     }
 
     async fn create(&self, request: &Request, claims: &[String]) -> Result<CreateFleetOutput, Failure> {
@@ -113,7 +119,7 @@ impl Fleets {
             .create_fleet()
             .r#type(ec2::FleetType::Instant)
             .client_token(token)
-            .target_capacity_specification(capacity(request.capacity_type, claims.len()))
+            .target_capacity_specification(capacity(request, claims.len()))
             .spot_options(
                 ec2::SpotOptionsRequest::builder()
                     .allocation_strategy(ec2::SpotAllocationStrategy::PriceCapacityOptimized)
@@ -124,6 +130,7 @@ impl Fleets {
                     .allocation_strategy(ec2::FleetOnDemandAllocationStrategy::LowestPrice)
                     .build(),
             )
+            .set_reserved_capacity_options(lent(request))
             .set_launch_template_configs(Some(request.templates.iter().map(config).collect()))
             .set_tag_specifications(Some(kinds.into_iter().map(specification).collect()))
             .set_context(request.context.clone())
@@ -176,6 +183,18 @@ impl Fleets {
     }
 }
 
+/// What is said of a whole request holds for all that it asked for.
+fn refused(request: &Request, failure: Failure) -> CloudError {
+    match failure.reaction() {
+        Reaction::OtherOfferings => {
+            tracing::warn!("{failure}");
+            let offerings = request.overrides().map(|one| one.offering.clone()).collect();
+            CloudError::InsufficientCapacity { offerings }
+        }
+        _ => failure.into(),
+    }
+}
+
 /// What came of a launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Launch {
@@ -201,11 +220,8 @@ fn is_final(answer: &Result<CreateFleetOutput, Failure>) -> Option<Launch> {
             Reaction::Launched | Reaction::Denied | Reaction::Rejected | Reaction::Missing => {
                 Some(Launch::Refused)
             }
-            Reaction::OtherOfferings
-            | Reaction::Later
-            | Reaction::There
-            | Reaction::WouldDo
-            | Reaction::Unknown => None,
+            Reaction::OtherOfferings => Some(Launch::Over),
+            Reaction::Later | Reaction::There | Reaction::WouldDo | Reaction::Unknown => None,
         },
     }
 }
@@ -220,15 +236,24 @@ fn token(key: &str, attempt: u32) -> String {
     format!("{key}-{attempt}")
 }
 
-fn capacity(capacity_type: CapacityType, count: usize) -> ec2::TargetCapacitySpecificationRequest {
-    let bought = match capacity_type {
-        CapacityType::Spot => ec2::DefaultTargetCapacityType::Spot,
-        CapacityType::OnDemand | CapacityType::Reserved => ec2::DefaultTargetCapacityType::OnDemand,
+fn capacity(request: &Request, count: usize) -> ec2::TargetCapacitySpecificationRequest {
+    let bought = match (request.capacity_type, request.reserved) {
+        (CapacityType::Spot, _) => ec2::DefaultTargetCapacityType::Spot,
+        (_, Some(Reserved::CapacityBlock)) => ec2::DefaultTargetCapacityType::CapacityBlock,
+        (_, Some(Reserved::Interruptible)) => ec2::DefaultTargetCapacityType::ReservedCapacity,
+        (CapacityType::OnDemand | CapacityType::Reserved, _) => ec2::DefaultTargetCapacityType::OnDemand,
     };
     ec2::TargetCapacitySpecificationRequest::builder()
         .default_target_capacity_type(bought)
         .total_target_capacity(i32::try_from(count).unwrap_or(i32::MAX))
         .build()
+}
+
+/// Capacity that another account lends is asked for by its kind.
+fn lent(request: &Request) -> Option<ec2::ReservedCapacityOptionsRequest> {
+    let kind = ec2::FleetReservationType::InterruptibleCapacityReservation;
+    let builder = ec2::ReservedCapacityOptionsRequest::builder().reservation_types(kind);
+    (request.reserved == Some(Reserved::Interruptible)).then(|| builder.build())
 }
 
 fn config((template, overrides): &(Template, Vec<Override>)) -> ec2::FleetLaunchTemplateConfigRequest {
@@ -287,6 +312,7 @@ mod tests {
             (Ok(said("InsufficientInstanceCapacity")), Some(Launch::Over)),
             (Ok(said("UnauthorizedOperation")), Some(Launch::Refused)),
             (refused("UnauthorizedOperation"), Some(Launch::Refused)),
+            (refused("MaxSpotInstanceCountExceeded"), Some(Launch::Over)),
             (refused("IdempotentParameterMismatch"), Some(Launch::Refused)),
             (refused("InternalError"), None),
             (refused("RequestLimitExceeded"), None),

@@ -4,17 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 
 use whittle_api::node_class::Ec2NodeClass;
+use whittle_api::node_class::status::{Ec2NodeClassStatus, ReservationType};
 use whittle_core::model::instance_type::{CapacityType, InstanceType};
 use whittle_core::model::node::NodeClaim;
 use whittle_core::plan::LaunchOffering;
 
 use super::tags;
-use super::template::{Template, Variant, digest, template};
+use super::template::{Market, Reserved, Template, Variant, digest, template};
 use crate::classes::choice::image_for;
 use crate::cluster::Cluster;
 
 /// A launch chooses among so many instance types, the cheapest (Karpenter).
 const TYPES_MAX: usize = 60;
+/// The resource that an EFA interface is.
+const EFA: &str = "vpc.amazonaws.com/efa";
 
 /// A request. Two with one key ask for the same and can be made together.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) node_pool: String,
     /// How instances are bought.
     pub(crate) capacity_type: CapacityType,
+    /// And if they are reserved, how the reservations were.
+    pub(crate) reserved: Option<Reserved>,
     /// Each with its overrides.
     pub(crate) templates: Vec<(Template, Vec<Override>)>,
     /// The tags of instances, volumes and the fleet.
@@ -78,7 +83,10 @@ pub(crate) fn request(
         return Err("nothing is to be launched".to_owned());
     };
     let mut by_variant: BTreeMap<Variant, Vec<Override>> = BTreeMap::new();
-    for offering in cheapest(offerings, capacity_type) {
+    let asks_for_efa = claim.requests.get(EFA) > 0 && class.spec.network_interfaces.is_empty();
+    let listed = of_one_kind(cheapest(offerings, capacity_type), &status);
+    let reserved = listed.first().and_then(|one| reserved(one.reservation.as_deref()?, &status));
+    for offering in listed {
         let Some(kind) = types(&offering.instance_type) else { continue };
         let Some(image) = image_for(&status.amis, &kind.labels) else { continue };
         let Some(subnet) = status.subnets.iter().find(|subnet| subnet.zone == offering.zone) else {
@@ -87,8 +95,8 @@ pub(crate) fn request(
         let variant = Variant {
             image: image.id.clone(),
             max_pods: kind.capacity.pods,
-            reservation: offering.reservation.clone(),
-            is_spot: capacity_type == CapacityType::Spot,
+            efa_interfaces: if asks_for_efa { kind.capacity.get(EFA) } else { 0 },
+            market: market(offering, &status),
         };
         let offering = offering.clone();
         let one = Override { offering, subnet: subnet.id.clone(), image: image.id.clone() };
@@ -107,7 +115,48 @@ pub(crate) fn request(
     let tags = tags::common(&cluster.name, &claim.node_pool, name, &class.spec.tags);
     let context = class.spec.context.clone();
     let key = key(&templates, &context);
-    Ok(Request { key, node_pool: claim.node_pool.clone(), capacity_type, templates, tags, context })
+    let node_pool = claim.node_pool.clone();
+    Ok(Request { key, node_pool, capacity_type, reserved, templates, tags, context })
+}
+
+fn market(offering: &LaunchOffering, status: &Ec2NodeClassStatus) -> Market {
+    match (&offering.reservation, offering.capacity_type) {
+        (Some(id), _) => {
+            let kind = reserved(id, status).unwrap_or(Reserved::OnDemand);
+            Market::Reservation(id.clone(), kind)
+        }
+        (None, CapacityType::Spot) => Market::Spot,
+        (None, CapacityType::OnDemand | CapacityType::Reserved) => Market::OnDemand,
+    }
+}
+
+/// How a reservation of the class was bought.
+fn reserved(id: &str, status: &Ec2NodeClassStatus) -> Option<Reserved> {
+    let found = status.capacity_reservations.iter().find(|one| one.id == id)?;
+    Some(match found.reservation_type {
+        ReservationType::CapacityBlock => Reserved::CapacityBlock,
+        ReservationType::Default if found.interruptible == Some(true) => Reserved::Interruptible,
+        ReservationType::Default => Reserved::OnDemand,
+    })
+}
+
+/// What one request may ask for: reservations that were bought in one way, one of each type in a zone, and of capacity
+/// blocks a single one (EC2). What is first stays.
+fn of_one_kind<'a>(
+    offerings: Vec<&'a LaunchOffering>,
+    status: &Ec2NodeClassStatus,
+) -> Vec<&'a LaunchOffering> {
+    let kind = |one: &LaunchOffering| one.reservation.as_deref().map(|id| reserved(id, status));
+    let Some((first, of_first)) = offerings.first().and_then(|one| Some((*one, kind(one)?))) else {
+        return offerings;
+    };
+    if of_first == Some(Reserved::CapacityBlock) {
+        return vec![first];
+    }
+    let mut pools = BTreeSet::new();
+    let mut alike = offerings;
+    alike.retain(|one| kind(one) == Some(of_first) && pools.insert((&one.instance_type, &one.zone)));
+    alike
 }
 
 /// The offerings of the cheapest types that are bought like this, in their order.

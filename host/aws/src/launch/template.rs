@@ -7,14 +7,13 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types as ec2;
 use aws_smithy_types::base64;
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use whittle_api::convert::node_class::ami_family;
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::hardware::{HttpTokens, InstanceStorePolicy, MetadataOptions, Switch};
 use whittle_core::model::labels;
 use whittle_core::model::node::NodeClaim;
-use whittle_core::model::requirement::{Taint, TaintEffect};
+use whittle_core::model::requirement::{Operator, Taint, TaintEffect};
 
 use super::{disks, network, tags};
 use crate::cluster::Cluster;
@@ -41,10 +40,32 @@ pub(crate) struct Variant {
     pub(crate) image: String,
     /// How many pods its nodes hold.
     pub(crate) max_pods: u64,
-    /// The capacity reservation that is launched into.
-    pub(crate) reservation: Option<String>,
-    /// Whether it is spot capacity.
-    pub(crate) is_spot: bool,
+    /// How many EFA interfaces the nodes have, beside what the class says.
+    pub(crate) efa_interfaces: u64,
+    /// How it is bought.
+    pub(crate) market: Market,
+}
+
+/// How instances of a template are bought.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Market {
+    /// Spot capacity.
+    Spot,
+    /// On demand.
+    OnDemand,
+    /// From the capacity reservation of this id.
+    Reservation(String, Reserved),
+}
+
+/// How a capacity reservation was bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reserved {
+    /// On demand.
+    OnDemand,
+    /// For some days, a long time before.
+    CapacityBlock,
+    /// Lent by another account, which may take it back.
+    Interruptible,
 }
 
 /// The template for nodes of this NodeClaim.
@@ -64,29 +85,10 @@ pub(crate) fn template(
     let text = user_data(ami_family(spec), &input(cluster, class, claim, variant.max_pods))?;
     let groups: Vec<String> = status.security_groups.into_iter().map(|group| group.id).collect();
     let tags = tags::common(&cluster.name, &claim.node_pool, name, &spec.tags);
-    let content = json!([
-        cluster.name,
-        variant.image,
-        text,
-        status.instance_profile,
-        spec.block_device_mappings,
-        ami_family(spec),
-        spec.metadata_options,
-        spec.detailed_monitoring,
-        groups,
-        spec.network_interfaces,
-        spec.associate_public_ip_address,
-        spec.ip_prefix_count,
-        spec.connection_tracking,
-        spec.cpu_options,
-        variant.reservation,
-        variant.is_spot,
-        tags,
-    ]);
     let profile = status
         .instance_profile
         .map(|name| ec2::LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build());
-    let (interfaces, groups) = network::interfaces(spec, groups);
+    let (interfaces, groups) = network::interfaces(spec, groups, variant.efa_interfaces);
     let data = ec2::RequestLaunchTemplateData::builder()
         .image_id(&variant.image)
         .user_data(base64::encode(text.as_bytes()))
@@ -101,10 +103,27 @@ pub(crate) fn template(
         .set_network_interfaces(interfaces)
         .set_security_group_ids(groups)
         .set_cpu_options(processors(class))
-        .capacity_reservation_specification(reservation(variant.reservation.as_deref()))
-        .set_tag_specifications(Some(of_what_it_makes(&tags, variant.is_spot)))
+        .set_placement(placement(claim))
+        .set_instance_market_options(bought(&variant.market))
+        .capacity_reservation_specification(reservation(&variant.market))
+        .set_tag_specifications(Some(of_what_it_makes(&tags, variant.market == Market::Spot)))
         .build();
-    Ok(Template { name: format!("{PREFIX}{}", digest(&content.to_string())), data, tags })
+    // What the SDK prints of it leaves user data out.
+    let name = digest(&format!("{} {text:?} {tags:?} {data:?}", cluster.name));
+    Ok(Template { name: format!("{PREFIX}{name}"), data, tags })
+}
+
+/// Hardware of one's own, for NodeClaims that ask for it. EC2 shares it otherwise.
+fn placement(claim: &NodeClaim) -> Option<ec2::LaunchTemplatePlacementRequest> {
+    const SHARED: &str = "default";
+    let is_labelled = claim.labels.get(labels::TENANCY).is_some_and(|tenancy| tenancy != SHARED);
+    let mut requirements = claim.requirements.iter().filter(|one| one.key == labels::TENANCY);
+    let is_required = requirements.any(|one| {
+        let is_named = one.values.iter().any(|value| value == SHARED);
+        (one.operator == Operator::In && !is_named) || (one.operator == Operator::NotIn && is_named)
+    });
+    let builder = ec2::LaunchTemplatePlacementRequest::builder();
+    (is_labelled || is_required).then(|| builder.tenancy(ec2::Tenancy::Dedicated).build())
 }
 
 fn input<'a>(cluster: &'a Cluster, class: &'a Ec2NodeClass, claim: &NodeClaim, max_pods: u64) -> Input<'a> {
@@ -115,6 +134,8 @@ fn input<'a>(cluster: &'a Cluster, class: &'a Ec2NodeClass, claim: &NodeClaim, m
     };
     let mut of_node = claim.labels.clone();
     of_node.insert(labels::NODE_POOL.to_owned(), claim.node_pool.clone());
+    // What tolerates everything may have begun before anybody here has seen the Node, and have taken its startup taint off.
+    of_node.insert(labels::DO_NOT_SYNC_TAINTS.to_owned(), "true".to_owned());
     Input {
         cluster,
         kubelet: class.spec.kubelet.clone().unwrap_or_default(),
@@ -161,12 +182,24 @@ fn processors(class: &Ec2NodeClass) -> Option<ec2::LaunchTemplateCpuOptionsReque
     Some(ec2::LaunchTemplateCpuOptionsRequest::builder().nested_virtualization(nested).build())
 }
 
+/// What a template has to say of how its instances are bought; CreateFleet says the rest.
+fn bought(market: &Market) -> Option<ec2::LaunchTemplateInstanceMarketOptionsRequest> {
+    let kind = match market {
+        Market::Spot | Market::OnDemand | Market::Reservation(_, Reserved::OnDemand) => return None,
+        Market::Reservation(_, Reserved::CapacityBlock) => ec2::MarketType::CapacityBlock,
+        Market::Reservation(_, Reserved::Interruptible) => ec2::MarketType::InterruptibleCapacityReservation,
+    };
+    Some(ec2::LaunchTemplateInstanceMarketOptionsRequest::builder().market_type(kind).build())
+}
+
 /// An instance takes a reservation that it was meant for, and no other that happens to be open.
-fn reservation(id: Option<&str>) -> ec2::LaunchTemplateCapacityReservationSpecificationRequest {
+fn reservation(market: &Market) -> ec2::LaunchTemplateCapacityReservationSpecificationRequest {
     let builder = ec2::LaunchTemplateCapacityReservationSpecificationRequest::builder();
-    match id {
-        None => builder.capacity_reservation_preference(ec2::CapacityReservationPreference::None).build(),
-        Some(id) => builder
+    match market {
+        Market::Spot | Market::OnDemand => {
+            builder.capacity_reservation_preference(ec2::CapacityReservationPreference::None).build()
+        }
+        Market::Reservation(id, _) => builder
             .capacity_reservation_preference(ec2::CapacityReservationPreference::CapacityReservationsOnly)
             .capacity_reservation_target(
                 ec2::CapacityReservationTarget::builder().capacity_reservation_id(id).build(),
@@ -200,6 +233,9 @@ pub(crate) fn digest(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use whittle_core::model::requirement::Requirement;
+
     use super::*;
     use crate::launch::tests::claim;
 
@@ -220,17 +256,21 @@ mod tests {
     }
 
     fn made(spec: serde_json::Value, variant: &Variant) -> Template {
+        made_for(&claim("web", "web-1"), spec, variant)
+    }
+
+    fn made_for(claim: &NodeClaim, spec: serde_json::Value, variant: &Variant) -> Template {
         let cluster = Cluster {
             name: "shop".to_owned(),
             endpoint: "https://shop.example".to_owned(),
             cidr: Some("10.100.0.0/16".to_owned()),
             ..Cluster::default()
         };
-        template(&cluster, &class(spec), &claim("web", "web-1"), variant).unwrap()
+        template(&cluster, &class(spec), claim, variant).unwrap()
     }
 
     fn variant() -> Variant {
-        Variant { image: "ami-1".to_owned(), max_pods: 58, reservation: None, is_spot: true }
+        Variant { image: "ami-1".to_owned(), max_pods: 58, efa_interfaces: 0, market: Market::Spot }
     }
 
     #[test]
@@ -245,11 +285,57 @@ mod tests {
             made(json!({ "associatePublicIPAddress": true }), &variant()),
             made(json!({}), &Variant { max_pods: 57, ..variant() }),
             made(json!({}), &Variant { image: "ami-2".to_owned(), ..variant() }),
-            made(json!({}), &Variant { is_spot: false, ..variant() }),
+            made(json!({}), &Variant { market: Market::OnDemand, ..variant() }),
+            made(json!({}), &Variant { efa_interfaces: 4, ..variant() }),
+            made_for(&dedicated(), json!({}), &variant()),
         ];
         let names: std::collections::BTreeSet<_> = others.iter().map(|one| &one.name).collect();
         assert_eq!(names.len(), others.len());
         assert!(!names.contains(&first) && first.starts_with(PREFIX));
+    }
+
+    fn dedicated() -> NodeClaim {
+        let tenancy = Requirement::new(labels::TENANCY, Operator::In, vec!["dedicated"]);
+        NodeClaim { requirements: vec![tenancy], ..claim("web", "web-1") }
+    }
+
+    #[test]
+    fn hardware_of_ones_own_is_for_claims_that_take_no_other() {
+        let tenancy = |claim: &NodeClaim| placement(claim).and_then(|place| place.tenancy().cloned());
+        let asking = |operator, values: &[&str]| NodeClaim {
+            requirements: vec![Requirement::new(labels::TENANCY, operator, values.to_vec())],
+            ..claim("web", "web-1")
+        };
+        let labelled = |value: &str| NodeClaim {
+            labels: [(labels::TENANCY.to_owned(), value.to_owned())].into(),
+            ..claim("web", "web-1")
+        };
+        for own in [dedicated(), asking(Operator::NotIn, &["default"]), labelled("dedicated")] {
+            assert_eq!(tenancy(&own), Some(ec2::Tenancy::Dedicated), "{own:?}");
+        }
+        let either = asking(Operator::In, &["dedicated", "default"]);
+        for shared in [claim("web", "web-1"), either, labelled("default")] {
+            assert_eq!(tenancy(&shared), None, "{shared:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_reservation_is_bought_in_its_own_way() {
+        let data = |market| made(json!({}), &Variant { market, ..variant() }).data;
+        let bought = |kind| {
+            let data = data(Market::Reservation("cr-1".to_owned(), kind));
+            let specification = data.capacity_reservation_specification().unwrap().clone();
+            let target = specification.capacity_reservation_target().unwrap();
+            assert_eq!(target.capacity_reservation_id(), Some("cr-1"));
+            data.instance_market_options().and_then(|options| options.market_type().cloned())
+        };
+        assert_eq!(bought(Reserved::OnDemand), None);
+        assert_eq!(bought(Reserved::CapacityBlock), Some(ec2::MarketType::CapacityBlock));
+        let lent = Some(ec2::MarketType::InterruptibleCapacityReservation);
+        assert_eq!(bought(Reserved::Interruptible), lent);
+        let none = data(Market::OnDemand);
+        let preference = none.capacity_reservation_specification().unwrap().capacity_reservation_preference();
+        assert_eq!(preference, Some(&ec2::CapacityReservationPreference::None));
     }
 
     #[test]

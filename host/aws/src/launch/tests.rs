@@ -6,7 +6,9 @@ use whittle_core::model::resources::Resources;
 
 use super::answer::shared_out;
 use super::request::request;
+use super::template::Reserved;
 use super::*;
+use crate::cluster::Cluster;
 
 /// A NodeClaim that asks for nothing.
 pub(super) fn claim(node_pool: &str, name: &str) -> NodeClaim {
@@ -16,6 +18,13 @@ pub(super) fn claim(node_pool: &str, name: &str) -> NodeClaim {
         node_class: "default".to_owned(),
         ..NodeClaim::default()
     }
+}
+
+fn reservation(id: &str, kind: &str, interruptible: bool) -> serde_json::Value {
+    json!({
+        "id": id, "availabilityZone": "a", "instanceType": "m6i.large", "instanceMatchCriteria": "targeted",
+        "ownerID": "123456789012", "reservationType": kind, "interruptible": interruptible, "state": "active",
+    })
 }
 
 fn class() -> Ec2NodeClass {
@@ -32,6 +41,11 @@ fn class() -> Ec2NodeClass {
                 { "id": "subnet-a", "zone": "a" }, { "id": "subnet-a2", "zone": "a" }, { "id": "subnet-b", "zone": "b" }
             ],
             "securityGroups": [{ "id": "sg-1" }],
+            "capacityReservations": [
+                reservation("cr-1", "default", false), reservation("cr-2", "default", false),
+                reservation("cr-3", "default", false), reservation("lent-1", "default", true),
+                reservation("block-1", "capacity-block", false), reservation("block-2", "capacity-block", false)
+            ],
             "amis": [
                 { "id": "ami-arm", "requirements": [{ "key": "kubernetes.io/arch", "operator": "In", "values": ["arm64"] }] },
                 { "id": "ami-x86", "requirements": [{ "key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"] }] }
@@ -62,13 +76,12 @@ fn offering(kind: &str, zone: &str, capacity_type: CapacityType, price: u64) -> 
     }
 }
 
+fn cluster() -> Cluster {
+    Cluster { name: "shop".to_owned(), cidr: Some("10.100.0.0/16".to_owned()), ..Cluster::default() }
+}
+
 fn asked(offerings: &[LaunchOffering]) -> Result<Request, String> {
-    let cluster = crate::cluster::Cluster {
-        name: "shop".to_owned(),
-        cidr: Some("10.100.0.0/16".to_owned()),
-        ..crate::cluster::Cluster::default()
-    };
-    request((&cluster, &class()), &claim("web", "web-1"), offerings, kind)
+    request((&cluster(), &class()), &claim("web", "web-1"), offerings, kind)
 }
 
 use CapacityType::{OnDemand, Spot};
@@ -114,6 +127,49 @@ fn the_cheapest_sixty_types_are_asked_for() {
     let request = asked(&offerings).unwrap();
     let prices: Vec<u64> = request.overrides().map(|one| one.offering.price.micros()).collect();
     assert_eq!((prices.len(), prices.first(), prices.last()), (60, Some(&901), Some(&960)));
+}
+
+#[test]
+fn one_request_is_for_reservations_of_one_kind_and_one_of_each_type_in_a_zone() {
+    let reserved = |kind: &str, zone: &str, id: &str| LaunchOffering {
+        reservation: Some(id.to_owned()),
+        ..offering(kind, zone, CapacityType::Reserved, 1)
+    };
+    let own = [
+        reserved("m6i.large", "a", "cr-1"),
+        reserved("m6i.large", "a", "cr-2"),
+        reserved("m6i.large", "b", "cr-3"),
+        reserved("m6i.large", "b", "block-1"),
+        reserved("m6i.2x", "a", "lent-1"),
+    ];
+    let listed = |offerings: &[LaunchOffering]| {
+        let request = asked(offerings).unwrap();
+        let ids: Vec<String> =
+            request.overrides().filter_map(|one| one.offering.reservation.clone()).collect();
+        (request.reserved, ids)
+    };
+    assert_eq!(listed(&own), (Some(Reserved::OnDemand), vec!["cr-1".to_owned(), "cr-3".to_owned()]));
+    let blocks = [reserved("m6i.large", "a", "block-1"), reserved("m6i.large", "b", "block-2")];
+    assert_eq!(listed(&blocks), (Some(Reserved::CapacityBlock), vec!["block-1".to_owned()]));
+    assert_eq!(listed(&own[4..]), (Some(Reserved::Interruptible), vec!["lent-1".to_owned()]));
+    assert_eq!(listed(&[offering("m6i.large", "a", OnDemand, 1)]).0, None);
+}
+
+#[test]
+fn pods_that_ask_for_efa_get_what_the_type_has() {
+    let (cluster, class) = (cluster(), class());
+    let efa = |asked: u64, class: &Ec2NodeClass| {
+        let mut claim = claim("web", "web-1");
+        claim.requests.set("vpc.amazonaws.com/efa", asked);
+        let kind = |name: &str| {
+            let mut kind = kind(name)?;
+            kind.capacity.set("vpc.amazonaws.com/efa", 4);
+            Some(kind)
+        };
+        let request = request((&cluster, class), &claim, &[offering("p5", "a", OnDemand, 1)], kind).unwrap();
+        request.templates[0].0.data.network_interfaces().len()
+    };
+    assert_eq!([efa(1, &class), efa(0, &class)], [4, 0]);
 }
 
 #[test]

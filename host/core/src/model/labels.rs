@@ -34,6 +34,9 @@ pub const NODE_POOL: &str = "karpenter.sh/nodepool";
 pub const NODE_CLASS: &str = "karpenter.k8s.aws/ec2nodeclass";
 /// Whether the instance is on shared or dedicated hardware.
 pub const TENANCY: &str = "karpenter.k8s.aws/instance-tenancy";
+/// A Node with this label has registered with all of its taints: those that are missing when it joins were taken off by
+/// whoever they were for.
+pub const DO_NOT_SYNC_TAINTS: &str = "karpenter.sh/do-not-sync-taints";
 /// Set once the node has joined and carries its labels and taints.
 pub const REGISTERED: &str = "karpenter.sh/registered";
 /// Set once the node is ready for its pods.
