@@ -96,7 +96,7 @@ pub async fn carry_out(
             match cloud.terminate(&termination.provider_id).await {
                 Ok(End::UnderWay) => Effect::UnderWay,
                 Ok(End::Over) => Effect::Told(Box::new(Outcome::Terminated { claim })),
-                Err(error) => Effect::Told(Box::new(failed(&claim, &error))),
+                Err(error) => Effect::Told(Box::new(refused(&claim, &error))),
             }
         }
         Action::Finalize(NodeRef { claim, node }) => {
@@ -134,7 +134,7 @@ pub async fn launch_for(
         Err(CloudError::InsufficientCapacity { offerings }) => {
             return Outcome::InsufficientCapacity { claim: claim.name.clone(), offerings, at: now };
         }
-        Err(error) => return failed(&claim.name, &error),
+        Err(error) => return refused(&claim.name, &error),
     };
     if let Err(error) = cluster.set_instance(&claim.name, &instance).await {
         return failed(&claim.name, &error);
@@ -152,5 +152,15 @@ fn settled(claim: &str, result: Result<(), ClusterError>) -> Effect {
 }
 
 fn failed(claim: &str, error: &dyn std::error::Error) -> Outcome {
-    Outcome::Failed { claim: claim.to_owned(), message: error.to_string() }
+    Outcome::Failed { claim: claim.to_owned(), message: error.to_string(), retry_after: None }
+}
+
+fn refused(claim: &str, error: &CloudError) -> Outcome {
+    let retry_after = match error {
+        CloudError::Throttled { retry_after } => Some(*retry_after),
+        CloudError::InsufficientCapacity { .. }
+        | CloudError::Rejected { .. }
+        | CloudError::Transport { .. } => None,
+    };
+    Outcome::Failed { claim: claim.to_owned(), message: error.to_string(), retry_after }
 }

@@ -5,6 +5,7 @@
 //! time it fails. Forgetting all of this costs repeated requests and nothing else.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use whittle_core::model::time::{Duration, Timestamp};
 use whittle_core::plan::{Action, Plan};
@@ -93,6 +94,8 @@ pub enum Ended {
     UnderWay,
     /// It did not, and may be tried again.
     Badly,
+    /// It did not, and whoever refused it wants to be left alone for so long.
+    Throttled(Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +103,22 @@ struct Attempt {
     /// Held back until then; `None` while it is under way.
     until: Option<Timestamp>,
     failures: u32,
+}
+
+impl Attempt {
+    /// After one more failure.
+    fn pause(&mut self) -> Duration {
+        let factor = 1_u64.checked_shl(self.failures).unwrap_or(u64::MAX);
+        self.failures = self.failures.saturating_add(1);
+        Duration::from_millis(PAUSE_MIN.millis().saturating_mul(factor).min(PAUSE_MAX.millis()))
+    }
+}
+
+/// Up to as long again, by the key: those that were refused together do not come back together.
+fn spread(key: &Key, pause: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    key.subject.hash(&mut hasher);
+    Duration::from_millis(hasher.finish() % pause.millis().max(1))
 }
 
 /// Everything that is under way or was a moment ago.
@@ -154,11 +173,8 @@ impl InFlight {
                 attempt.failures = 0;
                 UNDER_WAY
             }
-            Ended::Badly => {
-                let factor = 1_u64.checked_shl(attempt.failures).unwrap_or(u64::MAX);
-                attempt.failures = attempt.failures.saturating_add(1);
-                Duration::from_millis(PAUSE_MIN.millis().saturating_mul(factor).min(PAUSE_MAX.millis()))
-            }
+            Ended::Badly => attempt.pause(),
+            Ended::Throttled(pause) => attempt.pause().max(pause) + spread(key, pause),
         };
         let until = now + pause;
         attempt.until = Some(until);
@@ -222,6 +238,21 @@ mod tests {
             now = next;
         }
         assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn who_was_throttled_comes_back_when_it_was_told_to_and_not_with_all_others() {
+        let mut flight = InFlight::default();
+        let mut pauses: Vec<u64> = Vec::new();
+        for claim in 0..100 {
+            let key = Key::launch(&format!("web-{claim}"));
+            assert!(flight.start(key.clone(), Timestamp::EPOCH));
+            flight.end(&key, Ended::Throttled(Duration::from_secs(5)), Timestamp::EPOCH);
+            pauses.extend((0..10_000).find(|at| !flight.is_held(&key, Timestamp::from_millis(*at))));
+        }
+        pauses.sort_unstable();
+        assert!((5_000..6_000).contains(&pauses[0]), "{pauses:?}");
+        assert!((9_000..10_000).contains(&pauses[99]), "{pauses:?}");
     }
 
     #[test]

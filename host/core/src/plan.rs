@@ -311,5 +311,7 @@ pub enum Outcome {
         claim: String,
         /// What went wrong, in words.
         message: String,
+        /// How long whoever refused it wants to be left alone.
+        retry_after: Option<Duration>,
     },
 }

@@ -298,12 +298,12 @@ pub fn of_outcome(outcome: &Outcome, snapshot: &Snapshot, book: &Book) -> Option
             Some(told(Subject::claim(claim, book), Weight::Warning, reason, note))
         }
         // The API server does not take the NodeClaim: there is only its NodePool to say so of.
-        Outcome::Failed { claim, message } if snapshot.asked.contains_key(claim) => {
+        Outcome::Failed { claim, message, .. } if snapshot.asked.contains_key(claim) => {
             let pool = Subject::pool(&snapshot.asked[claim].node_pool, book);
             let note = format!("Failed to create a NodeClaim: {message}");
             Some(told(pool, Weight::Warning, "LaunchFailed", without(&note, claim)))
         }
-        Outcome::Failed { claim, message } => {
+        Outcome::Failed { claim, message, .. } => {
             let is_launch = snapshot.claims.get(claim).is_some_and(|claim| claim.instance.is_none());
             let note = format!("Failed to launch an instance: {message}");
             is_launch.then(|| told(Subject::claim(claim, book), Weight::Warning, "LaunchFailed", note))

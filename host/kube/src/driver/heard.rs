@@ -116,7 +116,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 tracing::warn!(claim, offerings = offerings.len(), "no capacity");
             }
             Outcome::Terminated { claim } => tracing::info!(claim, "terminated"),
-            Outcome::Failed { claim, message } => tracing::warn!(claim, "failed: {message}"),
+            Outcome::Failed { claim, message, .. } => tracing::warn!(claim, "failed: {message}"),
         }
         self.metrics.told(&outcome, self.controller.snapshot());
         self.teller.tell(tell::of_outcome(&outcome, self.controller.snapshot(), &self.book), self.now);
@@ -171,6 +171,7 @@ fn ended(effect: &Effect) -> Ended {
 const fn ended_with(outcome: &Outcome) -> Ended {
     match outcome {
         Outcome::Launched { .. } | Outcome::Terminated { .. } => Ended::Well,
+        Outcome::Failed { retry_after: Some(pause), .. } => Ended::Throttled(*pause),
         Outcome::Failed { .. } | Outcome::InsufficientCapacity { .. } => Ended::Badly,
     }
 }

@@ -20,6 +20,10 @@ use crate::cluster::nominations::Renomination;
 use crate::cluster::writer::Writer;
 use crate::driver::traced;
 
+/// So many launches and ends may wait for the cloud at a time: as many as it takes together. Nobody who has only to
+/// write to the cluster, and whose node may have two minutes left, waits behind them.
+const CLOUD_AT_ONCE: usize = 1_000;
+
 /// Something is not under way any more.
 #[derive(Debug)]
 pub(super) enum Done {
@@ -46,13 +50,17 @@ pub(super) enum Done {
 pub(super) struct Work<C> {
     cloud: Arc<C>,
     permits: Arc<Semaphore>,
+    /// For what waits for the cloud, which may take its time.
+    cloud_permits: Arc<Semaphore>,
     report: mpsc::UnboundedSender<Done>,
     tasks: JoinSet<()>,
 }
 
 impl<C: Cloud + Send + Sync + 'static> Work<C> {
     pub(super) fn new(cloud: Arc<C>, at_once: usize, report: mpsc::UnboundedSender<Done>) -> Self {
-        Self { cloud, permits: Arc::new(Semaphore::new(at_once.max(1))), report, tasks: JoinSet::new() }
+        let [permits, cloud_permits] =
+            [at_once.max(1), at_once.max(CLOUD_AT_ONCE)].map(|count| Arc::new(Semaphore::new(count)));
+        Self { cloud, permits, cloud_permits, report, tasks: JoinSet::new() }
     }
 
     /// Forgets tasks that have ended.
@@ -139,7 +147,8 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
         session: Session,
         now: Timestamp,
     ) -> impl Future<Output = ()> + Send + use<C> {
-        let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.permits));
+        let permits = if lane.iter().any(waits_for_cloud) { &self.cloud_permits } else { &self.permits };
+        let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(permits));
         let report = self.report.clone();
         let decision = tracing::Span::current();
         async move {
@@ -156,7 +165,7 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
 
     /// Launches the instance of a NodeClaim that is written.
     pub(super) fn launch(&mut self, one: Unlaunched, session: Session, now: Timestamp) {
-        let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.permits));
+        let (cloud, permits) = (Arc::clone(&self.cloud), Arc::clone(&self.cloud_permits));
         let report = self.report.clone();
         let span = traced::launch(&one.claim.name);
         self.tasks.spawn(async move {
@@ -218,6 +227,10 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
     pub(super) fn let_go(&mut self, node: String, session: Session) {
         self.tasks.spawn(async move { let_go(&node, &session).await });
     }
+}
+
+const fn waits_for_cloud(action: &Action) -> bool {
+    matches!(action, Action::Launch(_) | Action::Terminate(_))
 }
 
 async fn let_go(node: &str, session: &Session) {
