@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use whittle_control::ports::End;
 use whittle_core::model::labels;
 use whittle_core::model::time::Timestamp;
@@ -24,6 +25,9 @@ const STATES: [&str; 6] = ["pending", "running", "stopping", "stopped", "shuttin
 
 /// An instance that does not end is asked to once more after this: somebody may protect it from that.
 const ASK_AGAIN: whittle_core::model::time::Duration = whittle_core::model::time::Duration::from_secs(60);
+
+/// So many are ended alone at a time.
+const ALONE_AT_ONCE: usize = 10;
 
 type Listed = Result<Arc<Vec<Seen>>, Failure>;
 
@@ -122,19 +126,22 @@ async fn list(clients: &Clients, cluster: &str) -> Result<Vec<Seen>, Failure> {
     Ok(found)
 }
 
-/// Ends all, and each alone where one of them is not there: EC2 ends none then.
+/// Ends all, and each alone where EC2 refuses that: one that is gone, is protected or may not be ended keeps its neighbours.
 async fn terminate(clients: &Clients, ids: Vec<String>) -> Vec<Result<(), Failure>> {
     let together = terminate_at_once(clients, ids.clone()).await;
     match together {
-        Err(failure) if failure.reaction() == Reaction::Missing && ids.len() > 1 => {
-            let mut answers = Vec::new();
-            for id in ids {
-                answers.push(forgiven(terminate_at_once(clients, vec![id]).await));
-            }
-            answers
+        Err(failure) if ids.len() > 1 && is_about_one(&failure) => {
+            let alone = ids.into_iter().map(|id| terminate_at_once(clients, vec![id]));
+            let answers = stream::iter(alone).buffered(ALONE_AT_ONCE);
+            answers.map(forgiven).collect().await
         }
         answer => ids.iter().map(|_| forgiven(answer.clone())).collect(),
     }
+}
+
+/// Whether it may be the fault of a single instance.
+fn is_about_one(failure: &Failure) -> bool {
+    failure.code.is_some() && failure.reaction() != Reaction::Later
 }
 
 async fn terminate_at_once(clients: &Clients, ids: Vec<String>) -> Result<(), Failure> {
