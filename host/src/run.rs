@@ -30,11 +30,12 @@ use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
 use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
+use whittle_sim::classes::Reserved;
 
 use crate::args::{CloudArg, RunArgs};
 use crate::simulate::keep_status;
 use crate::telemetry;
-use crate::types::{FromCatalog, tell_renewals, unchanging};
+use crate::types::{FromCatalog, nothing_reserved, tell_renewals, unchanging};
 
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.
@@ -80,6 +81,8 @@ struct Sky<C, R> {
     resolver: Arc<R>,
     /// What can be launched, at which prices; renewed or not.
     catalog: watch::Receiver<Catalog>,
+    /// How many instances capacity reservations have.
+    reserved: watch::Receiver<Reserved>,
     words: mpsc::UnboundedReceiver<Word>,
     beside: JoinSet<()>,
 }
@@ -144,6 +147,7 @@ async fn simulated(args: &RunArgs, world: &World) -> Result<Sky<SimulatedCloud, 
         resolver: Arc::new(cloud.clone()),
         cloud: Arc::new(cloud),
         catalog: unchanging(Catalog::embedded()),
+        reserved: nothing_reserved(),
         words,
         beside: JoinSet::new(),
     })
@@ -156,12 +160,14 @@ where
     R: Resolve,
 {
     let World { ways, controller, book, metrics, asked, identity, swapped, synced, role, stop } = world;
-    let Sky { cloud, resolver, catalog, words, mut beside } = sky;
+    let Sky { cloud, resolver, catalog, reserved, words, mut beside } = sky;
     let (role, leads) = role;
     beside.spawn(classes::keep(ways.client.clone(), resolver, leads.clone(), identity.clone()));
     let retyped = Arc::new(Notify::new());
     beside.spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
-    let types = Arc::new(FromCatalog { catalog, region: args.region.clone(), kept: args.aws.kept() });
+    beside.spawn(tell_renewals(reserved.clone(), Arc::clone(&retyped)));
+    let types =
+        Arc::new(FromCatalog { catalog, reserved, region: args.region.clone(), kept: args.aws.kept() });
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;

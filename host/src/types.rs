@@ -11,12 +11,14 @@ use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::node_pool::NodeClass;
 use whittle_core::model::time::Timestamp;
 use whittle_kube::intake::InstanceTypes;
-use whittle_sim::classes::{Kept, launchable};
+use whittle_sim::classes::{Kept, Reserved, launchable};
 
 /// What the newest catalogue has for a class.
 #[derive(Debug)]
 pub(crate) struct FromCatalog {
     pub(crate) catalog: watch::Receiver<Catalog>,
+    /// How many instances capacity reservations have.
+    pub(crate) reserved: watch::Receiver<Reserved>,
     pub(crate) region: String,
     pub(crate) kept: Kept,
 }
@@ -24,7 +26,7 @@ pub(crate) struct FromCatalog {
 impl InstanceTypes for FromCatalog {
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
         let newest = self.catalog.borrow().clone();
-        launchable(settings, &newest, &self.region, self.kept)
+        launchable(settings, (&newest, &self.region), &self.reserved.borrow(), self.kept)
     }
 
     fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
@@ -40,9 +42,14 @@ pub(crate) fn unchanging(catalog: Catalog) -> watch::Receiver<Catalog> {
     watch::channel(catalog).1
 }
 
-/// Tells the loop of every catalogue that is newer, until nobody renews it any more.
-pub(crate) async fn tell_renewals(mut catalog: watch::Receiver<Catalog>, retyped: Arc<Notify>) {
-    while catalog.changed().await.is_ok() {
+/// No capacity reservation has any instance that somebody knows of.
+pub(crate) fn nothing_reserved() -> watch::Receiver<Reserved> {
+    watch::channel(Reserved::new()).1
+}
+
+/// Tells the loop of everything that is newer, until nobody renews it any more.
+pub(crate) async fn tell_renewals<T>(mut renewed: watch::Receiver<T>, retyped: Arc<Notify>) {
+    while renewed.changed().await.is_ok() {
         retyped.notify_one();
     }
 }

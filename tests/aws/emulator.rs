@@ -72,6 +72,8 @@ pub(crate) struct Machine {
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) groups: Vec<String>,
     pub(crate) profile: Option<String>,
+    /// The capacity reservation that it runs in.
+    pub(crate) reservation: Option<String>,
     /// The name of its launch template.
     pub(crate) template: Option<String>,
     /// `HttpTokens` of its metadata service, and the hop limit.
@@ -196,6 +198,12 @@ impl Emulator {
     /// An instance is gone as if it had never been.
     pub(crate) fn vanish(&self, instance: &str) -> Result<()> {
         ask::<Value>(self.port, "POST", "vanish", Some(&json!({ "id": instance }))).map(drop)
+    }
+
+    /// A capacity reservation of c5.large in a zone has so many instances.
+    pub(crate) fn reserve(&self, id: &str, zone: &str, instances: u32) -> Result<()> {
+        let made = json!({ "id": id, "type": "c5.large", "zone": zone, "instances": instances });
+        ask::<Value>(self.port, "POST", "reservations", Some(&made)).map(drop)
     }
 
     /// Somebody else deletes all launch templates.

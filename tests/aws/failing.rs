@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Event;
 use kube_client::Client;
-use kube_client::api::{Api, ListParams};
+use kube_client::api::{Api, DeleteParams, ListParams};
 use libtest_mimic::Trial;
 use serde_json::json;
 use whittle_api::node_claim::NodeClaim;
@@ -22,6 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("a_look_that_is_denied_is_said_with_the_name_of_the_action", look_is_denied),
         story("an_instance_that_vanishes_is_replaced", vanishes),
         story("an_instance_that_never_joins_holds_nobody_elses_pods_and_is_given_up", never_joins),
+        story("an_instance_that_may_not_be_ended_keeps_no_other_from_it", protected),
         story("instances_that_ec2_does_not_tell_of_yet_are_kept", lag),
     ]
 }
@@ -107,6 +108,25 @@ fn never_joins(world: &World) -> Result<()> {
         world.wait_for_machines("another takes its place", is_given_up).await?;
         wait_for_pods(&client, "default", 2).await?;
         world.wait_until_all_agree(&client).await.map(drop)
+    })
+}
+
+fn protected(world: &World) -> Result<()> {
+    let [class, pool] = node_pool(&["spot"], &TYPES);
+    world.apply(&[class, pool, apart("web", 3)])?;
+    let _controller = world.controller()?;
+    world.ask(async |client| {
+        wait_for_pods(&client, "default", 3).await?;
+        let machines = world.wait_until_all_agree(&client).await?;
+        let kept = machines.first().context("there is a node")?;
+        world.aws.fail(&json!({ "kind": "protected", "id": kept.id }))?;
+        world.apply(&[apart("web", 0)])?;
+        let claims = Api::<NodeClaim>::all(client.clone());
+        claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+        let is_alone = |living: &[Machine]| living.len() == 1 && living.iter().all(|one| one.id == kept.id);
+        world.wait_for_machines("all others are ended", is_alone).await?;
+        world.aws.heal()?;
+        world.wait_for_machines("it is ended as soon as it may be", <[Machine]>::is_empty).await.map(drop)
     })
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::controller::{running, wait_for_pods};
 use crate::emulator::Machine;
 use crate::shared::{until, until_after};
-use crate::world::{CLUSTER, World, apart, example, node_pool, story};
+use crate::world::{CLUSTER, REGION, World, apart, example, node_pool, story};
 
 /// Spot prices of the emulator go up in this order.
 const TYPES: [&str; 3] = ["c5.large", "m5.large", "r5.large"];
@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "a_controller_killed_between_create_fleet_and_status_leaks_nothing_and_doubles_nothing",
             killed,
         ),
+        story("what_is_reserved_is_used_up_before_anything_is_bought", reserved),
         story("a_launch_template_that_was_deleted_by_somebody_else_is_made_anew", template_is_deleted),
     ]
 }
@@ -283,5 +284,45 @@ fn template_is_deleted(world: &World) -> Result<()> {
         ensure!(machines.len() == 2, "{machines:?}");
         let templates = world.aws.templates()?;
         templates.first().context("there is a launch template again").map(drop)
+    })
+}
+
+/// One of the reservations that the class names has been given up: EC2 does not know it any more.
+fn reserved(world: &World) -> Result<()> {
+    let zone = format!("{REGION}b");
+    world.aws.reserve("cr-0000000000000001", &zone, 2)?;
+    let [mut class, pool] = node_pool(&["reserved", "on-demand"], &TYPES);
+    class["spec"]["capacityReservationSelectorTerms"] =
+        json!([{ "id": "cr-0000000000000001" }, { "id": "cr-0000000000000002" }]);
+    world.apply(&[class, pool, apart("web", 3)])?;
+    let _controller = world.controller()?;
+    world.ask(async |client| {
+        wait_for_pods(&client, "default", 3).await?;
+        let machines = world.wait_until_all_agree(&client).await?;
+        let in_reservation = |machines: &[Machine]| {
+            machines.iter().filter(|one| one.reservation.as_deref() == Some("cr-0000000000000001")).count()
+        };
+        ensure!(machines.len() == 3 && in_reservation(&machines) == 2, "{machines:?}");
+        for machine in machines.iter().filter(|one| one.reservation.is_some()) {
+            ensure!(machine.zone == zone && machine.instance_type == "c5.large", "{machine:?}");
+        }
+        let nodes = Api::<Node>::all(client.clone());
+        let labelled = ListParams::default().labels("karpenter.sh/capacity-type=reserved");
+        until("two Nodes are labelled as reserved", async || {
+            Ok((nodes.list(&labelled).await?.items.len() == 2).then_some(()))
+        })
+        .await?;
+        // What asks for it alone waits until it has grown and somebody has looked again.
+        let mut shop = apart("shop", 1);
+        shop["spec"]["template"]["spec"]["nodeSelector"] =
+            json!({ "karpenter.sh/capacity-type": "reserved" });
+        world.apply(&[shop])?;
+        world.aws.reserve("cr-0000000000000001", &zone, 3)?;
+        until_after(Duration::from_secs(180), "a third instance is in the reservation", async || {
+            let living = world.aws.living()?;
+            ensure!(living.len() <= 4, "{living:?}");
+            Ok((in_reservation(&living) == 3).then_some(()))
+        })
+        .await
     })
 }

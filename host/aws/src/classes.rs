@@ -31,12 +31,14 @@ use self::cache::Cache;
 use self::filters::Filters;
 use self::images::Images;
 use self::profile::Profiles;
-use self::reservations::Asked;
+use self::reservations::{Asked, Left};
 use self::step::{Miss, Part, part};
 use self::validation::{Checks, DryRun};
 use crate::connect::Clients;
 use crate::error::Failure;
+use crate::instances::Instances;
 use crate::known::Known;
+use crate::launch::InstanceTypes;
 
 /// A class is looked at again after this long, which is what subnets want (Karpenter: 1 min). What lasts longer is not
 /// asked for again.
@@ -66,10 +68,12 @@ pub struct Classes {
     clients: Clients,
     known: Arc<Known>,
     cluster: String,
+    types: Arc<dyn InstanceTypes>,
     images: Images,
     profiles: Profiles,
     checks: Checks,
     subnets: Cache<Vec<Filters>, Vec<Subnet>>,
+    instances: Instances,
     groups: Cache<Vec<Filters>, Vec<SecurityGroup>>,
     reservations: Cache<Vec<Asked>, Vec<CapacityReservation>>,
 }
@@ -77,8 +81,13 @@ pub struct Classes {
 impl Classes {
     /// Nothing was found yet. What will be is put into `known`.
     #[must_use]
-    pub fn new(clients: &Clients, known: Arc<Known>, settings: &Settings) -> Self {
+    pub fn new(
+        clients: &Clients,
+        (known, types): (Arc<Known>, Arc<dyn InstanceTypes>),
+        settings: &Settings,
+    ) -> Self {
         Self {
+            types,
             clients: clients.clone(),
             known,
             cluster: settings.cluster.clone(),
@@ -86,6 +95,7 @@ impl Classes {
             profiles: Profiles::new(clients.clone(), &settings.region, &settings.cluster),
             checks: Checks::new(clients.clone(), settings.dry_run),
             subnets: Cache::new(SUBNETS_LAST),
+            instances: Instances::new(clients, &settings.cluster),
             groups: Cache::new(GROUPS_LAST),
             reservations: Cache::new(SUBNETS_LAST),
         }
@@ -110,7 +120,11 @@ impl Classes {
         let amis = amis.map_err(|miss| self.because(miss));
         let amis = part(Topic::Amis, amis, before.of(Topic::Amis, |status| status.amis.clone()));
         let reserved = before.of(Topic::CapacityReservations, |status| status.capacity_reservations.clone());
-        let reservations = part(Topic::CapacityReservations, reservations, reserved);
+        let mut reservations = part(Topic::CapacityReservations, reservations, reserved);
+        if reservations.said.is_so != Some(true) {
+            // Instances that run in them are not to be replaced because somebody could not look.
+            reservations.found.clone_from(&before.status.capacity_reservations);
+        }
         let subnets =
             part(Topic::Subnets, subnets, before.of(Topic::Subnets, |status| status.subnets.clone()));
         let groups = part(
@@ -185,8 +199,11 @@ impl Classes {
 
     async fn subnets(&self, class: &Ec2NodeClass) -> Result<Vec<Subnet>, Miss> {
         let asked = filters::of_subnets(&class.spec.subnet_selector_terms);
-        let found =
-            kept(&self.subnets, asked, |asked| async move { subnets::find(&self.clients, &asked).await });
+        let found = kept(&self.subnets, asked, |asked| async move {
+            let counted = subnets::find(&self.clients, &asked).await?;
+            self.known.addresses.put(counted.iter().map(|(subnet, free)| (subnet.id.clone(), *free)));
+            Ok(counted.into_iter().map(|(subnet, _)| subnet).collect())
+        });
         some(found.await?, "SubnetsNotFound", "no subnet is selected by the terms of subnetSelectorTerms")
     }
 
@@ -206,9 +223,21 @@ impl Classes {
     async fn reservations(&self, class: &Ec2NodeClass) -> Result<Vec<CapacityReservation>, Miss> {
         let asked = reservations::asked(&class.spec.capacity_reservation_selector_terms);
         let found = kept(&self.reservations, asked, |asked| async move {
-            reservations::find(&self.clients, &asked).await
+            let left = reservations::find(&self.clients, &asked).await?;
+            self.count(&left).await?;
+            Ok(left.into_iter().map(|(reservation, _)| reservation).collect())
         });
         Ok(found.await?)
+    }
+
+    /// What is left of reservations and what this cluster has of them is what they have for it.
+    async fn count(&self, left: &[Left]) -> Result<(), Failure> {
+        if left.is_empty() {
+            return Ok(());
+        }
+        let all = self.instances.all().await?;
+        self.known.put_reserved(reservations::counted(left, &all));
+        Ok(())
     }
 
     /// Checks a class as soon as everything else is there.
@@ -220,7 +249,9 @@ impl Classes {
             return Part { found: (), said, is_pressing: false };
         }
         let cluster = self.known.cluster();
-        let came = self.checks.check(class, cluster.as_deref()).await.map_err(|miss| self.because(miss));
+        let allowed = self.types.allowed(class.metadata.name.as_deref().unwrap_or_default());
+        let came =
+            self.checks.check(class, cluster.as_deref(), &allowed).await.map_err(|miss| self.because(miss));
         let reason = came.as_ref().copied().unwrap_or(topic.condition());
         let mut checked = part(topic, came.map(drop), before.of(topic, |_| ()));
         if checked.said.is_so == Some(true) {

@@ -67,6 +67,12 @@ impl Failure {
         self.message.to_ascii_lowercase().contains("iaminstanceprofile")
     }
 
+    /// Whether it is a launch template that EC2 does not know.
+    #[must_use]
+    pub fn is_about_template(&self) -> bool {
+        self.code.as_deref().is_some_and(|code| code.starts_with("InvalidLaunchTemplate"))
+    }
+
     /// What it asks for.
     #[must_use]
     pub fn reaction(&self) -> Reaction {
@@ -110,6 +116,7 @@ pub fn reaction(code: Option<&str>) -> Reaction {
         | "TooManyRequestsException"
         | "SlowDown" => Reaction::Later,
         "InvalidInstanceID.NotFound"
+        | "InvalidCapacityReservationId.NotFound"
         | "InvalidLaunchTemplateName.NotFoundException"
         | "InvalidLaunchTemplateId.NotFound"
         | "InvalidAMIID.NotFound"
@@ -159,6 +166,7 @@ mod tests {
             (Some("VcpuLimitExceeded"), Reaction::OtherOfferings),
             (Some("RequestLimitExceeded"), Reaction::Later),
             (Some("InvalidInstanceID.NotFound"), Reaction::Missing),
+            (Some("InvalidCapacityReservationId.NotFound"), Reaction::Missing),
             (Some("InvalidLaunchTemplateName.AlreadyExistsException"), Reaction::There),
             (Some("IdempotentParameterMismatch"), Reaction::Launched),
             (Some("DryRunOperation"), Reaction::WouldDo),

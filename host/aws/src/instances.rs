@@ -1,6 +1,7 @@
 //! The instances of this cluster: listed and ended, many at once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,12 @@ pub struct Instances {
     ends: Batcher<(), String, Result<(), Failure>>,
     /// Instances whose end was asked for, and when.
     ending: Mutex<BTreeMap<String, Timestamp>>,
+}
+
+impl fmt::Debug for Instances {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instances").finish_non_exhaustive()
+    }
 }
 
 impl Instances {

@@ -4,17 +4,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use whittle_api::node_class::Ec2NodeClass;
 
+use crate::addresses::Addresses;
 use crate::cluster::Cluster;
 use crate::error::Failure;
+
+/// How many instances capacity reservations have for this cluster, by id: those of them included that run in them already.
+pub type ReservedCounts = BTreeMap<String, u32>;
 
 /// What is known.
 #[derive(Debug, Default)]
 pub struct Known {
     pages: RwLock<Pages>,
     looked: Notify,
+    pub(crate) addresses: Addresses,
+    reserved: watch::Sender<ReservedCounts>,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +46,21 @@ impl Known {
     #[must_use]
     pub fn class(&self, name: &str) -> Option<Arc<Ec2NodeClass>> {
         self.read(|pages| pages.classes.get(name).cloned())
+    }
+
+    /// Capacity reservations have so many instances. Those that are not named have as many as they had.
+    pub fn put_reserved(&self, counts: ReservedCounts) {
+        self.reserved.send_if_modified(|known| {
+            let is_news = counts.iter().any(|(id, count)| known.get(id) != Some(count));
+            known.extend(counts);
+            is_news
+        });
+    }
+
+    /// How many instances capacity reservations have; whoever holds it hears of changes.
+    #[must_use]
+    pub fn reserved(&self) -> watch::Receiver<ReservedCounts> {
+        self.reserved.subscribe()
     }
 
     /// The cluster was found.

@@ -44,6 +44,9 @@ const LAUNCHES: Window =
 pub trait InstanceTypes: fmt::Debug + Send + Sync {
     /// An instance type as a class has it.
     fn instance_type(&self, node_class: &str, name: &str) -> Option<InstanceType>;
+
+    /// The instance types of a class that one of its NodePools allows, or all of them where none does.
+    fn allowed(&self, node_class: &str) -> Vec<InstanceType>;
 }
 
 /// EC2.
@@ -85,7 +88,7 @@ impl Ec2 {
         let (tagging, asked) = mpsc::channel(TAGGED_AT_ONCE);
         // Ends with the sender.
         tokio::spawn(tagging::tag(clients.clone(), asked));
-        let fleets = Arc::new(Fleets::new(clients.clone(), cluster, clock));
+        let fleets = Arc::new(Fleets::new(clients.clone(), cluster, Arc::clone(&known), clock));
         let launching = Arc::clone(&fleets);
         let launches = Batcher::new(LAUNCHES, move |request: Arc<Request>, claims| {
             let fleets = Arc::clone(&launching);
@@ -115,7 +118,7 @@ impl Ec2 {
             .ok_or_else(|| wait(format!("what EC2NodeClass {name} selects is not known yet")))?;
         let cluster = self.known.cluster().ok_or_else(|| wait("the cluster is not known yet".to_owned()))?;
         let types = |kind: &str| self.types.instance_type(name, kind);
-        request::request((&cluster, &class), claim, offerings, types)
+        request::request((&cluster, &class, &self.known.addresses), claim, offerings, types)
             .map_err(|message| CloudError::Rejected { message })
     }
 
@@ -207,15 +210,23 @@ impl Cloud for Ec2 {
         }
         let request = Arc::new(self.request(claim, offerings)?);
         self.with_asked(|asked| asked.insert(claim.name.clone()));
-        let answer = self.launches.ask(request, claim.name.clone()).await;
+        let addresses = &self.known.addresses;
+        for (subnet, count) in request.addresses() {
+            addresses.take(subnet, count);
+        }
+        let answer = self.launches.ask(Arc::clone(&request), claim.name.clone()).await;
         let answer = answer.unwrap_or_else(|| {
             Err(CloudError::Transport { message: "the launch was given up at the end".to_owned() })
         });
+        let used = answer.as_ref().ok().map(|launched| launched.subnet.as_str());
+        for (subnet, count) in request.addresses().into_iter().filter(|(subnet, _)| Some(*subnet) != used) {
+            addresses.give_back(subnet, count);
+        }
         // Whoever did not answer may have launched it all the same.
         if !matches!(answer, Err(CloudError::Transport { .. })) {
             self.with_asked(|asked| asked.remove(&claim.name));
         }
-        answer.map(|Launched { id, offering, refused }| {
+        answer.map(|Launched { id, offering, refused, .. }| {
             let instance = self.instance(claim, &id, &offering, (self.clock)());
             ports::Launched { instance, refused }
         })

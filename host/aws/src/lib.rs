@@ -3,6 +3,7 @@
 //! What an error asks for is said in [`error`] and nowhere else. Nothing here decides: which offerings a launch may
 //! choose among, and what follows from a notice, is said by the core.
 
+mod addresses;
 mod batch;
 pub mod calls;
 pub mod classes;

@@ -12,8 +12,6 @@ use crate::specification::Specification;
 
 /// The label of the Windows build.
 const WINDOWS_BUILD: &str = "node.kubernetes.io/windows-build";
-/// The prefix of the labels that describe an instance type.
-const INSTANCE_PREFIX: &str = "karpenter.k8s.aws/instance-";
 
 /// Every label of a node of this type in this region, each with the values it may have. All but the tenancy have
 /// exactly one. A label that does not apply, such as the GPU's name where there is none, is not in the map.
@@ -39,8 +37,10 @@ pub fn labels(
         .collect();
     found.insert(labels::TENANCY.to_owned(), vec!["default".to_owned(), "dedicated".to_owned()]);
     let described = texts(specification).into_iter().chain(numbers(specification));
-    found
-        .extend(described.filter_map(|(key, value)| Some((format!("{INSTANCE_PREFIX}{key}"), vec![value?]))));
+    found.extend(
+        described
+            .filter_map(|(key, value)| Some((format!("{}{key}", labels::INSTANCE_PREFIX), vec![value?]))),
+    );
     found
 }
 

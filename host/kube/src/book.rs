@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use whittle_core::model::instance_type::InstanceType;
+use whittle_core::model::labels;
 use whittle_core::model::node::Instance;
-use whittle_core::model::node_pool::NodeClass;
+use whittle_core::model::node_pool::{NodeClass, NodePool};
 use whittle_core::model::price::Price;
 
 /// Everything that can be looked up.
@@ -19,7 +20,7 @@ pub struct Book {
 #[derive(Debug, Default)]
 struct Pages {
     uids: BTreeMap<(Named, String), String>,
-    annotations: BTreeMap<String, BTreeMap<String, String>>,
+    pools: BTreeMap<String, NodePool>,
     classes: BTreeMap<String, NodeClass>,
     generations: BTreeMap<(Named, String), i64>,
     registrations: BTreeMap<String, bool>,
@@ -50,7 +51,7 @@ impl Book {
             pages.uids.remove(&(kind, name.to_owned()));
             pages.generations.remove(&(kind, name.to_owned()));
             if kind == Named::NodePool {
-                pages.annotations.remove(name);
+                pages.pools.remove(name);
                 pages.registrations.remove(name);
             }
         });
@@ -93,15 +94,15 @@ impl Book {
         self.read(|pages| pages.registrations.get(node_pool).copied())
     }
 
-    /// The annotations that a NodePool gives to its nodes.
-    pub fn put_annotations(&self, node_pool: &str, annotations: BTreeMap<String, String>) {
-        self.write(|pages| drop(pages.annotations.insert(node_pool.to_owned(), annotations)));
+    /// A NodePool is like this.
+    pub fn put_pool(&self, pool: NodePool) {
+        self.write(|pages| drop(pages.pools.insert(pool.name.clone(), pool)));
     }
 
     /// The annotations that a NodePool gives to its nodes.
     #[must_use]
     pub fn annotations(&self, node_pool: &str) -> BTreeMap<String, String> {
-        self.read(|pages| pages.annotations.get(node_pool).cloned().unwrap_or_default())
+        self.read(|pages| pages.pools.get(node_pool).map(|pool| pool.annotations.clone()).unwrap_or_default())
     }
 
     /// A class has these instance types.
@@ -118,6 +119,18 @@ impl Book {
     #[must_use]
     pub fn class(&self, name: &str) -> Option<NodeClass> {
         self.read(|pages| pages.classes.get(name).cloned())
+    }
+
+    /// The instance types of a class that one of its NodePools allows, or all of them where none does.
+    #[must_use]
+    pub fn allowed(&self, class: &str) -> Vec<InstanceType> {
+        self.read(|pages| {
+            let Some(known) = pages.classes.get(class) else { return Vec::new() };
+            let pools = || pages.pools.values().filter(|pool| pool.node_class == class);
+            let allowed = known.instance_types.iter().filter(|kind| pools().any(|pool| allows(pool, kind)));
+            let allowed: Vec<InstanceType> = allowed.cloned().collect();
+            if allowed.is_empty() { known.instance_types.to_vec() } else { allowed }
+        })
     }
 
     /// What an instance type of a class is like.
@@ -154,6 +167,19 @@ impl Book {
     fn write(&self, change: impl FnOnce(&mut Pages)) {
         change(&mut self.pages.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// Whether a NodePool may have nodes of a type. What is not said of types, such as zones, is not looked at.
+fn allows(pool: &NodePool, kind: &InstanceType) -> bool {
+    let is_of_types = |key: &str| {
+        key.starts_with(labels::INSTANCE_PREFIX)
+            || [labels::INSTANCE_TYPE, labels::ARCH, labels::OS].contains(&key)
+    };
+    let mut asked = pool.requirements.iter().filter(|one| is_of_types(labels::normalized(&one.key)));
+    asked.all(|one| {
+        let values = kind.labels.get(labels::normalized(&one.key)).map(Vec::as_slice);
+        one.can_be_fulfilled_by(values.unwrap_or_default())
+    })
 }
 
 #[cfg(test)]

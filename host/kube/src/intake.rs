@@ -178,7 +178,7 @@ impl Intake {
                 if let Some(pool) =
                     understood(Kind::NodePool, metadata, convert::node_pool::node_pool(&pool), taken)
                 {
-                    self.book.put_annotations(&pool.name, pool.annotations.clone());
+                    self.book.put_pool(pool.clone());
                     taken.events.push(Event::NodePool(Box::new(pool)));
                 }
             }

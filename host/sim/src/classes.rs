@@ -1,6 +1,6 @@
 //! EC2NodeClasses with the instance types that they can launch, from the catalogue.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use whittle_api::convert::node_class::{
     NodeClassSettings as Read, Reservation as ReadReservation, Threshold,
@@ -33,15 +33,22 @@ impl Default for Kept {
     }
 }
 
-/// The class with everything that it can launch in a region, in all of its zones or in those that the class says. How
-/// many instances its capacity reservations have is not known: none.
+/// How many instances capacity reservations have for a cluster, by id. Of one that is not named it is not known: none.
+pub type Reserved = BTreeMap<String, u32>;
+
+/// The class with everything that it can launch in a region, in all of its zones or in those that the class says.
 #[must_use]
-pub fn launchable(read: &Read, catalog: &Catalog, region: &str, kept: Kept) -> NodeClass {
+pub fn launchable(
+    read: &Read,
+    (catalog, region): (&Catalog, &str),
+    reserved: &Reserved,
+    kept: Kept,
+) -> NodeClass {
     let place = Place {
         catalog: catalog.clone(),
         region: region.to_owned(),
         zones: None,
-        reserved: std::collections::BTreeMap::new(),
+        reserved: reserved.clone(),
         job_run: whittle_core::model::time::Duration::ZERO,
         start: whittle_core::model::time::Timestamp::EPOCH,
         counts_siblings: false,

@@ -45,8 +45,8 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     let (mouth, words) = outside::line();
     let types = Arc::new(OfBook(Arc::clone(&world.book)));
     let telling = mouth.clone();
-    let found = (Arc::clone(&known), types as Arc<dyn InstanceTypes>);
-    let cloud = Ec2::new(&clients, &name, found, clock, move |drifts| telling.drifts(drifts));
+    let found = || (Arc::clone(&known), Arc::clone(&types) as Arc<dyn InstanceTypes>);
+    let cloud = Ec2::new(&clients, &name, found(), clock, move |drifts| telling.drifts(drifts));
     let settings = classes::Settings {
         region: args.region.clone(),
         cluster: name.clone(),
@@ -86,7 +86,8 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     }
     Ok(Sky {
         cloud: Arc::new(cloud),
-        resolver: Arc::new(OfAccount(Classes::new(&clients, known, &settings))),
+        resolver: Arc::new(OfAccount(Classes::new(&clients, found(), &settings))),
+        reserved: known.reserved(),
         catalog,
         words,
         beside,
@@ -142,6 +143,10 @@ struct OfBook(Arc<Book>);
 impl InstanceTypes for OfBook {
     fn instance_type(&self, node_class: &str, name: &str) -> Option<InstanceType> {
         self.0.instance_type(node_class, name)
+    }
+
+    fn allowed(&self, node_class: &str) -> Vec<InstanceType> {
+        self.0.allowed(node_class)
     }
 }
 

@@ -2,9 +2,11 @@
 
 import datetime
 
+import faults
 import fleet
 import machines
 import market
+import reservations
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError
 from moto.ec2.models.core import TaggedEC2Resource
@@ -23,6 +25,7 @@ def mend():
     Fleets.create_fleet = _create_fleet
     SpotInstances.describe_spot_price_history = _spot_prices
     InstanceResponse.describe_instances = _describe_instances
+    InstanceResponse.describe_capacity_reservations = reservations.describe
     InstanceResponse.describe_instance_types = _paged(
         InstanceResponse.describe_instance_types, "InstanceTypes", _TYPES
     )
@@ -144,6 +147,10 @@ def _describe_instances(self):
 
 
 def _terminate(terminate, backend, ids):
+    for id_ in ids:
+        if id_ in faults.values("protected", "id"):
+            text = f"The instance '{id_}' may not be terminated. Modify its 'disableApiTermination' instance attribute"
+            raise EC2ClientError("OperationNotPermitted", f"{text} and try again.")
     before = {one.id for one in backend.all_instances() if one.state in ("shutting-down", "terminated")}
     for id_ in ids:
         if not any(one.id == id_ for one in backend.all_instances()):

@@ -8,6 +8,7 @@ capacity  {type?, zone?, capacity?, remaining?, code?}: what matches (`*` matche
 half      {instances, times?}: a fleet gets no more than so many instances.
 lag       {seconds}: DescribeInstances does not know instances that are younger.
 boot      {seconds}: so long an instance is pending.
+protected {id}: TerminateInstances refuses to end this instance, and all others that are named with it.
 silent    {type?, zone?, capacity?}: such an instance runs, and its kubelet never joins. For the joiner to obey.
 
 Dry runs are neither stalled nor lost. A fault holds until it has happened `times` times or is taken away.
@@ -25,6 +26,7 @@ KINDS = {
     "half": {"instances"},
     "lag": {"seconds"},
     "boot": {"seconds"},
+    "protected": {"id"},
     "silent": set(),
 }
 
@@ -75,10 +77,15 @@ def take(kind, action=None):
     return None
 
 
+def values(kind, key):
+    """The values of all faults of this kind."""
+    with _lock:
+        return [fault[key] for fault in _faults.values() if fault["kind"] == kind]
+
+
 def value(kind, key, default):
     """The value of the last fault of this kind."""
-    with _lock:
-        found = [fault[key] for fault in _faults.values() if fault["kind"] == kind]
+    found = values(kind, key)
     return found[-1] if found else default
 
 

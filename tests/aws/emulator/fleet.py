@@ -10,6 +10,7 @@ import uuid
 import faults
 import machines
 import market
+import reservations
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.utils import convert_tag_spec
@@ -26,6 +27,7 @@ _MESSAGES = {
     "UnfulfillableCapacity": "Unable to fulfill capacity due to your request configuration.",
     "InsufficientFreeAddressesInSubnet": "There are not enough free addresses in subnet '{subnet}' to satisfy the "
     "requested number of instances.",
+    "ReservationCapacityExceeded": "The requested reservation does not have sufficient capacity for this request.",
     "MaxSpotInstanceCountExceeded": "Max spot instance count exceeded",
     "VcpuLimitExceeded": "You have requested more vCPU capacity than your current vCPU limit allows for the instance "
     "bucket that the specified instance type belongs to.",
@@ -71,8 +73,16 @@ class Pool:
             return "InvalidParameterValue", f"{text} '{image.architecture}' of the specified AMI."
         return None
 
-    def room(self):
+    def reservation(self):
+        """The capacity reservation that its template names."""
+        return self.data.get("CapacityReservationSpecification", {}).get("CapacityReservationTarget", {}).get(
+            "CapacityReservationId"
+        )
+
+    def room(self, backend):
         """How many more there are, and the code that says that there are no more."""
+        if self.reservation():
+            return reservations.left(backend, self.reservation()), "ReservationCapacityExceeded"
         rules = faults.matching("capacity", self.type, self.zone, self.capacity)
         if not rules:
             return None, None
@@ -150,7 +160,7 @@ def _launch(backend, region, pools, request):
         if refusal:
             errors.append(pool.error(*refusal))
             continue
-        room, code = pool.room()
+        room, code = pool.room(backend)
         count = left if room is None else min(left, room)
         if room is not None and room < max(left, 1):
             errors.append(pool.error(code))
@@ -210,6 +220,7 @@ def _run(backend, region, pool, request, fleet):
         **options,
     )
     instance = reservation.instances[0]
+    instance.capacity_reservation_id = pool.reservation()
     instance.template = template.name
     instance.profile = profile.get("Name") or profile.get("Arn")
     if instance.profile:

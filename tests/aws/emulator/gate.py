@@ -10,6 +10,7 @@ GET  /whittle/faults      what is in force
 POST /whittle/faults      one fault or a list; the answer is their numbers. DELETE takes all of them away, or ?number=
 POST /whittle/messages    {bodies: […]}: puts messages on the queue
 POST /whittle/queue       {present: true|false}: makes the queue or takes it away
+POST /whittle/reservations   {id, type, zone, instances, kind?}: a capacity reservation has so many instances
 POST /whittle/vanish      {id}: an instance is gone as if it had never been
 POST /whittle/forget-templates   all launch templates are gone
 """
@@ -28,6 +29,7 @@ import faults
 import fleet
 import machines
 import market
+import reservations
 import world
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -133,6 +135,11 @@ class Gate:
                     return fleet.log
                 case "GET", "templates":
                     return [_template(backend, one) for one in backend.launch_templates.values()]
+                case "POST", "reservations":
+                    return reservations.put(
+                        request["id"], request["type"], request["zone"], request["instances"],
+                        request.get("kind", "default"),
+                    )  # fmt: skip
                 case "POST", "vanish":
                     return machines.vanish(backend, request["id"])
                 case "POST", "forget-templates":

@@ -93,6 +93,7 @@ def _shown(backend, instance):
         "tags": dict(backend.tags.get(instance.id, {})),
         "groups": sorted({group.id for nic in instance.nics.values() for group in nic.group_set}),
         "profile": getattr(instance, "profile", None),
+        "reservation": getattr(instance, "capacity_reservation_id", None),
         "template": getattr(instance, "template", None),
         "tokens": options.http_tokens,
         "hops": options.http_put_response_hop_limit,

@@ -16,6 +16,7 @@ types, offerings and spot prices come in one page; launch         ec2.py: pages,
 templates stop after 15 without a token
 the spot price is the same everywhere                             market.py: by type and zone, from one formula
 each call about a queue looks at all of its messages, many times  messages.py: at those that it is about
+no capacity reservations                                          reservations.py: a test makes them
 no Pricing service                                                market.py: GetProducts with the same formula
 no SSM parameters of EKS's images, and no such images             world.py: both, for AL2023, AL2 and Bottlerocket
 EKS has the version that moto was written with                    world.py: 1.33, a range for Services

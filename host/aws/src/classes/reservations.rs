@@ -8,7 +8,9 @@ use whittle_api::node_class::status::{CapacityReservation, ReservationState, Res
 
 use crate::classes::filters::{Filters, by_id, of_tags, sdk};
 use crate::connect::Clients;
-use crate::error::Failure;
+use crate::error::{Failure, Reaction};
+use crate::known::ReservedCounts;
+use crate::launch::seen::Seen;
 
 /// So many on a page.
 const PAGE: i32 = 1_000;
@@ -46,29 +48,79 @@ fn active() -> Filters {
     vec![("state".to_owned(), vec!["active".to_owned()])]
 }
 
-/// The reservations that any of these requests finds, by id.
-pub(crate) async fn find(clients: &Clients, asked: &[Asked]) -> Result<Vec<CapacityReservation>, Failure> {
+/// A reservation, and how many instances nobody has of it.
+pub(crate) type Left = (CapacityReservation, u32);
+
+/// The reservations that any of these requests finds, by id. Those of an id that EC2 does not know any more are none.
+pub(crate) async fn find(clients: &Clients, asked: &[Asked]) -> Result<Vec<Left>, Failure> {
     let mut found = Vec::new();
     for one in asked {
-        let ids = Some(one.ids.clone()).filter(|ids| !ids.is_empty());
-        let request = clients
-            .ec2
-            .describe_capacity_reservations()
-            .set_capacity_reservation_ids(ids)
-            .set_filters(Some(sdk(&one.filters)));
-        let mut pages = request.into_paginator().page_size(PAGE).send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| Failure::of("ec2:DescribeCapacityReservations", &error))?;
-            found.extend(page.capacity_reservations.unwrap_or_default());
-        }
+        found.extend(match ask(clients, &one.ids, &one.filters).await {
+            Err(failure) if failure.reaction() == Reaction::Missing => {
+                each_alone(clients, &one.ids, &one.filters).await?
+            }
+            answer => answer?,
+        });
     }
     Ok(sorted(&found, jiff::Timestamp::now()))
 }
 
-fn sorted(found: &[types::CapacityReservation], now: jiff::Timestamp) -> Vec<CapacityReservation> {
-    let mut all: Vec<CapacityReservation> = found.iter().filter_map(|one| read(one, now)).collect();
-    all.sort_by(|one, other| one.id.cmp(&other.id));
-    all.dedup_by(|one, other| one.id == other.id);
+async fn each_alone(
+    clients: &Clients,
+    ids: &[String],
+    filters: &Filters,
+) -> Result<Vec<types::CapacityReservation>, Failure> {
+    let mut found = Vec::new();
+    for id in ids {
+        match ask(clients, std::slice::from_ref(id), filters).await {
+            Err(failure) if failure.reaction() == Reaction::Missing => {
+                tracing::warn!(id, "a capacity reservation that a class names is not there");
+            }
+            answer => found.extend(answer?),
+        }
+    }
+    Ok(found)
+}
+
+async fn ask(
+    clients: &Clients,
+    ids: &[String],
+    filters: &Filters,
+) -> Result<Vec<types::CapacityReservation>, Failure> {
+    let mut found = Vec::new();
+    let request = clients
+        .ec2
+        .describe_capacity_reservations()
+        .set_capacity_reservation_ids(Some(ids.to_vec()).filter(|ids| !ids.is_empty()))
+        .set_filters(Some(sdk(filters)));
+    let mut pages = request.into_paginator().page_size(PAGE).send();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| Failure::of("ec2:DescribeCapacityReservations", &error))?;
+        found.extend(page.capacity_reservations.unwrap_or_default());
+    }
+    Ok(found)
+}
+
+/// How many instances each has for this cluster: what is left of it, and what runs in it here.
+pub(crate) fn counted(left: &[Left], instances: &[Seen]) -> ReservedCounts {
+    let of = |id: &str| {
+        let living = instances.iter().filter(|one| !one.is_terminated);
+        living.filter(|one| one.reservation.as_deref() == Some(id)).count()
+    };
+    let count = |(one, left): &Left| {
+        let own = u32::try_from(of(&one.id)).unwrap_or(u32::MAX);
+        (one.id.clone(), left.saturating_add(own))
+    };
+    left.iter().map(count).collect()
+}
+
+fn sorted(found: &[types::CapacityReservation], now: jiff::Timestamp) -> Vec<Left> {
+    let left = |one: &types::CapacityReservation| {
+        one.available_instance_count().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
+    };
+    let mut all: Vec<Left> = found.iter().filter_map(|one| Some((read(one, now)?, left(one)))).collect();
+    all.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
+    all.dedup_by(|(one, _), (other, _)| one.id == other.id);
     all
 }
 
@@ -100,6 +152,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::launch::seen::seen;
 
     #[test]
     fn ids_are_asked_for_together_and_only_what_is_active_counts() {
@@ -129,6 +182,38 @@ mod tests {
     }
 
     #[test]
+    fn a_reservation_has_what_is_left_of_it_and_what_runs_in_it_here() {
+        let found = |id: &str, left: i32| {
+            types::CapacityReservation::builder()
+                .capacity_reservation_id(id)
+                .availability_zone("a")
+                .instance_type("m6i.large")
+                .owner_id("123456789012")
+                .available_instance_count(left)
+                .build()
+        };
+        let left = sorted(&[found("cr-1", 3), found("cr-2", 0), found("cr-3", 5)], jiff::Timestamp::now());
+        let runs = |id: &str, reservation: &str, state: types::InstanceStateName| {
+            let placement = types::Placement::builder().availability_zone("a").build();
+            let instance = types::Instance::builder()
+                .instance_id(id)
+                .instance_type("m6i.large".into())
+                .placement(placement)
+                .capacity_reservation_id(reservation)
+                .state(types::InstanceState::builder().name(state).build());
+            seen(&instance.build()).unwrap()
+        };
+        let instances = [
+            runs("i-1", "cr-1", types::InstanceStateName::Running),
+            runs("i-2", "cr-2", types::InstanceStateName::Pending),
+            runs("i-3", "cr-2", types::InstanceStateName::Terminated),
+        ];
+        let counts: Vec<(String, u32)> = counted(&left, &instances).into_iter().collect();
+        let expected = [("cr-1", 4), ("cr-2", 1), ("cr-3", 5)];
+        assert_eq!(counts, expected.map(|(id, count)| (id.to_owned(), count)));
+    }
+
+    #[test]
     fn a_capacity_block_expires_forty_minutes_before_its_end() {
         let now = jiff::Timestamp::from_second(1_000_000).unwrap();
         let state = |kind: types::CapacityReservationType, left: i64| {
@@ -140,7 +225,7 @@ mod tests {
                 .reservation_type(kind)
                 .end_date(DateTime::from_secs(now.as_second() + left))
                 .build();
-            sorted(&[found.clone(), found], now).into_iter().map(|one| one.state).collect::<Vec<_>>()
+            sorted(&[found.clone(), found], now).into_iter().map(|(one, _)| one.state).collect::<Vec<_>>()
         };
         let block = types::CapacityReservationType::CapacityBlock;
         assert_eq!(state(block.clone(), 2_400), [ReservationState::Active]);

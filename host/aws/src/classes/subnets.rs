@@ -10,8 +10,11 @@ use crate::error::Failure;
 /// So many on a page.
 const PAGE: i32 = 500;
 
-/// The subnets that any of these requests finds, those with the most free addresses first.
-pub(crate) async fn find(clients: &Clients, asked: &[Filters]) -> Result<Vec<Subnet>, Failure> {
+/// A subnet, and how many addresses are free in it.
+pub(crate) type Counted = (Subnet, i64);
+
+/// The subnets that any of these requests finds, by id.
+pub(crate) async fn find(clients: &Clients, asked: &[Filters]) -> Result<Vec<Counted>, Failure> {
     let mut found = Vec::new();
     for filters in asked {
         let request = clients.ec2.describe_subnets().set_filters(Some(sdk(filters)));
@@ -24,20 +27,21 @@ pub(crate) async fn find(clients: &Clients, asked: &[Filters]) -> Result<Vec<Sub
     Ok(sorted(&found))
 }
 
-fn sorted(found: &[types::Subnet]) -> Vec<Subnet> {
-    let mut subnets: Vec<(i32, Subnet)> = found.iter().filter_map(read).collect();
-    subnets.sort_by(|(free, one), (other_free, other)| other_free.cmp(free).then(one.id.cmp(&other.id)));
-    subnets.dedup_by(|(_, one), (_, other)| one.id == other.id);
-    subnets.into_iter().map(|(_, subnet)| subnet).collect()
+/// In an order that does not change with every address that is taken.
+fn sorted(found: &[types::Subnet]) -> Vec<Counted> {
+    let mut subnets: Vec<Counted> = found.iter().filter_map(read).collect();
+    subnets.sort_by(|(one, _), (other, _)| one.id.cmp(&other.id));
+    subnets.dedup_by(|(one, _), (other, _)| one.id == other.id);
+    subnets
 }
 
-fn read(found: &types::Subnet) -> Option<(i32, Subnet)> {
+fn read(found: &types::Subnet) -> Option<Counted> {
     let subnet = Subnet {
         id: found.subnet_id()?.to_owned(),
         zone: found.availability_zone()?.to_owned(),
         zone_id: found.availability_zone_id().map(str::to_owned),
     };
-    Some((found.available_ip_address_count().unwrap_or(0), subnet))
+    Some((subnet, found.available_ip_address_count().unwrap_or(0).into()))
 }
 
 #[cfg(test)]
@@ -45,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_with_the_most_free_addresses_come_first_and_each_comes_once() {
+    fn each_comes_once_by_id_with_its_free_addresses() {
         let subnet = |id: &str, zone: &str, free: i32| {
             types::Subnet::builder()
                 .subnet_id(id)
@@ -58,13 +62,14 @@ mod tests {
             subnet("subnet-2", "b", 10),
             subnet("subnet-1", "a", 10),
             subnet("subnet-3", "c", 200),
-            subnet("subnet-2", "b", 10),
+            // Another term finds it too, when an address has been taken meanwhile.
+            subnet("subnet-2", "b", 9),
             types::Subnet::builder().subnet_id("subnet-without-a-zone").build(),
         ];
         let read: Vec<String> = sorted(&found)
             .into_iter()
-            .map(|one| format!("{} {} {}", one.id, one.zone, one.zone_id.unwrap()))
+            .map(|(one, free)| format!("{} {} {} {free}", one.id, one.zone, one.zone_id.unwrap()))
             .collect();
-        assert_eq!(read, ["subnet-3 c id-of-c", "subnet-1 a id-of-a", "subnet-2 b id-of-b"]);
+        assert_eq!(read, ["subnet-1 a id-of-a 10", "subnet-2 b id-of-b 10", "subnet-3 c id-of-c 200"]);
     }
 }

@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types as ec2;
 use whittle_api::convert::node_class::ami_family;
+use whittle_api::node_class::status::Ami;
 use whittle_api::node_class::{AmiFamily, Ec2NodeClass};
+use whittle_core::model::instance_type::{CapacityType, InstanceType};
 use whittle_core::model::labels::{ACCELERATOR_COUNT, ARCH, GPU_COUNT};
 use whittle_core::model::node::NodeClaim;
+use whittle_core::model::price::Price;
 
 use crate::classes::cache::Cache;
 use crate::classes::choice::{TypeLabels, image_for};
@@ -29,7 +32,7 @@ const NODE_POOL: &str = "validation";
 const MAX_PODS: u64 = 110;
 /// EC2 takes so many bytes of user data, before they are encoded.
 const USER_DATA_MAX: usize = 16 * 1_024;
-/// The types that a check names, cheap and in every region: by the architecture of the images.
+/// The types that a check names where it is not known yet what the class can launch: by the architecture of the images.
 const TYPES: [(&str, &str); 2] = [("amd64", "m5.large"), ("arm64", "m6g.large")];
 
 /// Checks classes.
@@ -53,7 +56,7 @@ pub enum DryRun {
 #[derive(Clone, Debug)]
 struct Trial {
     template: Template,
-    instance_type: &'static str,
+    instance_type: String,
     subnets: Vec<String>,
     /// The tags of what would be launched.
     tags: BTreeMap<String, String>,
@@ -65,7 +68,7 @@ struct Trial {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     Passed,
-    /// Soon, perhaps: IAM makes a new profile known little by little.
+    /// Soon, perhaps: a new profile and a new launch template become known little by little.
     NotYet(Failure),
     Refused(Failure),
 }
@@ -81,8 +84,9 @@ impl Checks {
         &self,
         class: &Ec2NodeClass,
         cluster: Option<&Cluster>,
+        allowed: &[InstanceType],
     ) -> Result<&'static str, Miss> {
-        let trial = trial(class, cluster)?;
+        let trial = trial(class, cluster, allowed)?;
         if self.is_dry_run == DryRun::Disabled {
             return Ok("DryRunDisabled");
         }
@@ -132,7 +136,7 @@ impl Checks {
             .build();
         let overrides = trial.subnets.iter().map(|subnet| {
             ec2::FleetLaunchTemplateOverridesRequest::builder()
-                .instance_type(trial.instance_type.into())
+                .instance_type(trial.instance_type.as_str().into())
                 .subnet_id(subnet)
                 .build()
         });
@@ -170,7 +174,8 @@ impl Checks {
                 .launch_template_name(&trial.template.name)
                 .version("$Latest")
                 .build();
-            let kinds = [ec2::ResourceType::Instance, ec2::ResourceType::Volume];
+            let kinds =
+                [ec2::ResourceType::Instance, ec2::ResourceType::Volume, ec2::ResourceType::NetworkInterface];
             let specifications = kinds.into_iter().map(|kind| specification(kind, &trial.tags)).collect();
             // A request with network interfaces of its own names their subnet there.
             let has_interfaces = !trial.template.data.network_interfaces().is_empty();
@@ -180,7 +185,7 @@ impl Checks {
                 .run_instances()
                 .dry_run(true)
                 .launch_template(of_template)
-                .instance_type(trial.instance_type.into())
+                .instance_type(trial.instance_type.as_str().into())
                 .set_subnet_id((!has_interfaces).then(|| subnet.clone()))
                 .set_network_interfaces(has_interfaces.then(|| vec![primary(subnet)]))
                 .min_count(1)
@@ -203,7 +208,12 @@ impl Verdict {
         match self {
             Self::Passed => Ok(()),
             Self::NotYet(failure) => {
-                Err(Miss::Unknown { reason: "InstanceProfileNotFound", message: failure.to_string() })
+                let reason = if failure.is_about_profile() {
+                    "InstanceProfileNotFound"
+                } else {
+                    "LaunchTemplateNotFound"
+                };
+                Err(Miss::Unknown { reason, message: failure.to_string() })
             }
             Self::Refused(failure) if failure.is_about_profile() => {
                 Err(not("InstanceProfileNotFound", &failure))
@@ -224,6 +234,8 @@ fn judged(failure: Option<Failure>, is_profile_ours: bool) -> Verdict {
         Reaction::Rejected | Reaction::Missing if failure.is_about_profile() && is_profile_ours => {
             Verdict::NotYet(failure)
         }
+        // It was made a moment ago.
+        Reaction::Missing if failure.is_about_template() => Verdict::NotYet(failure),
         Reaction::Later
         | Reaction::Missing
         | Reaction::There
@@ -247,7 +259,7 @@ fn specification(kind: ec2::ResourceType, of: &BTreeMap<String, String>) -> ec2:
 }
 
 /// What is asked for, or what is wrong before anybody is asked.
-fn trial(class: &Ec2NodeClass, cluster: Option<&Cluster>) -> Result<Trial, Miss> {
+fn trial(class: &Ec2NodeClass, cluster: Option<&Cluster>, allowed: &[InstanceType]) -> Result<Trial, Miss> {
     let family = ami_family(&class.spec);
     if let AmiFamily::Windows2019 | AmiFamily::Windows2022 | AmiFamily::Windows2025 = family {
         let message = format!("nodes of the family {family:?} cannot be launched");
@@ -262,8 +274,8 @@ fn trial(class: &Ec2NodeClass, cluster: Option<&Cluster>) -> Result<Trial, Miss>
         return Err(Miss::Unknown { reason: "ClusterCIDRResolutionFailed", message });
     }
     let status = class.status.clone().unwrap_or_default();
-    let Some((image, instance_type)) = image(class) else {
-        let message = "no image is for instance types that are not accelerated".to_owned();
+    let Some((image, instance_type)) = image(class, allowed) else {
+        let message = "there is no image for any instance type".to_owned();
         return Err(Miss::Unknown { reason: "DependenciesNotReady", message });
     };
     let variant = Variant { image, max_pods: MAX_PODS, efa_interfaces: 0, market: Market::OnDemand };
@@ -285,17 +297,29 @@ fn trial(class: &Ec2NodeClass, cluster: Option<&Cluster>) -> Result<Trial, Miss>
     })
 }
 
-/// An image of the class and a type that boots it. Whoever has images for accelerated types only has them tried on one
-/// without: EC2 does not mind.
-fn image(class: &Ec2NodeClass) -> Option<(String, &'static str)> {
+/// An image of the class and a type that boots it: of what its NodePools allow, because others may be forbidden in the
+/// account, the cheapest that is not accelerated.
+fn image(class: &Ec2NodeClass, allowed: &[InstanceType]) -> Option<(String, String)> {
     let amis = &class.status.as_ref()?.amis;
+    let mut allowed: Vec<&InstanceType> = allowed.iter().collect();
+    allowed.sort_by_key(|kind| {
+        let is_accelerated = [GPU_COUNT, ACCELERATOR_COUNT].iter().any(|key| kind.labels.contains_key(*key));
+        let on_demand = kind.offerings.iter().filter(|one| one.capacity_type == CapacityType::OnDemand);
+        (is_accelerated, on_demand.map(|one| one.price).min().unwrap_or(Price::MAX), &kind.name)
+    });
+    let booted = |kind: &&InstanceType| Some((image_for(amis, &kind.labels)?.id.clone(), kind.name.clone()));
+    allowed.iter().find_map(booted).or_else(|| usual(amis))
+}
+
+/// Whoever has images for accelerated types only has them tried on one without: EC2 does not mind.
+fn usual(amis: &[Ami]) -> Option<(String, String)> {
     let accelerators = [&[][..], &[GPU_COUNT], &[ACCELERATOR_COUNT]];
     accelerators.into_iter().find_map(|keys| {
         TYPES.iter().find_map(|(arch, instance_type)| {
             let arch = (ARCH.to_owned(), vec![(*arch).to_owned()]);
             let counts = keys.iter().map(|key| ((*key).to_owned(), vec!["1".to_owned()]));
             let labels: TypeLabels = counts.chain([arch]).collect();
-            image_for(amis, &labels).map(|ami| (ami.id.clone(), *instance_type))
+            image_for(amis, &labels).map(|ami| (ami.id.clone(), (*instance_type).to_owned()))
         })
     })
 }

@@ -5,8 +5,11 @@ use whittle_control::ports::CloudError;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::plan::LaunchOffering;
 
-use super::request::Request;
+use super::request::{Override, Request};
 use crate::error::{Failure, Reaction, reaction};
+
+/// A subnet is full.
+const NO_ADDRESSES: &str = "InsufficientFreeAddressesInSubnet";
 
 /// An instance that was launched: as which offering.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(crate) struct Launched {
     pub(crate) id: String,
     /// As what.
     pub(crate) offering: LaunchOffering,
+    /// Where.
+    pub(crate) subnet: String,
     /// What EC2 did not have.
     pub(crate) refused: Vec<LaunchOffering>,
 }
@@ -52,11 +57,37 @@ fn of_answer(request: &Request, answer: &CreateFleetInstance, refused: &[LaunchO
     });
     let Some(chosen) = chosen else { return Vec::new() };
     let ids = answer.instance_ids().iter().cloned();
-    ids.map(|id| Launched { id, offering: chosen.offering.clone(), refused: refused.to_vec() }).collect()
+    let Override { offering, subnet, .. } = chosen;
+    let launched =
+        |id| Launched { id, offering: offering.clone(), subnet: subnet.clone(), refused: refused.to_vec() };
+    ids.map(launched).collect()
+}
+
+/// The subnets in which EC2 has found no addresses.
+pub(crate) fn without_addresses(errors: &[CreateFleetError]) -> impl Iterator<Item = &str> {
+    errors.iter().filter(|error| error.error_code() == Some(NO_ADDRESSES)).filter_map(subnet_of)
+}
+
+fn subnet_of(error: &CreateFleetError) -> Option<&str> {
+    error.launch_template_and_overrides()?.overrides()?.subnet_id()
+}
+
+/// Whether another subnet of the zone will do: what could not be had in this one can be had there.
+fn is_elsewhere(request: &Request, error: &CreateFleetError) -> bool {
+    error.error_code() == Some(NO_ADDRESSES)
+        && subnet_of(error).is_some_and(|subnet| request.spare.contains(subnet))
 }
 
 /// Why there is no instance: what EC2 refused, or else what has to be said to somebody.
 fn why_not(request: &Request, errors: &[CreateFleetError], refused: &[LaunchOffering]) -> CloudError {
+    if refused.is_empty()
+        && let Some(full) = errors.iter().find(|error| is_elsewhere(request, error))
+    {
+        let subnet = subnet_of(full).unwrap_or_default();
+        return CloudError::Transport {
+            message: format!("{subnet} has no free addresses, another is tried"),
+        };
+    }
     match errors.iter().find(|error| !is_about_capacity(error)) {
         // Something else will not get better by other offerings; as long as some are left, they are tried first.
         Some(error) if refused.is_empty() => Failure {
@@ -83,8 +114,10 @@ fn is_about_capacity(error: &CreateFleetError) -> bool {
 /// The offerings that EC2 does not have, each once.
 fn refused(request: &Request, errors: &[CreateFleetError]) -> Vec<LaunchOffering> {
     let mut refused = Vec::new();
-    for one in
-        errors.iter().filter(|error| is_about_capacity(error)).flat_map(|error| concerned(request, error))
+    for one in errors
+        .iter()
+        .filter(|error| is_about_capacity(error) && !is_elsewhere(request, error))
+        .flat_map(|error| concerned(request, error))
     {
         if !refused.contains(&one) {
             refused.push(one);
@@ -101,8 +134,8 @@ fn concerned(request: &Request, error: &CreateFleetError) -> impl Iterator<Item 
     let is_about_all =
         matches!(code, "AuthFailure.ServiceLinkedRoleCreationNotPermitted" | "MaxSpotInstanceCountExceeded")
             && request.capacity_type == CapacityType::Spot;
-    let is_about_subnet = code == "InsufficientFreeAddressesInSubnet";
-    let matching = move |one: &&super::request::Override| {
+    let is_about_subnet = code == NO_ADDRESSES;
+    let matching = move |one: &&Override| {
         let Some(overrides) = &overrides else { return true };
         let here = overrides.subnet_id().map_or_else(
             || overrides.availability_zone().is_none_or(|zone| zone == one.offering.zone),

@@ -1,7 +1,7 @@
 //! CreateFleet, and the launch templates that it needs.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::error::ProvideErrorMetadata as _;
 use aws_sdk_ec2::operation::create_fleet::CreateFleetOutput;
@@ -11,19 +11,21 @@ use whittle_control::ports::CloudError;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Timestamp;
 
-use super::answer::{Launched, shared_out};
+use super::answer::{Launched, shared_out, without_addresses};
 use super::request::{Override, Request};
 use super::tags;
 use super::template::{Reserved, Template, digest};
 use super::templates::Templates;
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction, reaction};
+use crate::known::Known;
 
 /// Launches fleets, and remembers which launch templates are there.
 #[derive(Debug)]
 pub(crate) struct Fleets {
     clients: Clients,
     cluster: String,
+    known: Arc<Known>,
     clock: fn() -> Timestamp,
     templates: Templates,
     /// How often requests for the same NodeClaims were refused.
@@ -32,8 +34,9 @@ pub(crate) struct Fleets {
 
 impl Fleets {
     /// No launch template is known yet.
-    pub(crate) fn new(clients: Clients, cluster: &str, clock: fn() -> Timestamp) -> Self {
+    pub(crate) fn new(clients: Clients, cluster: &str, known: Arc<Known>, clock: fn() -> Timestamp) -> Self {
         Self {
+            known,
             templates: Templates::new(clock()),
             clients,
             cluster: cluster.to_owned(),
@@ -67,7 +70,12 @@ impl Fleets {
 
     async fn launch_fleet(&self, request: &Request, claims: &[String]) -> Vec<Result<Launched, CloudError>> {
         match self.answered(request, claims).await {
-            Ok(answer) => shared_out(request, claims.len(), answer.instances(), answer.errors()),
+            Ok(answer) => {
+                for subnet in without_addresses(answer.errors()) {
+                    self.known.addresses.none_left(subnet);
+                }
+                shared_out(request, claims.len(), answer.instances(), answer.errors())
+            }
             Err(failure) => {
                 let error = refused(request, failure);
                 claims.iter().map(|_| Err(error.clone())).collect()

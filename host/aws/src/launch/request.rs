@@ -11,6 +11,7 @@ use whittle_core::plan::LaunchOffering;
 
 use super::tags;
 use super::template::{Market, Reserved, Template, Variant, digest, template};
+use crate::addresses::Addresses;
 use crate::classes::choice::image_for;
 use crate::cluster::Cluster;
 
@@ -35,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) tags: BTreeMap<String, String>,
     /// What the class says about where the request comes from.
     pub(crate) context: Option<String>,
+    /// The subnets beside which their zone has another one with addresses.
+    pub(crate) spare: BTreeSet<String>,
 }
 
 /// An offering, and where and with what it would be launched.
@@ -43,6 +46,8 @@ pub(crate) struct Override {
     pub(crate) offering: LaunchOffering,
     pub(crate) subnet: String,
     pub(crate) image: String,
+    /// How many pods the node holds.
+    pub(crate) pods: i64,
 }
 
 impl PartialEq for Request {
@@ -60,6 +65,16 @@ impl Hash for Request {
 }
 
 impl Request {
+    /// Its subnets, each with the addresses that a node there takes at least: one for each pod that it holds (Karpenter).
+    pub(crate) fn addresses(&self) -> BTreeMap<&str, i64> {
+        let mut least = BTreeMap::new();
+        for one in self.overrides() {
+            let count = least.entry(one.subnet.as_str()).or_insert(one.pods);
+            *count = one.pods.min(*count);
+        }
+        least
+    }
+
     /// Every offering that it may be launched as.
     pub(crate) fn overrides(&self) -> impl Iterator<Item = &Override> {
         self.templates.iter().flat_map(|(_, overrides)| overrides)
@@ -72,7 +87,7 @@ impl Request {
 ///
 /// What the class lacks, or what of it cannot be launched.
 pub(crate) fn request(
-    (cluster, class): (&Cluster, &Ec2NodeClass),
+    (cluster, class, addresses): (&Cluster, &Ec2NodeClass, &Addresses),
     claim: &NodeClaim,
     offerings: &[LaunchOffering],
     types: impl Fn(&str) -> Option<InstanceType>,
@@ -83,15 +98,17 @@ pub(crate) fn request(
         return Err("nothing is to be launched".to_owned());
     };
     let mut by_variant: BTreeMap<Variant, Vec<Override>> = BTreeMap::new();
+    let mut spare = BTreeSet::new();
     let asks_for_efa = claim.requests.get(EFA) > 0 && class.spec.network_interfaces.is_empty();
     let listed = of_one_kind(cheapest(offerings, capacity_type), &status);
     let reserved = listed.first().and_then(|one| reserved(one.reservation.as_deref()?, &status));
     for offering in listed {
         let Some(kind) = types(&offering.instance_type) else { continue };
         let Some(image) = image_for(&status.amis, &kind.labels) else { continue };
-        let Some(subnet) = status.subnets.iter().find(|subnet| subnet.zone == offering.zone) else {
-            continue;
-        };
+        let Some(subnet) = addresses.best(&status.subnets, &offering.zone) else { continue };
+        if addresses.are_elsewhere(&status.subnets, subnet) {
+            spare.insert(subnet.id.clone());
+        }
         let variant = Variant {
             image: image.id.clone(),
             max_pods: kind.capacity.pods,
@@ -99,7 +116,8 @@ pub(crate) fn request(
             market: market(offering, &status),
         };
         let offering = offering.clone();
-        let one = Override { offering, subnet: subnet.id.clone(), image: image.id.clone() };
+        let pods = i64::try_from(kind.capacity.pods).unwrap_or(i64::MAX);
+        let one = Override { offering, subnet: subnet.id.clone(), image: image.id.clone(), pods };
         by_variant.entry(variant).or_default().push(one);
     }
     if by_variant.is_empty() {
@@ -116,7 +134,7 @@ pub(crate) fn request(
     let context = class.spec.context.clone();
     let key = key(&templates, &context);
     let node_pool = claim.node_pool.clone();
-    Ok(Request { key, node_pool, capacity_type, reserved, templates, tags, context })
+    Ok(Request { key, node_pool, capacity_type, reserved, templates, tags, context, spare })
 }
 
 fn market(offering: &LaunchOffering, status: &Ec2NodeClassStatus) -> Market {

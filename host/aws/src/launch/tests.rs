@@ -8,6 +8,7 @@ use super::answer::shared_out;
 use super::request::request;
 use super::template::Reserved;
 use super::*;
+use crate::addresses::Addresses;
 use crate::cluster::Cluster;
 
 /// A NodeClaim that asks for nothing.
@@ -81,7 +82,7 @@ fn cluster() -> Cluster {
 }
 
 fn asked(offerings: &[LaunchOffering]) -> Result<Request, String> {
-    request((&cluster(), &class()), &claim("web", "web-1"), offerings, kind)
+    request((&cluster(), &class(), &Addresses::default()), &claim("web", "web-1"), offerings, kind)
 }
 
 use CapacityType::{OnDemand, Spot};
@@ -166,7 +167,8 @@ fn pods_that_ask_for_efa_get_what_the_type_has() {
             kind.capacity.set("vpc.amazonaws.com/efa", 4);
             Some(kind)
         };
-        let request = request((&cluster, class), &claim, &[offering("p5", "a", OnDemand, 1)], kind).unwrap();
+        let known = (&cluster, class, &Addresses::default());
+        let request = request(known, &claim, &[offering("p5", "a", OnDemand, 1)], kind).unwrap();
         request.templates[0].0.data.network_interfaces().len()
     };
     assert_eq!([efa(1, &class), efa(0, &class)], [4, 0]);
@@ -209,7 +211,8 @@ fn a_fleet_that_comes_in_part_serves_the_first_and_says_to_the_others_what_was_r
     let answers = shared_out(&request, 3, &instances, &errors);
     let refused = vec![offerings[0].clone()];
     let got = |id: &str| {
-        Ok(Launched { id: id.to_owned(), offering: offerings[1].clone(), refused: refused.clone() })
+        let (offering, refused) = (offerings[1].clone(), refused.clone());
+        Ok(Launched { id: id.to_owned(), offering, subnet: "subnet-b".to_owned(), refused })
     };
     let lacking = CloudError::InsufficientCapacity { offerings: refused.clone() };
     assert_eq!(answers, [got("i-1"), got("i-3"), Err(lacking)]);
@@ -252,6 +255,23 @@ fn what_ec2_refuses_is_told_apart() {
         matches!(nothing, Err(CloudError::InsufficientCapacity { offerings }) if offerings.len() == 3),
         "EC2 may say nothing at all"
     );
+}
+
+#[test]
+fn a_full_subnet_closes_its_zone_only_where_there_is_no_other() {
+    let addresses = Addresses::default();
+    addresses.put([("subnet-a".to_owned(), 60), ("subnet-a2".to_owned(), 50), ("subnet-b".to_owned(), 9)]);
+    let offerings = [offering("m6i.large", "a", Spot, 30), offering("m6i.large", "b", Spot, 20)];
+    let known = (&cluster(), &class(), &addresses);
+    let request = request(known, &claim("web", "web-1"), &offerings, kind).unwrap();
+    let taken: Vec<(&str, i64)> = request.addresses().into_iter().collect();
+    assert_eq!(taken, [("subnet-a", 29), ("subnet-b", 29)]);
+    let full = |subnet: &str| refused("InsufficientFreeAddressesInSubnet", "m6i.large", subnet);
+    let answer = |errors: &[ec2::CreateFleetError]| shared_out(&request, 1, &[], errors).remove(0);
+    let message = "subnet-a has no free addresses, another is tried".to_owned();
+    assert_eq!(answer(&[full("subnet-a")]), Err(CloudError::Transport { message }));
+    let closed = Err(CloudError::InsufficientCapacity { offerings: vec![offerings[1].clone()] });
+    assert_eq!(answer(&[full("subnet-b"), full("subnet-a")]), closed);
 }
 
 fn of_fleet(id: &str, tags: &[(&str, &str)]) -> Seen {

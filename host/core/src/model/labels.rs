@@ -32,6 +32,8 @@ pub const RESERVATION_TYPE: &str = "karpenter.k8s.aws/capacity-reservation-type"
 pub const NODE_POOL: &str = "karpenter.sh/nodepool";
 /// The EC2NodeClass a node was made from.
 pub const NODE_CLASS: &str = "karpenter.k8s.aws/ec2nodeclass";
+/// What the labels of instance types begin with (Karpenter).
+pub const INSTANCE_PREFIX: &str = "karpenter.k8s.aws/instance-";
 /// Whether the instance is on shared or dedicated hardware.
 pub const TENANCY: &str = "karpenter.k8s.aws/instance-tenancy";
 /// A Node with this label has registered with all of its taints: those that are missing when it joins were taken off by

@@ -55,6 +55,27 @@ impl Requirement {
         Self { key: key.into(), operator, values, min_values: None }
     }
 
+    /// Whether a label that may have any of `values` can fulfil it; one without values is absent.
+    #[must_use]
+    pub fn can_be_fulfilled_by(&self, values: &[String]) -> bool {
+        let listed = |value: &String| self.values.contains(value);
+        let number = self.values.first().and_then(|text| text.parse::<i64>().ok());
+        let compares = |holds: fn(&i64, &i64) -> bool| {
+            let mut own = values.iter().filter_map(|value| value.parse::<i64>().ok());
+            number.is_some_and(|number| own.any(|own| holds(&own, &number)))
+        };
+        match self.operator {
+            Operator::In => values.iter().any(listed),
+            Operator::NotIn => values.is_empty() || !values.iter().all(listed),
+            Operator::Exists => !values.is_empty(),
+            Operator::DoesNotExist => values.is_empty(),
+            Operator::Gt => compares(i64::gt),
+            Operator::Lt => compares(i64::lt),
+            Operator::Gte => compares(i64::ge),
+            Operator::Lte => compares(i64::le),
+        }
+    }
+
     /// The requirement that a label has exactly this value.
     #[must_use]
     pub fn equals(key: impl Into<String>, value: impl Into<String>) -> Self {
@@ -146,10 +167,33 @@ pub fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use super::{Taint, TaintEffect, Toleration, TolerationOperator, untolerated};
+    use super::{Operator, Requirement, Taint, TaintEffect, Toleration, TolerationOperator, untolerated};
 
     fn taint(value: &str, effect: TaintEffect) -> Taint {
         Taint { key: "dedicated".into(), value: value.into(), effect }
+    }
+
+    #[test]
+    fn each_operator_compares_in_its_way() {
+        let cases = [
+            (Operator::In, &["1", "2"][..], true, false),
+            (Operator::In, &["3"], false, false),
+            (Operator::NotIn, &["3"], true, true),
+            (Operator::NotIn, &["2"], false, true),
+            (Operator::Exists, &[], true, false),
+            (Operator::DoesNotExist, &[], false, true),
+            (Operator::Gt, &["1"], true, false),
+            (Operator::Gt, &["2"], false, false),
+            (Operator::Lt, &["3"], true, false),
+            (Operator::Gte, &["2"], true, false),
+            (Operator::Lte, &["1"], false, false),
+            (Operator::Gt, &["many"], false, false),
+        ];
+        for (operator, values, of_two, of_none) in cases {
+            let requirement = Requirement::new("count", operator, values.to_vec());
+            assert_eq!(requirement.can_be_fulfilled_by(&["2".to_owned()]), of_two, "{requirement}");
+            assert_eq!(requirement.can_be_fulfilled_by(&[]), of_none, "{requirement}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use whittle_core::model::instance_type::Offering;
+
 use super::*;
 
 fn class(spec: Value) -> Ec2NodeClass {
@@ -28,7 +30,7 @@ fn cluster() -> Cluster {
 
 #[test]
 fn a_trial_is_for_an_image_of_the_class_in_its_subnets_with_its_tags() {
-    let trial = trial(&class(json!({ "tags": { "team": "a" } })), Some(&cluster())).unwrap();
+    let trial = trial(&class(json!({ "tags": { "team": "a" } })), Some(&cluster()), &[]).unwrap();
     assert_eq!(trial.template.data.image_id(), Some("ami-arm"));
     assert_eq!(trial.instance_type, "m6g.large");
     assert_eq!(trial.subnets, ["subnet-1", "subnet-2"]);
@@ -44,8 +46,38 @@ fn a_trial_is_for_an_image_of_the_class_in_its_subnets_with_its_tags() {
 }
 
 #[test]
+fn a_trial_is_of_the_cheapest_type_that_node_pools_allow() {
+    let kind = |name: &str, arch: &str, micros: u64, gpus: &[&str]| {
+        let mut labels = TypeLabels::from([(ARCH.to_owned(), vec![arch.to_owned()])]);
+        labels.extend(gpus.iter().map(|count| (GPU_COUNT.to_owned(), vec![(*count).to_owned()])));
+        let price = Price::from_micros(micros);
+        let offering = Offering {
+            zone: "a".into(),
+            zone_id: String::new(),
+            capacity_type: CapacityType::OnDemand,
+            price,
+            estimated: false,
+            available: true,
+            reservation: None,
+        };
+        let (capacity, overhead) = Default::default();
+        InstanceType { name: name.into(), labels, capacity, overhead, offerings: vec![offering] }
+    };
+    let tried = |allowed: &[InstanceType]| image(&class(json!({})), allowed).unwrap().1;
+    let allowed = [
+        kind("g5g.xlarge", "arm64", 1, &["1"]),
+        kind("c7g.large", "arm64", 3, &[]),
+        kind("c6g.large", "arm64", 2, &[]),
+        kind("c6i.large", "amd64", 1, &[]),
+    ];
+    assert_eq!(tried(&allowed), "c6g.large");
+    assert_eq!(tried(&allowed[..1]), "g5g.xlarge");
+    assert_eq!(tried(&allowed[3..]), "m6g.large", "none of them boots an image of the class");
+}
+
+#[test]
 fn what_cannot_be_launched_is_found_before_anybody_is_asked() {
-    let reason = |class: Ec2NodeClass, cluster: Option<Cluster>| match trial(&class, cluster.as_ref()) {
+    let reason = |class: Ec2NodeClass, cluster: Option<Cluster>| match trial(&class, cluster.as_ref(), &[]) {
         Err(Miss::Not { reason, .. }) => format!("not {reason}"),
         Err(Miss::Unknown { reason, .. }) => format!("unknown {reason}"),
         other => panic!("{other:?}"),
@@ -87,6 +119,7 @@ fn a_dry_run_is_judged_by_what_ec2_says_of_the_request() {
         ("InvalidAMIID.NotFound", "no", "not RunInstancesAuthCheckFailed"),
         ("InvalidParameterValue", "no", "not RunInstancesAuthCheckFailed"),
         ("InvalidParameterValue", profile, "unknown InstanceProfileNotFound"),
+        ("InvalidLaunchTemplateName.NotFoundException", "none", "unknown LaunchTemplateNotFound"),
         ("RequestLimitExceeded", "later", "failed"),
         ("InternalError", "later", "failed"),
     ];
