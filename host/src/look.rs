@@ -17,7 +17,7 @@ use whittle_policy::reload::bring_in;
 use whittle_sim::classes::Kept;
 
 use crate::args::LookArgs;
-use crate::types::{FromCatalog, nothing_reserved, unchanging};
+use crate::types::{FromCatalog, Learned, nothing_reserved, unchanging};
 
 /// A region that nobody has named.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -50,7 +50,7 @@ pub(crate) async fn view(args: &LookArgs, client: &Client) -> Result<View> {
         controller = controller.with_policies(advisor as Arc<dyn Policies>);
     }
     let catalog = unchanging(Catalog::embedded());
-    let types =
-        Arc::new(FromCatalog { catalog, reserved: nothing_reserved(), region, kept: Kept::default() });
+    let (reserved, learned) = (nothing_reserved(), Learned::default());
+    let types = Arc::new(FromCatalog { catalog, reserved, learned, region, kept: Kept::default() });
     View::open(client, controller, types).await.context("the cluster cannot be seen")
 }

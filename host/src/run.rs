@@ -2,6 +2,7 @@
 
 mod aws;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,12 +31,11 @@ use whittle_policy::advisor::{Advisor, Patience};
 use whittle_policy::engine::Engine;
 use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
-use whittle_sim::classes::Reserved;
 
 use crate::args::{CloudArg, RunArgs};
 use crate::simulate::keep_status;
 use crate::telemetry;
-use crate::types::{FromCatalog, nothing_reserved, tell_renewals, unchanging};
+use crate::types::{FromCatalog, Learned, nothing_reserved, tell_renewals, unchanging};
 
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.
@@ -82,7 +82,7 @@ struct Sky<C, R> {
     /// What can be launched, at which prices; renewed or not.
     catalog: watch::Receiver<Catalog>,
     /// How many instances capacity reservations have.
-    reserved: watch::Receiver<Reserved>,
+    reserved: watch::Receiver<BTreeMap<String, u32>>,
     words: mpsc::UnboundedReceiver<Word>,
     beside: JoinSet<()>,
 }
@@ -166,8 +166,10 @@ where
     let retyped = Arc::new(Notify::new());
     beside.spawn(tell_renewals(catalog.clone(), Arc::clone(&retyped)));
     beside.spawn(tell_renewals(reserved.clone(), Arc::clone(&retyped)));
+    let learned = Learned::new(Arc::clone(&retyped));
     let types =
-        Arc::new(FromCatalog { catalog, reserved, region: args.region.clone(), kept: args.aws.kept() });
+        FromCatalog { catalog, reserved, learned, region: args.region.clone(), kept: args.aws.kept() };
+    let types = Arc::new(types);
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;

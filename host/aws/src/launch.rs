@@ -67,7 +67,7 @@ pub struct Ec2 {
 }
 
 /// So many instances wait for their tags; the others are listed again.
-const TAGGED_AT_ONCE: usize = 100;
+const TAGGED_AT_ONCE: usize = 1_000;
 
 impl fmt::Debug for Ec2 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

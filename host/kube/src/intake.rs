@@ -21,7 +21,8 @@ use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::problem::Defect;
 use whittle_core::event::{Event, ObjectKey};
 use whittle_core::model::instance_type::CapacityType;
-use whittle_core::model::node::NodeClaim;
+use whittle_core::model::labels;
+use whittle_core::model::node::{Node, NodeClaim};
 use whittle_core::model::node_pool::NodeClass;
 use whittle_core::model::time::Timestamp;
 
@@ -33,6 +34,11 @@ use crate::watch::{Change, Id, Kind, Object};
 pub trait InstanceTypes: fmt::Debug + Send + Sync {
     /// The class with its instance types, their prices and what is left of them for pods.
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass;
+
+    /// A node of a class has joined, with so much memory: what types are said to have before that is an estimate.
+    fn learn(&self, node_class: &str, instance_type: &str, memory_bytes: u64) {
+        let _ = (node_class, instance_type, memory_bytes);
+    }
 
     /// When prices were found, by how it is bought; none that were not found while the process runs.
     fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
@@ -236,13 +242,25 @@ impl Intake {
             Object::Node(node) => {
                 self.note_uid(Named::Node, &node.metadata);
                 let read = understood(Kind::Node, &node.metadata, convert::node::node(&node), taken);
-                taken.events.extend(read.map(|node| Event::Node(Box::new(node))));
+                if let Some(node) = read {
+                    self.learn(&node);
+                    taken.events.push(Event::Node(Box::new(node)));
+                }
             }
             Object::Pod(pod) => {
                 let read = convert::pod::pod(&pod, &self.priorities);
                 let read = understood(Kind::Pod, &pod.metadata, read, taken);
                 taken.events.extend(read.map(|pod| Event::Pod(Arc::new(pod))));
             }
+        }
+    }
+
+    fn learn(&self, node: &Node) {
+        let label = |key: &str| node.labels.get(key).map(String::as_str);
+        let is_registered = label(labels::REGISTERED) == Some("true");
+        let of = label(labels::NODE_CLASS).zip(label(labels::INSTANCE_TYPE));
+        if let Some((class, kind)) = of.filter(|_| is_registered && node.capacity.memory_bytes > 0) {
+            self.types.learn(class, kind, node.capacity.memory_bytes);
         }
     }
 

@@ -33,29 +33,35 @@ impl Default for Kept {
     }
 }
 
-/// How many instances capacity reservations have for a cluster, by id. Of one that is not named it is not known: none.
-pub type Reserved = BTreeMap<String, u32>;
+/// What is found out while a cluster runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// How many instances capacity reservations have for the cluster, by id. Of one that is not named it is not known: none.
+    pub reserved: BTreeMap<String, u32>,
+    /// The memory in bytes that nodes of the class really have, by instance type.
+    pub memory_bytes: BTreeMap<String, u64>,
+}
 
 /// The class with everything that it can launch in a region, in all of its zones or in those that the class says.
 #[must_use]
-pub fn launchable(
-    read: &Read,
-    (catalog, region): (&Catalog, &str),
-    reserved: &Reserved,
-    kept: Kept,
-) -> NodeClass {
+pub fn launchable(read: &Read, (catalog, region): (&Catalog, &str), found: Found, kept: Kept) -> NodeClass {
     let place = Place {
         catalog: catalog.clone(),
         region: region.to_owned(),
         zones: None,
-        reserved: reserved.clone(),
+        reserved: found.reserved,
         job_run: whittle_core::model::time::Duration::ZERO,
         start: whittle_core::model::time::Timestamp::EPOCH,
         counts_siblings: false,
     };
     let Kept { vm_memory_overhead_per_mille, reserved_enis } = kept;
-    let settings = settings(read, &place);
-    of_settings(read, &place, &NodeClassSettings { vm_memory_overhead_per_mille, reserved_enis, ..settings })
+    let settings = NodeClassSettings {
+        vm_memory_overhead_per_mille,
+        reserved_enis,
+        discovered_memory_bytes: found.memory_bytes,
+        ..settings(read, &place)
+    };
+    of_settings(read, &place, &settings)
 }
 
 /// The class with everything that it can launch. What the region lacks, it lacks.

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,9 +20,14 @@ use crate::watch::{Change, Id, Kind, Object};
 #[derive(Debug, Default)]
 struct OneType {
     dearer_by: AtomicU64,
+    learned: Mutex<Vec<(String, String, u64)>>,
 }
 
 impl InstanceTypes for OneType {
+    fn learn(&self, node_class: &str, instance_type: &str, memory_bytes: u64) {
+        self.learned.lock().unwrap().push((node_class.into(), instance_type.into(), memory_bytes));
+    }
+
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
         let dollars = settings.pods_per_core.unwrap_or(0) + self.dearer_by.load(Ordering::Relaxed);
         let offering = Offering {
@@ -327,4 +332,29 @@ fn a_node_claim_that_is_not_understood_is_known_to_be_there_until_it_is_understo
     intake.take(Change::Seen(Object::NodeClaim(bad)));
     intake.take(Change::Gone(Kind::NodeClaim, Id { namespace: "".into(), name: "web-1".into() }));
     assert!(!is_unclear(&intake));
+}
+
+#[test]
+fn memory_is_learned_of_nodes_that_have_joined() {
+    let types = Arc::new(OneType::default());
+    let mut intake = Intake::new(Arc::default(), Arc::clone(&types) as Arc<dyn InstanceTypes>);
+    let mut tell = |labels: Value, memory: &str| {
+        let node = json!({
+            "metadata": { "name": "n", "uid": "u", "labels": labels },
+            "spec": { "providerID": "aws:///a/i-1" },
+            "status": { "capacity": { "memory": memory } },
+        });
+        seen(&mut intake, Object::Node(object(node)));
+    };
+    let labels = |registered: &str| {
+        json!({
+            "karpenter.k8s.aws/ec2nodeclass": "default", "node.kubernetes.io/instance-type": "m.large",
+            "karpenter.sh/registered": registered,
+        })
+    };
+    tell(labels("true"), "7Gi");
+    tell(labels("false"), "6Gi");
+    tell(labels("true"), "0");
+    tell(json!({ "karpenter.sh/registered": "true" }), "5Gi");
+    assert_eq!(*types.learned.lock().unwrap(), [("default".to_owned(), "m.large".to_owned(), 7 << 30)]);
 }
