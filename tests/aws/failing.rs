@@ -12,7 +12,7 @@ use whittle_api::node_class::Ec2NodeClass;
 use crate::controller::wait_for_pods;
 use crate::emulator::Machine;
 use crate::shared::until;
-use crate::world::{World, apart, node_pool, story};
+use crate::world::{CLUSTER, World, apart, node_pool, story};
 
 const TYPES: [&str; 3] = ["c5.large", "m5.large", "r5.large"];
 
@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("an_instance_that_never_joins_holds_nobody_elses_pods_and_is_given_up", never_joins),
         story("an_instance_that_may_not_be_ended_keeps_no_other_from_it", protected),
         story("instances_that_ec2_does_not_tell_of_yet_are_kept", lag),
+        story("in_an_isolated_vpc_nodes_have_the_profile_that_is_named_and_iam_is_not_called", isolated),
     ]
 }
 
@@ -147,4 +148,24 @@ fn lag(world: &World) -> Result<()> {
         ensure!(all.len() == 3, "3 pods apart have {} instances, living and dead", all.len());
         world.wait_until_all_agree(&client).await.map(drop)
     })
+}
+
+fn isolated(world: &World) -> Result<()> {
+    let [mut class, pool] = node_pool(&["spot"], &TYPES);
+    let profile = format!("{CLUSTER}-nodes");
+    let spec = class["spec"].as_object_mut().context("a class has a spec")?;
+    spec.remove("role");
+    spec.insert("instanceProfile".to_owned(), json!(profile));
+    world.apply(&[class, pool, apart("web", 1)])?;
+    let _controller = world.controller_with(&["--metrics-port", "0", "--isolated-vpc"])?;
+    world.ask(async |client| {
+        wait_for_pods(&client, "default", 1).await?;
+        let machines = world.wait_until_all_agree(&client).await?;
+        ensure!(machines.iter().all(|one| one.profile.as_deref() == Some(&profile)), "{machines:?}");
+        Ok(())
+    })?;
+    let calls = world.aws.calls()?;
+    let of_iam: Vec<_> = calls.keys().filter(|(action, _)| action.starts_with("iam:")).collect();
+    ensure!(of_iam.is_empty(), "IAM was called: {of_iam:?}");
+    Ok(())
 }

@@ -39,6 +39,7 @@ use crate::error::Failure;
 use crate::instances::Instances;
 use crate::known::Known;
 use crate::launch::InstanceTypes;
+use crate::market::Vpc;
 
 /// A class is looked at again after this long, which is what subnets want (Karpenter: 1 min). What lasts longer is not
 /// asked for again.
@@ -60,6 +61,8 @@ pub struct Settings {
     pub cluster: String,
     /// Whether dry runs are made.
     pub dry_run: DryRun,
+    /// Whether there is a way to IAM.
+    pub vpc: Vpc,
 }
 
 /// Finds what classes select.
@@ -92,7 +95,7 @@ impl Classes {
             known,
             cluster: settings.cluster.clone(),
             images: Images::new(clients.clone()),
-            profiles: Profiles::new(clients.clone(), &settings.region, &settings.cluster),
+            profiles: Profiles::new(clients.clone(), settings),
             checks: Checks::new(clients.clone(), settings.dry_run),
             subnets: Cache::new(SUBNETS_LAST),
             instances: Instances::new(clients, &settings.cluster),

@@ -22,7 +22,8 @@ pub(crate) struct AwsArgs {
     /// How many network interfaces of each instance pods cannot use.
     #[arg(long, env = "RESERVED_ENIS", value_name = "COUNT", default_value_t = 0)]
     reserved_enis: u64,
-    /// The VPC has no way to services outside of it: prices on demand are those of the embedded tables.
+    /// The VPC has no way to services outside of it: prices on demand are those of the embedded tables, and IAM is not
+    /// called, so an EC2NodeClass has to name its instance profile.
     #[arg(long, env = "ISOLATED_VPC", value_name = "BOOL", default_value_t = false, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     pub(crate) isolated_vpc: bool,
     /// Do not try out by dry runs whether what an EC2NodeClass selects may be launched.

@@ -47,10 +47,12 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     let telling = mouth.clone();
     let found = || (Arc::clone(&known), Arc::clone(&types) as Arc<dyn InstanceTypes>);
     let cloud = Ec2::new(&clients, &name, found(), clock, move |drifts| telling.drifts(drifts));
+    let vpc = if args.aws.isolated_vpc { Vpc::Isolated } else { Vpc::Open };
     let settings = classes::Settings {
         region: args.region.clone(),
         cluster: name.clone(),
         dry_run: if args.aws.disable_dry_run { DryRun::Disabled } else { DryRun::Asked },
+        vpc,
     };
     let mut beside = JoinSet::new();
     let version = version(&world.ways.client).await;
@@ -63,10 +65,7 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     beside.spawn(discovery.run(world.stop.1.clone()));
     let asked = market::Settings {
         region: args.region.clone(),
-        list_prices: ListPrices::of(
-            &args.region,
-            if args.aws.isolated_vpc { Vpc::Isolated } else { Vpc::Open },
-        ),
+        list_prices: ListPrices::of(&args.region, vpc),
         spot_every: None,
     };
     let (market, catalog) = Market::new(clients.clone(), asked, Catalog::embedded());

@@ -1,4 +1,5 @@
-"""The account that tests find: a VPC with a subnet in each of three zones of Seoul, a cluster, its images, a role, a queue.
+"""The account that tests find: a VPC with a subnet in each of three zones of Seoul, a cluster, its images, a role and an
+instance profile that has it, a queue.
 
 Made through moto's own models, before anybody calls. Names are those of `examples/ticket-cluster`.
 """
@@ -35,6 +36,7 @@ def make(cluster):
     discovery = {"karpenter.sh/discovery": cluster}
     vpc, subnets, groups = _network(cluster, discovery)
     role = _role(f"{cluster}-eks-worker-role")
+    _profile(f"{cluster}-nodes", f"{cluster}-eks-worker-role")
     eks_backends[ACCOUNT][REGION].create_cluster(
         name=cluster,
         role_arn=role,
@@ -77,6 +79,12 @@ def _role(name):
         tags=[],
         max_session_duration="3600",
     ).arn
+
+
+def _profile(name, role):
+    backend = iam_backends[ACCOUNT]["aws"]
+    backend.create_instance_profile(name=name, path="/", role_names=[], tags=[])
+    backend.add_role_to_instance_profile(name, role)
 
 
 def _images():

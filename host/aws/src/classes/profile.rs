@@ -3,6 +3,9 @@
 //! A profile that is made is called by what it is for, so that whoever looks again finds it, and a class whose role
 //! changes gets another one. The old one stays for a while and as long as an instance has it: without it an instance
 //! loses its rights.
+//!
+//! IAM is called for the profiles of roles alone. One that is given is taken as it is, and whether it is there is told by a
+//! dry run: who names profiles need not allow IAM, and from an isolated VPC there is no way to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +16,14 @@ use whittle_api::node_class::Ec2NodeClass;
 use whittle_core::model::labels;
 use whittle_core::model::labels::REGION;
 
+use crate::classes::Settings;
 use crate::classes::cache::Cache;
 use crate::classes::step::Miss;
 use crate::connect::Clients;
 use crate::error::{Failure, Reaction};
 use crate::launch::tags;
 use crate::launch::template::digest;
+use crate::market::Vpc;
 
 /// A profile that was found as it has to be is looked at again after this long (Karpenter: 15 min).
 const LASTS: Duration = Duration::from_secs(15 * 60);
@@ -33,6 +38,7 @@ pub(crate) struct Profiles {
     clients: Clients,
     region: String,
     cluster: String,
+    vpc: Vpc,
     found: Cache<String, ()>,
     swept: Cache<String, ()>,
     /// Since when nothing is launched with a profile any more, by its name.
@@ -58,37 +64,33 @@ struct Repairs {
 
 impl Profiles {
     /// Nothing was looked for yet.
-    pub(crate) fn new(clients: Clients, region: &str, cluster: &str) -> Self {
+    pub(crate) fn new(clients: Clients, settings: &Settings) -> Self {
         Self {
             clients,
-            region: region.to_owned(),
-            cluster: cluster.to_owned(),
+            region: settings.region.clone(),
+            cluster: settings.cluster.clone(),
+            vpc: settings.vpc,
             found: Cache::new(LASTS),
             swept: Cache::new(SWEEP_EVERY),
             retired: Mutex::default(),
         }
     }
 
-    /// The profile of a class, which is there afterwards.
+    /// The profile of a class. One that is made for its role is there afterwards.
     pub(crate) async fn provide(&self, class: &Ec2NodeClass) -> Result<Option<String>, Miss> {
-        let name = match (&class.spec.instance_profile, self.wanted(class)) {
-            (Some(given), _) => self.given(given).await?,
-            (None, Some(wanted)) => self.made(&wanted).await?,
-            (None, None) => {
-                let message = "neither a role nor an instance profile is given".to_owned();
-                return Err(Miss::Not { reason: "InstanceProfileNotFound", message });
-            }
-        };
-        Ok(Some(name))
-    }
-
-    async fn given(&self, name: &str) -> Result<String, Miss> {
-        if self.found.get(&name.to_owned(), Instant::now()).is_none() && self.profile(name).await?.is_none() {
-            let message = format!("there is no instance profile {name}");
-            return Err(Miss::Not { reason: "InstanceProfileNotFound", message });
+        if let Some(given) = &class.spec.instance_profile {
+            return Ok(Some(given.clone()));
         }
-        self.found.put(name.to_owned(), (), Instant::now());
-        Ok(name.to_owned())
+        let Some(wanted) = self.wanted(class) else {
+            let message = "neither a role nor an instance profile is given".to_owned();
+            return Err(Miss::Not { reason: "InstanceProfileNotFound", message });
+        };
+        if self.vpc == Vpc::Isolated {
+            let message = "IAM cannot be reached from an isolated VPC, so no instance profile is made for spec.role: \
+                           set spec.instanceProfile instead";
+            return Err(Miss::Not { reason: "IsolatedVPC", message: message.to_owned() });
+        }
+        self.made(&wanted).await.map(Some)
     }
 
     async fn made(&self, wanted: &Wanted) -> Result<String, Miss> {
@@ -170,7 +172,7 @@ impl Profiles {
 
     /// Takes away the profiles of a class that nothing uses any more, now and then.
     pub(crate) async fn sweep(&self, class: &Ec2NodeClass) -> Result<(), Failure> {
-        let Some(path) = self.path(class) else { return Ok(()) };
+        let Some(path) = self.path_of_made(class) else { return Ok(()) };
         if self.swept.get(&path, Instant::now()).is_some() {
             return Ok(());
         }
@@ -189,7 +191,7 @@ impl Profiles {
 
     /// Takes away all profiles that were made for a class.
     pub(crate) async fn remove_all(&self, class: &Ec2NodeClass) -> Result<(), Failure> {
-        let Some(path) = self.path(class) else { return Ok(()) };
+        let Some(path) = self.path_of_made(class) else { return Ok(()) };
         for profile in self.below(&path).await? {
             self.remove(&profile).await?;
         }
@@ -231,6 +233,12 @@ impl Profiles {
         self.found.remove(&name.to_owned());
         self.with_retired(|retired| retired.remove(name));
         Ok(())
+    }
+
+    /// Where profiles can be that were made for a class: nowhere when it names one, or when IAM is out of reach.
+    fn path_of_made(&self, class: &Ec2NodeClass) -> Option<String> {
+        let makes = self.vpc == Vpc::Open && class.spec.instance_profile.is_none();
+        makes.then(|| self.path(class)).flatten()
     }
 
     /// Everything that is made for a class lies below this (Karpenter's path).
@@ -310,68 +318,4 @@ fn due(
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_smithy_types::DateTime;
-
-    use super::*;
-
-    fn wanted() -> Wanted {
-        Wanted {
-            name: "shop_1".to_owned(),
-            path: "/karpenter/a/shop/uid/".to_owned(),
-            role: "nodes".to_owned(),
-            tags: [("team".to_owned(), "shop".to_owned())].into(),
-        }
-    }
-
-    fn profile(roles: &[&str], team: &str) -> types::InstanceProfile {
-        let role = |name: &&str| {
-            types::Role::builder()
-                .path("/")
-                .role_name(*name)
-                .role_id("AROA")
-                .arn("arn:aws:iam::1:role/x")
-                .create_date(DateTime::from_secs(0))
-                .build()
-                .unwrap()
-        };
-        types::InstanceProfile::builder()
-            .path("/")
-            .instance_profile_name("shop_1")
-            .instance_profile_id("AIPA")
-            .arn("arn:aws:iam::1:instance-profile/shop_1")
-            .create_date(DateTime::from_secs(0))
-            .set_roles(Some(roles.iter().map(role).collect()))
-            .tags(types::Tag::builder().key("team").value(team).build().unwrap())
-            .build()
-            .unwrap()
-    }
-
-    #[test]
-    fn a_profile_is_mended_where_it_is_not_as_it_has_to_be() {
-        let none = Repairs::default();
-        let remove = |role: &str| vec![role.to_owned()];
-        let cases = [
-            (profile(&["nodes"], "shop"), none.clone()),
-            (profile(&[], "shop"), Repairs { add: true, ..none.clone() }),
-            (profile(&["old"], "shop"), Repairs { add: true, remove: remove("old"), ..none.clone() }),
-            (profile(&["nodes"], "other"), Repairs { tag: true, ..none }),
-        ];
-        for (profile, expected) in cases {
-            assert_eq!(repairs(&profile, &wanted()), expected);
-        }
-    }
-
-    #[test]
-    fn a_profile_goes_an_hour_after_it_was_last_that_of_the_class() {
-        let (now, hour) = (Instant::now(), PROTECTED);
-        let names = BTreeSet::from(["old", "new"]);
-        let mut retired = BTreeMap::new();
-        assert_eq!(due(&mut retired, &names, Some("new"), now), BTreeSet::new());
-        assert_eq!(due(&mut retired, &names, Some("new"), now + hour / 2), BTreeSet::new());
-        assert_eq!(due(&mut retired, &names, Some("new"), now + hour), BTreeSet::from(["old".to_owned()]));
-        // The role was changed back.
-        assert_eq!(due(&mut retired, &names, Some("old"), now + hour), BTreeSet::new());
-        assert_eq!(due(&mut retired, &names, Some("new"), now + hour), BTreeSet::new());
-    }
-}
+mod tests;
