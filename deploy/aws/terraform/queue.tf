@@ -11,7 +11,8 @@ locals {
 }
 
 resource "aws_sqs_queue" "notices" {
-  name = var.cluster_name
+  # Not the cluster's name, which is that of Karpenter's queue: the two may be there side by side.
+  name = var.queue_name == "" ? "${var.cluster_name}-whittle" : var.queue_name
   # A notice that is older than this has come true.
   message_retention_seconds = 300
   sqs_managed_sse_enabled   = true
@@ -20,7 +21,7 @@ resource "aws_sqs_queue" "notices" {
 resource "aws_cloudwatch_event_rule" "notices" {
   for_each = local.rules
 
-  name = "${var.cluster_name}-whittle-${each.key}"
+  name_prefix = "${local.prefix}-whittle-${each.key}-"
   event_pattern = jsonencode({
     source        = [each.value.source]
     "detail-type" = [each.value.detail_type]

@@ -9,17 +9,22 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
 
+  # AWS takes names of 64 characters, and Terraform ends those that begin with a prefix with 26 of its own: roles and
+  # policies of two regions are not in each other's way.
+  prefix = substr(var.cluster_name, 0, 16)
+
   node_role = var.node_role == "" ? aws_iam_role.node[0].name : var.node_role
 
   # The files are written with the names that CloudFormation has for these.
   policies = {
     for name in ["discovery", "interruption", "launch", "profiles"] : name =>
-    replace(replace(replace(replace(replace(
+    replace(replace(replace(replace(replace(replace(
       file("${path.module}/../iam/${name}.json"),
       "$${AWS::AccountId}", local.account),
       "$${AWS::Partition}", local.partition),
       "$${AWS::Region}", local.region),
       "$${ClusterName}", var.cluster_name),
+      "$${QueueName}", aws_sqs_queue.notices.name),
     "$${NodeRole}", local.node_role)
   }
 
@@ -43,7 +48,7 @@ locals {
 }
 
 resource "aws_iam_role" "controller" {
-  name = "${var.cluster_name}-whittle"
+  name_prefix = "${local.prefix}-whittle-"
   # As text on both sides, for the two are of different types.
   assume_role_policy = var.oidc_provider == "" ? jsonencode({
     Version   = "2012-10-17"
@@ -57,8 +62,8 @@ resource "aws_iam_role" "controller" {
 resource "aws_iam_policy" "controller" {
   for_each = local.policies
 
-  name   = "${var.cluster_name}-whittle-${each.key}"
-  policy = each.value
+  name_prefix = "${local.prefix}-whittle-${each.key}-"
+  policy      = each.value
 }
 
 resource "aws_iam_role_policy_attachment" "controller" {
@@ -80,7 +85,7 @@ resource "aws_eks_pod_identity_association" "controller" {
 resource "aws_iam_role" "node" {
   count = var.node_role == "" ? 1 : 0
 
-  name = "${var.cluster_name}-whittle-node"
+  name_prefix = "${local.prefix}-whittle-node-"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -103,9 +108,8 @@ resource "aws_iam_role_policy_attachment" "node" {
   policy_arn = "arn:${local.partition}:iam::aws:policy/${each.value}"
 }
 
-# With the entry, nodes of this role may join; a cluster whose access goes by the ConfigMap aws-auth wants it there.
 resource "aws_eks_access_entry" "node" {
-  count = var.node_role == "" ? 1 : 0
+  count = var.node_role == "" && var.make_access_entry ? 1 : 0
 
   cluster_name  = var.cluster_name
   principal_arn = aws_iam_role.node[0].arn
