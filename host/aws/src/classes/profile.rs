@@ -29,6 +29,8 @@ use crate::market::Vpc;
 const LASTS: Duration = Duration::from_secs(15 * 60);
 /// A profile that a class does not use any more stays this long: launches are under way (Karpenter: 1 h).
 const PROTECTED: Duration = Duration::from_secs(3_600);
+/// IAM takes a name of so many characters.
+const NAME_MAX: usize = 128;
 /// Whether there are profiles to take away is looked at so often (Karpenter: 30 min).
 const SWEEP_EVERY: Duration = Duration::from_secs(30 * 60);
 
@@ -153,7 +155,7 @@ impl Profiles {
         match request.role_name(&wanted.role).send().await {
             Ok(_) => Ok(()),
             Err(error) => match Failure::of("iam:AddRoleToInstanceProfile", &error) {
-                failure if failure.reaction() == Reaction::Missing => {
+                failure if is_about_role(&failure, &wanted.name) => {
                     let message = format!("there is no role {}: {failure}", wanted.role);
                     Err(Miss::Not { reason: "RoleNotFound", message })
                 }
@@ -260,17 +262,27 @@ impl Profiles {
             (labels::NODE_CLASS.to_owned(), class_name.clone()),
             (REGION.to_owned(), self.region.clone()),
         ]);
-        let name = format!(
-            "{}_{}",
-            self.cluster,
-            digest(&[&path, &class_name, &role].map(String::as_str).join("\n"))
-        );
+        let name = name(&self.cluster, &[&path, &class_name, &role].map(String::as_str).join("\n"));
         Some(Wanted { name, path, role, tags: of_profile })
     }
 
     fn with_retired<T>(&self, change: impl FnOnce(&mut BTreeMap<String, Instant>) -> T) -> T {
         change(&mut self.retired.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What the profile for `what` is called. The digest says all of it, so a cluster's name that is too long may be cut.
+fn name(cluster: &str, what: &str) -> String {
+    let digest = digest(what);
+    let room = NAME_MAX.saturating_sub(digest.len() + 1);
+    format!("{}_{digest}", cluster.chars().take(room).collect::<String>())
+}
+
+/// Whether it is the role that is missing. IAM says the same of a profile that it does not know yet, right after that was
+/// made, and only the message tells them apart (Karpenter reads it as well).
+fn is_about_role(failure: &Failure, profile: &str) -> bool {
+    let message = failure.message.replace(profile, "").to_ascii_lowercase();
+    failure.reaction() == Reaction::Missing && message.contains("role")
 }
 
 /// Whatever it is, but for one thing that is as well as done.

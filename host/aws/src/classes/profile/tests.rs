@@ -119,3 +119,27 @@ fn a_profile_goes_an_hour_after_it_was_last_that_of_the_class() {
     assert_eq!(due(&mut retired, &names, Some("old"), now + hour), BTreeSet::new());
     assert_eq!(due(&mut retired, &names, Some("new"), now + hour), BTreeSet::new());
 }
+
+#[test]
+fn the_name_of_a_profile_fits_iam_whatever_the_cluster_is_called() {
+    let long = |letters: usize| "c".repeat(letters);
+    for (cluster, kept) in [("shop".to_owned(), 4), (long(95), 95), (long(96), 95), (long(100), 95)] {
+        let expected = format!("{}_{}", &cluster[..kept], digest("what"));
+        assert_eq!(name(&cluster, "what"), expected);
+        assert!(expected.len() <= NAME_MAX, "{expected}");
+    }
+}
+
+#[test]
+fn a_role_is_missing_only_when_iam_says_that_it_is_the_role() {
+    let cases = [
+        ("NoSuchEntity", "The role with name nodes cannot be found.", true),
+        ("NoSuchEntity", "Instance Profile shop-role_1 cannot be found.", false),
+        ("AccessDenied", "not allowed to pass the role nodes", false),
+    ];
+    for (code, message, expected) in cases {
+        let operation = "iam:AddRoleToInstanceProfile";
+        let failure = Failure { operation, code: Some(code.to_owned()), message: message.to_owned() };
+        assert_eq!(is_about_role(&failure, "shop-role_1"), expected, "{message}");
+    }
+}
