@@ -52,7 +52,7 @@ pub enum LocalStorage {
 pub fn user_data(family: AmiFamily, input: &Input<'_>) -> Result<String, String> {
     match family {
         AmiFamily::AL2023 => nodeadm::user_data(input),
-        AmiFamily::AL2 => Ok(shell::user_data(input)),
+        AmiFamily::AL2 => shell::user_data(input),
         AmiFamily::Bottlerocket => bottlerocket::user_data(input),
         AmiFamily::Custom => Ok(input.own.unwrap_or_default().to_owned()),
         AmiFamily::Windows2019 | AmiFamily::Windows2022 | AmiFamily::Windows2025 => {
@@ -77,6 +77,13 @@ pub fn registrable(labels: &BTreeMap<String, String>) -> BTreeMap<String, String
         )
     };
     labels.iter().filter(|(key, _)| is_free(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// A text from the first line on that says something. Templates put blank lines before it, and the first line of a script
+/// has to be its first.
+fn begun(text: &str) -> &str {
+    let blank = &text[..text.len() - text.trim_start().len()];
+    &text[blank.rfind('\n').map_or(0, |at| at + 1)..]
 }
 
 /// `a=b,c=d`.

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use whittle_api::node_class::kubelet::Kubelet;
 
-use super::{Input, LocalStorage, mime, pairs};
+use super::{Input, LocalStorage, begun, mime, pairs};
 
 const SHELL: &str = "text/x-shellscript; charset=\"us-ascii\"";
 
-pub(super) fn user_data(input: &Input<'_>) -> String {
-    let own = input.own.unwrap_or_default();
+pub(super) fn user_data(input: &Input<'_>) -> Result<String, String> {
+    let own = begun(input.own.unwrap_or_default());
     let mut parts = match own.trim() {
         "" => Vec::new(),
-        _ if mime::is_archive(own) => mime::parts(own),
+        _ if mime::is_archive(own) => mime::parts(own)?,
         _ => vec![mime::Part::new(SHELL, own)],
     };
     parts.push(mime::Part::new(SHELL, &script(input)));
-    mime::archive(&parts)
+    Ok(mime::archive(&parts))
 }
 
 fn script(input: &Input<'_>) -> String {

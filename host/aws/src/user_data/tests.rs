@@ -41,12 +41,16 @@ fn user_data_of_each_family_is_that_of_its_file() {
     let cluster = cluster();
     let archive = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"OWN\"\n\n--OWN\nContent-Type: \
                    text/x-shellscript\n\n#!/bin/sh\necho own\n--OWN--\n";
+    let with_blank_lines = format!("\r\n  \r\n{}", archive.replace('\n', "\r\n"));
     let toml = "[settings.kubernetes]\nmax-pods = 7\nstandalone-mode = false\n[settings.kubernetes.node-labels]\nown = \"1\"\n";
     let cases = [
         (AmiFamily::AL2023, None, include_str!("golden/al2023")),
         (AmiFamily::AL2023, Some("#!/bin/sh\necho own"), include_str!("golden/al2023-script")),
+        (AmiFamily::AL2023, Some("\n \r\n#!/bin/sh\r\necho own"), include_str!("golden/al2023-script")),
         (AmiFamily::AL2023, Some(archive), include_str!("golden/al2023-archive")),
+        (AmiFamily::AL2023, Some(with_blank_lines.as_str()), include_str!("golden/al2023-archive")),
         (AmiFamily::AL2, Some("echo own"), include_str!("golden/al2")),
+        (AmiFamily::AL2, Some("\n\necho own"), include_str!("golden/al2")),
         (AmiFamily::Bottlerocket, Some(toml), include_str!("golden/bottlerocket")),
         (AmiFamily::Custom, Some("anything"), "anything"),
     ];
@@ -60,6 +64,8 @@ fn user_data_of_each_family_is_that_of_its_file() {
 fn user_data_that_cannot_be_made_says_why() {
     let cluster = cluster();
     let unknown = Cluster { cidr: None, ..cluster.clone() };
+    let archive = "Content-Type: multipart/mixed; boundary=\"B\"\n\n--A\n\necho own\n--A--\n";
+    let no_parts = "spec.userData is a MIME archive without a line --B, so it has no parts";
     let cases = [
         (AmiFamily::AL2023, input(&unknown, None), "the CIDR of the cluster's services is not known"),
         (
@@ -67,6 +73,8 @@ fn user_data_that_cannot_be_made_says_why() {
             input(&cluster, Some("settings = 1")),
             "spec.userData has settings that is no table",
         ),
+        (AmiFamily::AL2, input(&cluster, Some(archive)), no_parts),
+        (AmiFamily::AL2023, input(&cluster, Some(archive)), no_parts),
         (AmiFamily::Windows2022, input(&cluster, None), "nodes of the family Windows2022 cannot be launched"),
     ];
     for (family, input, expected) in cases {
