@@ -4,6 +4,9 @@ use toml::{Table, Value};
 
 use super::{Input, LocalStorage};
 
+/// What pods write: images and layers, volumes, logs (Karpenter).
+const DIRECTORIES: [&str; 3] = ["/var/lib/containerd", "/var/lib/kubelet", "/var/log/pods"];
+
 /// What is wrong and where, without the line itself: there may be a secret in it.
 fn no_toml(error: toml::de::Error) -> String {
     let at = error.span().map(|span| format!(" at byte {}", span.start)).unwrap_or_default();
@@ -15,10 +18,12 @@ pub(super) fn user_data(input: &Input<'_>) -> Result<String, String> {
     let mut document: Table = own.parse().map_err(no_toml)?;
     let settings = table(&mut document, "settings")?;
     if input.local_storage == LocalStorage::Raid0 {
+        // Before 1.46.0 `bind` alone binds nothing, and any version takes the directories.
+        let bind: Vec<&str> = ["bind", "--dirs"].into_iter().chain(DIRECTORIES).collect();
         let command = [
             ("mode", Value::from("always")),
             ("essential", Value::from(true)),
-            ("commands", Value::from(vec![storage(&["init"]), storage(&["bind"])])),
+            ("commands", Value::from(vec![storage(&["init"]), storage(&bind)])),
         ];
         let command: Table = command.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         table(settings, "bootstrap-commands")?
