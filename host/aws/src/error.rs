@@ -133,6 +133,12 @@ pub fn reaction(code: Option<&str>) -> Reaction {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthFailure" => {
             Reaction::Denied
         }
+        // Credentials are renewed, and clocks set: what they are now says nothing of what the account may do.
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "RequestExpired"
+        | "UnrecognizedClientException" => Reaction::Unknown,
         _ if code.starts_with("Invalid") || code.starts_with("Missing") || code.starts_with("Malformed") => {
             Reaction::Rejected
         }
@@ -172,6 +178,11 @@ mod tests {
             (Some("DryRunOperation"), Reaction::WouldDo),
             (Some("UnauthorizedOperation"), Reaction::Denied),
             (Some("InvalidParameterValue"), Reaction::Rejected),
+            (Some("ExpiredToken"), Reaction::Unknown),
+            (Some("ExpiredTokenException"), Reaction::Unknown),
+            (Some("InvalidClientTokenId"), Reaction::Unknown),
+            (Some("RequestExpired"), Reaction::Unknown),
+            (Some("UnrecognizedClientException"), Reaction::Unknown),
             (Some("InternalError"), Reaction::Unknown),
             (None, Reaction::Unknown),
         ];
