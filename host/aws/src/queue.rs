@@ -199,7 +199,15 @@ impl Queue {
         let entries: Vec<_> = receipts.collect();
         let request = self.clients.sqs.delete_message_batch().queue_url(url).set_entries(Some(entries));
         match request.send().await {
-            Ok(answer) => Ok(answer.successful.len()),
+            Ok(answer) => {
+                for failed in &answer.failed {
+                    let message = failed.message.as_deref().unwrap_or_default();
+                    let code = &failed.code;
+                    // It is shown again, and handled again.
+                    tracing::warn!(code, "a message of the interruption queue stays: {message}");
+                }
+                Ok(answer.successful.len())
+            }
             Err(error) => {
                 let failure = Failure::of("sqs:DeleteMessage", &error);
                 // A queue that is gone has no messages.
