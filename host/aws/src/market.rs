@@ -35,6 +35,9 @@ const EVERY: Duration = Duration::from_secs(12 * 60 * 60);
 /// matter of one lost packet.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
+/// Regions of partitions in which no Pricing service answers begin with these.
+const UNPRICED: [&str; 4] = ["us-gov-", "us-iso", "eu-isoe-", "eusc-"];
+
 /// How a market is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -56,11 +59,12 @@ pub enum ListPrices {
 }
 
 impl ListPrices {
-    /// Who knows them in a region, from a VPC that has a way out or not. Karpenter asks nobody in GovCloud either.
+    /// Who knows them in a region, from a VPC that has a way out or not. Karpenter asks nobody in GovCloud either; no more
+    /// do the isolated partitions and the sovereign one of Europe have a service that can be asked from there.
     #[must_use]
     pub fn of(region: &str, vpc: Vpc) -> Self {
         match vpc {
-            Vpc::Open if !region.starts_with("us-gov-") => Self::Pricing,
+            Vpc::Open if !UNPRICED.iter().any(|area| region.starts_with(area)) => Self::Pricing,
             Vpc::Open | Vpc::Isolated => Self::Embedded,
         }
     }
@@ -273,7 +277,18 @@ mod tests {
     #[test]
     fn prices_are_not_asked_for_where_nobody_would_answer() {
         let asked = |region| [ListPrices::of(region, Vpc::Open), ListPrices::of(region, Vpc::Isolated)];
-        assert_eq!(asked("eu-west-1"), [ListPrices::Pricing, ListPrices::Embedded]);
-        assert_eq!(asked("us-gov-west-1"), [ListPrices::Embedded, ListPrices::Embedded]);
+        for region in ["eu-west-1", "us-east-1", "cn-north-1", "us-west-2"] {
+            assert_eq!(asked(region), [ListPrices::Pricing, ListPrices::Embedded], "{region}");
+        }
+        for region in [
+            "us-gov-west-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "us-isof-south-1",
+            "eu-isoe-west-1",
+            "eusc-de-east-1",
+        ] {
+            assert_eq!(asked(region), [ListPrices::Embedded, ListPrices::Embedded], "{region}");
+        }
     }
 }
