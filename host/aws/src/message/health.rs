@@ -14,6 +14,8 @@ struct Detail {
     service: String,
     event_type_category: String,
     #[serde(default)]
+    status_code: String,
+    #[serde(default)]
     start_time: String,
     #[serde(default)]
     affected_entities: Vec<Entity>,
@@ -27,7 +29,9 @@ struct Entity {
 
 pub(super) fn read(value: Value) -> Result<Said, String> {
     let found: Detail = detail(value, TYPE)?;
-    if found.service != "EC2" || found.event_type_category != "scheduledChange" {
+    let is_planned = found.service == "EC2" && found.event_type_category == "scheduledChange";
+    // What is closed has come and gone, or was called off; Karpenter drains for it all the same.
+    if !is_planned || found.status_code == "closed" {
         return Ok(Said { kind: NOTHING, ..Said::default() });
     }
     let notices = found.affected_entities.into_iter();

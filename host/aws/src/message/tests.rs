@@ -21,6 +21,7 @@ fn every_kind_of_message_says_what_it_says() {
                 ..Said::default()
             },
         ),
+        (include_str!("shapes/health-closed.json"), Said { kind: NOTHING, ..Said::default() }),
         (include_str!("shapes/other.json"), Said { kind: NOTHING, ..Said::default() }),
     ];
     for (body, expected) in cases {
