@@ -237,7 +237,8 @@ impl Profiles {
         Ok(())
     }
 
-    /// Where profiles can be that were made for a class: nowhere when it names one, or when IAM is out of reach.
+    /// Where profiles can be that were made for a class: nowhere when it names one, or when IAM is out of reach. A class
+    /// that had a role before it named a profile keeps those; Karpenter's definitions let none do so.
     fn path_of_made(&self, class: &Ec2NodeClass) -> Option<String> {
         let makes = self.vpc == Vpc::Open && class.spec.instance_profile.is_none();
         makes.then(|| self.path(class)).flatten()
