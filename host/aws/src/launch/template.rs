@@ -20,7 +20,7 @@ use crate::cluster::Cluster;
 use crate::user_data::{Input, LocalStorage, registrable, user_data};
 
 /// What every name begins with (Karpenter's).
-const PREFIX: &str = "karpenter.k8s.aws/";
+pub(super) const PREFIX: &str = "karpenter.k8s.aws/";
 
 /// A launch template. Two with one name are equal.
 #[derive(Clone, Debug)]

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use aws_sdk_ec2::types::LaunchTemplate;
+use whittle_core::model::labels;
 use whittle_core::model::time::{Duration, Timestamp};
 
 use super::tags;
+use super::template::PREFIX;
 use crate::classes::templates::{all, remove};
 use crate::connect::Clients;
 use crate::error::Failure;
@@ -69,7 +71,9 @@ impl Templates {
                 template = template.launch_template_name(),
                 "a launch template is deleted: nobody needs it"
             );
-            remove(clients, template.launch_template_id.unwrap_or_default()).await?;
+            if let Err(failure) = remove(clients, template.launch_template_id.unwrap_or_default()).await {
+                tracing::warn!("a launch template that nobody needs stays: {failure}");
+            }
         }
         Ok(())
     }
@@ -84,11 +88,16 @@ impl Templates {
     }
 
     fn is_unneeded(&self, template: &LaunchTemplate, now: Timestamp) -> bool {
+        // Others make launch templates for the same cluster, EKS itself among them.
+        let is_ours = template.launch_template_name().is_some_and(|name| name.starts_with(PREFIX))
+            && template.tags().iter().any(|tag| tag.key() == Some(labels::NODE_POOL));
         let made = template.create_time().and_then(|time| u64::try_from(time.to_millis().ok()?).ok());
         let used = self.used(|used| used.get(template.launch_template_name()?).copied());
         // One without a time is not ours to judge.
-        made.map(Timestamp::from_millis)
-            .is_some_and(|made| used.map_or(made, |used| used.max(made)) + KEPT <= now)
+        is_ours
+            && made
+                .map(Timestamp::from_millis)
+                .is_some_and(|made| used.map_or(made, |used| used.max(made)) + KEPT <= now)
     }
 
     fn used<T>(&self, look: impl FnOnce(&mut BTreeMap<String, Timestamp>) -> T) -> T {
@@ -99,8 +108,13 @@ impl Templates {
 #[cfg(test)]
 mod tests {
     use aws_sdk_ec2::primitives::DateTime;
+    use aws_sdk_ec2::types::Tag;
 
     use super::*;
+
+    fn tag(key: &str) -> Tag {
+        Tag::builder().key(key).value("x").build()
+    }
 
     fn at(secs: u64) -> Timestamp {
         Timestamp::EPOCH + Duration::from_secs(secs)
@@ -111,20 +125,27 @@ mod tests {
         let templates = Templates::new(at(0));
         let made_at = |name: &str, secs: i64| {
             LaunchTemplate::builder()
-                .launch_template_name(name)
+                .launch_template_name(format!("{PREFIX}{name}"))
+                .tags(tag(labels::NODE_POOL))
                 .create_time(DateTime::from_secs(secs))
                 .build()
         };
-        templates.is_made("used", at(100));
-        assert!(templates.is_there("used", at(5_000)));
+        let used = format!("{PREFIX}used");
+        templates.is_made(&used, at(100));
+        assert!(templates.is_there(&used, at(5_000)));
         assert!(!templates.is_unneeded(&made_at("used", 100), at(8_599)));
         assert!(templates.is_unneeded(&made_at("used", 100), at(8_600)));
         assert!(!templates.is_unneeded(&made_at("of another process", 100), at(3_699)));
         assert!(templates.is_unneeded(&made_at("of another process", 100), at(3_700)));
-        let timeless = LaunchTemplate::builder().launch_template_name("x").build();
+        let others = LaunchTemplate::builder().launch_template_name(format!("{PREFIX}x"));
+        let timeless = others.clone().tags(tag(labels::NODE_POOL)).build();
         assert!(!templates.is_unneeded(&timeless, at(1_000_000)));
-        templates.is_gone("used");
-        assert!(!templates.is_there("used", at(5_000)));
+        let old = others.create_time(DateTime::from_secs(0));
+        assert!(!templates.is_unneeded(&old.clone().build(), at(1_000_000)), "of no NodePool");
+        let of_eks = old.tags(tag(labels::NODE_POOL)).launch_template_name("eks-x").build();
+        assert!(!templates.is_unneeded(&of_eks, at(1_000_000)));
+        templates.is_gone(&used);
+        assert!(!templates.is_there(&used, at(5_000)));
     }
 
     #[test]
