@@ -70,8 +70,11 @@ fn main() -> Result<()> {
     if wants("launch") {
         launch(number("nodes", 1_000), number("idle", 240))?;
     }
-    if wants("warning") {
+    if wants("one-warning") {
         warning()?;
+    }
+    if wants("many-warnings") {
+        many_warnings(number("nodes", 200))?;
     }
     if wants("messages") {
         messages(number("messages", 15_000))?;
@@ -211,6 +214,52 @@ fn warning() -> Result<()> {
         row(what, &seconds(*spans.get(2).context("there are five")?));
     }
     Ok(())
+}
+
+/// From warnings for so many nodes at once to all of them closed, all replacements launched, all pods on these.
+fn many_warnings(nodes: usize) -> Result<()> {
+    let world = World::begin()?;
+    let [class, pool] = node_pool(&["spot"], &TYPES);
+    world.apply(&[class, pool, alone("web", u32::try_from(nodes)?)])?;
+    let _controller = world.controller()?;
+    world.ask(async |client| {
+        let all_run = async || Ok((running(&client, "default").await?.len() == nodes).then_some(()));
+        until_after(LONG, "all pods run", all_run).await?;
+        let machines = world.wait_until_all_agree(&client).await?;
+        let old: BTreeSet<&String> = machines.iter().map(|one| &one.id).collect();
+        let hosts: BTreeSet<&String> = machines.iter().map(|one| &one.host).collect();
+        let warnings: Vec<String> = machines.iter().map(|one| spot_warning(&one.id)).collect();
+        let begin = Instant::now();
+        world.aws.send(&warnings)?;
+        let listed = Api::<Node>::all(client.clone());
+        until_after(LONG, "all nodes are closed", async || {
+            let open = listed.list(&ListParams::default()).await?.items.into_iter().filter(|node| {
+                let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref()).into_iter().flatten();
+                let is_closed = taints.into_iter().any(|taint| taint.key == "karpenter.sh/disrupted");
+                node.metadata.name.as_ref().is_some_and(|name| hosts.contains(name)) && !is_closed
+            });
+            Ok((open.count() == 0).then_some(()))
+        })
+        .await?;
+        let closed = begin.elapsed();
+        wait_for_machines(&world, "all replacements are launched", |living| {
+            living.iter().filter(|one| !old.contains(&one.id)).count() >= nodes
+        })
+        .await?;
+        let launched = begin.elapsed();
+        wait_for_machines(&world, "the old ones are ended", |living| {
+            living.iter().all(|one| !old.contains(&one.id))
+        })
+        .await?;
+        let ended = begin.elapsed();
+        until_after(LONG, "all pods run again", all_run).await?;
+        head(&format!("{nodes} spot warnings about {nodes} nodes are put on the queue at once"));
+        row("all nodes are closed", &seconds(closed));
+        row("all replacements are launched", &seconds(launched));
+        row("all old instances are ended, which is after their drain", &seconds(ended));
+        row("all pods run again", &seconds(begin.elapsed()));
+        Ok(())
+    })
 }
 
 /// How long a full queue takes: messages of all kinds of instances, few of them this cluster's.
