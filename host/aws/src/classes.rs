@@ -10,7 +10,7 @@ pub mod drift;
 pub(crate) mod filters;
 mod images;
 mod profile;
-mod reservations;
+pub(crate) mod reservations;
 mod security_groups;
 mod step;
 mod subnets;

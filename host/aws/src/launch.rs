@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use whittle_control::ports::news::InstanceDrift;
+use whittle_control::ports::news::{InstanceDrift, InstanceNotice};
 use whittle_control::ports::{self, Cloud, CloudError, End};
+use whittle_core::event::NoticeKind;
 use whittle_core::lifecycle::leftover::Running;
 use whittle_core::model::instance_type::InstanceType;
 use whittle_core::model::node::{Instance, NodeClaim};
@@ -31,6 +32,7 @@ use self::request::Request;
 use self::seen::{Seen, by_claim};
 use crate::batch::{Batcher, Window};
 use crate::classes::drift::drift;
+use crate::classes::reservations::ends;
 use crate::connect::Clients;
 use crate::instances::Instances;
 use crate::known::Known;
@@ -62,7 +64,7 @@ pub struct Ec2 {
     /// NodeClaims made before this may have been launched by the last process.
     started: Timestamp,
     clock: fn() -> Timestamp,
-    heard: Box<dyn Fn(Vec<InstanceDrift>) + Send + Sync>,
+    heard: Box<dyn Fn(Vec<InstanceDrift>, Vec<InstanceNotice>) + Send + Sync>,
     tagging: mpsc::Sender<Lacking>,
 }
 
@@ -76,14 +78,15 @@ impl fmt::Debug for Ec2 {
 }
 
 impl Ec2 {
-    /// EC2 for this cluster. `heard` is told of each listed instance whether it is what its class selects.
+    /// EC2 for this cluster. `heard` is told of each listed instance whether it is what its class selects, and of those that
+    /// are in a capacity block which is about to end.
     #[must_use]
     pub fn new(
         clients: &Clients,
         cluster: &str,
         (known, types): (Arc<Known>, Arc<dyn InstanceTypes>),
         clock: fn() -> Timestamp,
-        heard: impl Fn(Vec<InstanceDrift>) + Send + Sync + 'static,
+        heard: impl Fn(Vec<InstanceDrift>, Vec<InstanceNotice>) + Send + Sync + 'static,
     ) -> Self {
         let (tagging, asked) = mpsc::channel(TAGGED_AT_ONCE);
         // Ends with the sender.
@@ -165,7 +168,14 @@ impl Ec2 {
             let found = drift(&class, &one.for_drift(kind.map(|kind| kind.labels)));
             Some(InstanceDrift { provider_id: one.provider_id(), found })
         });
-        (self.heard)(drifts.collect());
+        let now = (self.clock)();
+        let ends = running.iter().filter_map(|(one, _)| {
+            let class = self.known.class(one.node_class()?)?;
+            let deadline = ends(&class, one.reservation.as_deref()?)?.max(now);
+            let (instance, kind) = (one.id.clone(), NoticeKind::Maintenance);
+            Some(InstanceNotice { instance, kind, received: now, deadline })
+        });
+        (self.heard)(drifts.collect(), ends.collect());
         for (one, claim) in running {
             let lacking = tagging::lacking(one, claim);
             // A full queue is emptied by the next time.

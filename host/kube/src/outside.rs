@@ -37,8 +37,8 @@ impl Mouth {
         }
     }
 
-    /// Says which instances are not what their class selects.
-    pub fn drifts(&self, drifts: Vec<InstanceDrift>) {
-        drop(self.0.send(Word { notices: Vec::new(), drifts, settled: None }));
+    /// Says which instances are not what their class selects, and which will be ended. It is said again as long as it is so.
+    pub fn looked(&self, drifts: Vec<InstanceDrift>, notices: Vec<InstanceNotice>) {
+        drop(self.0.send(Word { notices, drifts, settled: None }));
     }
 }

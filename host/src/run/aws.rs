@@ -46,7 +46,7 @@ pub(super) async fn sky(args: &RunArgs, world: &World) -> Result<Sky<Ec2, OfAcco
     let types = Arc::new(OfBook(Arc::clone(&world.book)));
     let telling = mouth.clone();
     let found = || (Arc::clone(&known), Arc::clone(&types) as Arc<dyn InstanceTypes>);
-    let cloud = Ec2::new(&clients, &name, found(), clock, move |drifts| telling.drifts(drifts));
+    let cloud = Ec2::new(&clients, &name, found(), clock, move |drifts, ends| telling.looked(drifts, ends));
     let vpc = if args.aws.isolated_vpc { Vpc::Isolated } else { Vpc::Open };
     let settings = classes::Settings {
         region: args.region.clone(),

@@ -3,8 +3,12 @@
 use aws_sdk_ec2::types;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff;
+use whittle_api::conditions;
+use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::selectors::{CapacityReservationSelectorTerm, InstanceMatchCriteria};
 use whittle_api::node_class::status::{CapacityReservation, ReservationState, ReservationType};
+
+use whittle_core::model::time::{Duration, Timestamp};
 
 use crate::classes::filters::{Filters, by_id, of_tags, sdk};
 use crate::connect::Clients;
@@ -16,6 +20,8 @@ use crate::launch::seen::Seen;
 const PAGE: i32 = 1_000;
 /// A capacity block is about to end so many seconds before its end (Karpenter: 40 min).
 const EXPIRING_SECONDS: i64 = 40 * 60;
+/// EC2 begins to end what runs in a capacity block so long before its end.
+const ENDED_BEFORE: Duration = Duration::from_secs(30 * 60);
 
 /// What is asked for the reservations of these terms. EC2 has no filter for ids.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,6 +120,14 @@ pub(crate) fn counted(left: &[Left], instances: &[Seen]) -> ReservedCounts {
     left.iter().map(count).collect()
 }
 
+/// When EC2 ends what runs in a capacity block of the class, if it is about to expire.
+pub(crate) fn ends(class: &Ec2NodeClass, reservation: &str) -> Option<Timestamp> {
+    let found = class.status.as_ref()?.capacity_reservations.iter().find(|one| one.id == reservation)?;
+    let is_expiring = found.state == ReservationState::Expiring;
+    let end = found.end_time.as_ref().filter(|_| is_expiring)?;
+    Some(conditions::timestamp(end) - ENDED_BEFORE)
+}
+
 fn sorted(found: &[types::CapacityReservation], now: jiff::Timestamp) -> Vec<Left> {
     let left = |one: &types::CapacityReservation| {
         one.available_instance_count().and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
@@ -179,6 +193,24 @@ mod tests {
             },
         ];
         assert_eq!(asked(&terms), expected);
+    }
+
+    #[test]
+    fn what_runs_in_a_block_that_expires_ends_half_an_hour_before_the_block() {
+        let block = |id: &str, state: &str| {
+            json!({
+                "id": id, "availabilityZone": "a", "instanceType": "p5.48xlarge", "ownerID": "123456789012",
+                "instanceMatchCriteria": "targeted", "reservationType": "capacity-block", "state": state,
+                "endTime": "2026-11-28T12:00:00Z",
+            })
+        };
+        let mut class = Ec2NodeClass::new("default", whittle_api::node_class::Ec2NodeClassSpec::default());
+        let status = json!({ "capacityReservations": [block("cr-1", "expiring"), block("cr-2", "active")] });
+        class.status = Some(serde_json::from_value(status).unwrap());
+        let end: jiff::Timestamp = "2026-11-28T11:30:00Z".parse().unwrap();
+        let end = Timestamp::from_millis(u64::try_from(end.as_millisecond()).unwrap());
+        assert_eq!(ends(&class, "cr-1"), Some(end));
+        assert_eq!((ends(&class, "cr-2"), ends(&class, "cr-3")), (None, None));
     }
 
     #[test]

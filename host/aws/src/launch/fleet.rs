@@ -128,16 +128,8 @@ impl Fleets {
             .r#type(ec2::FleetType::Instant)
             .client_token(token)
             .target_capacity_specification(capacity(request, claims.len()))
-            .spot_options(
-                ec2::SpotOptionsRequest::builder()
-                    .allocation_strategy(ec2::SpotAllocationStrategy::PriceCapacityOptimized)
-                    .build(),
-            )
-            .on_demand_options(
-                ec2::OnDemandOptionsRequest::builder()
-                    .allocation_strategy(ec2::FleetOnDemandAllocationStrategy::LowestPrice)
-                    .build(),
-            )
+            .set_spot_options(of_spot(request))
+            .set_on_demand_options(of_on_demand(request))
             .set_reserved_capacity_options(lent(request))
             .set_launch_template_configs(Some(request.templates.iter().map(config).collect()))
             .set_tag_specifications(Some(kinds.into_iter().map(specification).collect()))
@@ -255,6 +247,23 @@ fn capacity(request: &Request, count: usize) -> ec2::TargetCapacitySpecification
         .default_target_capacity_type(bought)
         .total_target_capacity(i32::try_from(count).unwrap_or(i32::MAX))
         .build()
+}
+
+fn of_spot(request: &Request) -> Option<ec2::SpotOptionsRequest> {
+    let strategy = ec2::SpotAllocationStrategy::PriceCapacityOptimized;
+    let builder = ec2::SpotOptionsRequest::builder().allocation_strategy(strategy);
+    (request.capacity_type == CapacityType::Spot).then(|| builder.build())
+}
+
+/// What is reserved on demand is launched on demand.
+fn of_on_demand(request: &Request) -> Option<ec2::OnDemandOptionsRequest> {
+    let is_on_demand = match request.reserved {
+        Some(Reserved::CapacityBlock | Reserved::Interruptible) => false,
+        Some(Reserved::OnDemand) | None => request.capacity_type != CapacityType::Spot,
+    };
+    let strategy = ec2::FleetOnDemandAllocationStrategy::LowestPrice;
+    let builder = ec2::OnDemandOptionsRequest::builder().allocation_strategy(strategy);
+    is_on_demand.then(|| builder.build())
 }
 
 /// Capacity that another account lends is asked for by its kind.
