@@ -87,6 +87,21 @@ pub fn pricing_region(region: &str) -> &'static str {
     }
 }
 
+/// Clients for tests, whose calls come to nothing.
+#[cfg(test)]
+pub(crate) fn without_credentials() -> Clients {
+    let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+    let config = config.region(Region::new("eu-west-1")).build();
+    Clients {
+        ec2: aws_sdk_ec2::Client::new(&config),
+        eks: aws_sdk_eks::Client::new(&config),
+        iam: aws_sdk_iam::Client::new(&config),
+        pricing: aws_sdk_pricing::Client::new(&config),
+        sqs: aws_sdk_sqs::Client::new(&config),
+        ssm: aws_sdk_ssm::Client::new(&config),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

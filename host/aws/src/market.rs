@@ -206,10 +206,10 @@ fn timestamp(clock: SystemTime) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use aws_config::{BehaviorVersion, Region, SdkConfig};
     use whittle_core::model::price::Price;
 
     use super::*;
+    use crate::connect::without_credentials;
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -233,24 +233,10 @@ mod tests {
         assert_eq!((after(None), after(Some(seconds))), (AFTER_FAILURE, seconds));
     }
 
-    /// Clients that nothing is asked with.
-    fn clients() -> Clients {
-        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-        let config = config.region(Region::new("eu-west-1")).build();
-        Clients {
-            ec2: aws_sdk_ec2::Client::new(&config),
-            eks: aws_sdk_eks::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            pricing: aws_sdk_pricing::Client::new(&config),
-            sqs: aws_sdk_sqs::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
-        }
-    }
-
     #[tokio::test]
     async fn what_is_found_is_told_and_what_is_not_stays_as_it_was_and_is_due_again_soon() {
         let pool = ("m6i.large", "eu-west-1a");
-        let (mut market, line) = Market::new(clients(), settings(None), Catalog::embedded());
+        let (mut market, line) = Market::new(without_credentials(), settings(None), Catalog::embedded());
         let known = || {
             let catalog = line.borrow();
             let price = catalog.spot_price("eu-west-1", pool.0, pool.1);

@@ -1,24 +1,14 @@
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_types::DateTime;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::classes::validation::DryRun;
+use crate::connect::without_credentials;
 
 /// Profiles whose calls come to nothing: the clients have no credentials.
 fn profiles(vpc: Vpc) -> Profiles {
-    let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-    let config = config.region(Region::new("eu-west-1")).build();
-    let clients = Clients {
-        ec2: aws_sdk_ec2::Client::new(&config),
-        eks: aws_sdk_eks::Client::new(&config),
-        iam: aws_sdk_iam::Client::new(&config),
-        pricing: aws_sdk_pricing::Client::new(&config),
-        sqs: aws_sdk_sqs::Client::new(&config),
-        ssm: aws_sdk_ssm::Client::new(&config),
-    };
     let (region, cluster) = ("eu-west-1".to_owned(), "shop".to_owned());
-    Profiles::new(clients, &Settings { region, cluster, dry_run: DryRun::Asked, vpc })
+    Profiles::new(without_credentials(), &Settings { region, cluster, dry_run: DryRun::Asked, vpc })
 }
 
 /// A class with a role, or with what `change` says.
