@@ -153,6 +153,8 @@ impl Controller {
     pub fn handle(&mut self, event: Event, now: Timestamp) {
         match &event {
             Event::Pod(pod) if pod.is_provisionable() => self.batch.trigger(&pod.uid, now),
+            // It has a place, or is promised one: should it lose that, it waits anew.
+            Event::Pod(pod) => self.batch.forget(&pod.uid),
             Event::NodeClaim(claim) if claim.deleting.is_some() => self.batch.trigger(&claim.name, now),
             // Nothing is gained by waiting: what was refused is needed as much as before.
             Event::Outcome(Outcome::InsufficientCapacity { .. }) | Event::Notice(_) => self.urgent = true,
