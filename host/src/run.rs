@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
 use whittle_catalog::catalog::Catalog;
 use whittle_control::controller::{Controller, Settings};
 use whittle_control::ports::Cloud;
@@ -173,7 +174,8 @@ where
     let (resign, resigned) = watch::channel(false);
     // On a way of its own, so that however much is written, the lease is renewed in time.
     let of_lease = connect(args.kubeconfig.as_deref()).await?.client;
-    let election = stand(args, of_lease, &identity, (role, resigned));
+    let (renewals, renewed) = watch::channel(None);
+    let election = stand(args, of_lease, &identity, (role, renewals), resigned);
     let settings = driver::Settings {
         region: args.region.clone(),
         nominating: if args.nominate_pods { Nominating::WhenTheNodeOpens } else { Nominating::Never },
@@ -182,7 +184,7 @@ where
         identity,
     };
     let parts = Parts { ways, cloud, controller, types, book, metrics, asked, settings };
-    let lines = Lines { synced, role: leads, swapped, retyped, stop: stop.1 };
+    let lines = Lines { synced, role: leads, renewed, swapped, retyped, stop: stop.1 };
     let ending = driver::run(parts, lines, words).await;
     // In this order: nothing is written any more when another one may begin.
     beside.shutdown().await;
@@ -301,7 +303,8 @@ fn stand(
     args: &RunArgs,
     client: kube_client::Client,
     identity: &str,
-    (role, resigned): (watch::Sender<Role>, watch::Receiver<bool>),
+    (role, renewals): (watch::Sender<Role>, watch::Sender<Option<Instant>>),
+    resigned: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let candidate = Candidate {
         namespace: args.leader_election_namespace.clone().unwrap_or_else(|| args.system_namespace.clone()),
@@ -315,7 +318,7 @@ fn stand(
             let mut resigned = resigned;
             drop(resigned.wait_for(|resigned| *resigned).await);
         } else {
-            lease::stand(client, candidate, role, resigned).await;
+            lease::stand(client, candidate, (role, renewals), resigned).await;
         }
     })
 }

@@ -188,6 +188,10 @@ impl Cluster for Session {
     async fn set_instance(&self, claim: &str, instance: &core::Instance) -> Result<(), ClusterError> {
         let writer = &self.writer;
         let known = writer.claim(claim).await?;
+        if patch::has_another(known.status.as_ref(), instance) {
+            let message = format!("NodeClaim {claim} has another instance than {}", instance.provider_id);
+            return Err(ClusterError::Transport { message });
+        }
         let kind = writer.book.instance_type(&known.spec.node_class_ref.name, &instance.instance_type);
         let labels: BTreeMap<_, _> = labels_of(kind.as_ref(), instance, &writer.region).into_iter().collect();
         writer.change_claim(claim, |claim| Some(patch::labelled(claim, &labels))).await?;

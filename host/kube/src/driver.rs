@@ -40,7 +40,7 @@ use crate::driver::outside::Unsettled;
 use crate::driver::said::log;
 use crate::driver::work::{Done, Work};
 use crate::intake::{InstanceTypes, Intake, Taken, Unclear};
-use crate::lease::Role;
+use crate::lease::{RENEW_WITHIN, Renewed, Role};
 use crate::metrics::standing::Detail;
 use crate::metrics::{About, Metrics};
 use crate::outside::Word;
@@ -110,6 +110,8 @@ pub struct Lines {
     pub synced: watch::Sender<bool>,
     /// Whether this process leads.
     pub role: watch::Receiver<Role>,
+    /// When that was last certain.
+    pub renewed: Renewed,
     /// Policies have changed.
     pub swapped: Arc<Notify>,
     /// Other instance types or prices are known.
@@ -284,7 +286,8 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
     }
 
     fn leads(&self) -> bool {
-        self.is_synced && *self.lines.role.borrow() == Role::Leader
+        let is_certain = self.lines.renewed.borrow().is_none_or(|renewed| renewed.elapsed() < RENEW_WITHIN);
+        self.is_synced && is_certain && *self.lines.role.borrow() == Role::Leader
     }
 
     fn change_role(&mut self, is_known: bool) -> Result<(), Ending> {

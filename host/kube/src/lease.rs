@@ -95,11 +95,15 @@ impl Seen {
     }
 }
 
+/// When the lease was renewed last; `None` where there is none. A process that was stopped for long and goes on finds its
+/// role as it was before anybody could tell it otherwise.
+pub type Renewed = watch::Receiver<Option<Instant>>;
+
 /// Stands for the lease until `stop` says so, and gives it back then. Whoever is deposed does not stand again.
 pub async fn stand(
     client: Client,
     candidate: Candidate,
-    role: watch::Sender<Role>,
+    (role, renewals): (watch::Sender<Role>, watch::Sender<Option<Instant>>),
     mut stop: watch::Receiver<bool>,
 ) {
     let leases: Api<Lease> = namespaced(&client, &candidate.namespace);
@@ -110,6 +114,7 @@ pub async fn stand(
         match attempt {
             Ok(Ok(true)) => {
                 renewed = Some(Instant::now());
+                renewals.send_replace(renewed);
                 role.send_if_modified(|role| std::mem::replace(role, Role::Leader) != Role::Leader);
             }
             Ok(Ok(false)) if renewed.is_some() => break,

@@ -68,8 +68,17 @@ pub(crate) fn is_held(metadata: &ObjectMeta) -> bool {
     metadata.finalizers.iter().flatten().any(|one| one == FINALIZER)
 }
 
-/// Writes into a NodeClaim's status which instance it has.
+/// Whether a NodeClaim has another instance already, which somebody else has launched.
+pub(crate) fn has_another(status: Option<&NodeClaimStatus>, instance: &core::Instance) -> bool {
+    let known = status.and_then(|status| status.provider_id.as_deref()).filter(|known| !known.is_empty());
+    known.is_some_and(|known| known != instance.provider_id)
+}
+
+/// Writes into a NodeClaim's status which instance it has. What is there stays: pods may run on it.
 pub(crate) fn launched(status: &mut NodeClaimStatus, instance: &core::Instance, now: Timestamp) {
+    if has_another(Some(status), instance) {
+        return;
+    }
     status.provider_id = Some(instance.provider_id.clone());
     status.capacity = Some(quantities(&instance.capacity));
     status.allocatable = Some(quantities(&instance.allocatable));
