@@ -8,6 +8,8 @@ use whittle_core::plan::LaunchOffering;
 use super::request::{Override, Request};
 use crate::error::{Failure, Reaction, reaction};
 
+/// A capacity reservation is used up.
+const NONE_RESERVED: &str = "ReservationCapacityExceeded";
 /// A subnet is full.
 const NO_ADDRESSES: &str = "InsufficientFreeAddressesInSubnet";
 
@@ -72,6 +74,15 @@ fn subnet_of(error: &CreateFleetError) -> Option<&str> {
     error.launch_template_and_overrides()?.overrides()?.subnet_id()
 }
 
+/// The capacity reservations of which nothing is left.
+pub(crate) fn used_up<'a>(
+    request: &'a Request,
+    errors: &'a [CreateFleetError],
+) -> impl Iterator<Item = String> + 'a {
+    let exceeded = errors.iter().filter(|error| error.error_code() == Some(NONE_RESERVED));
+    exceeded.flat_map(|error| concerned(request, error)).filter_map(|one| one.reservation)
+}
+
 /// Whether another subnet of the zone will do: what could not be had in this one can be had there.
 fn is_elsewhere(request: &Request, error: &CreateFleetError) -> bool {
     error.error_code() == Some(NO_ADDRESSES)
@@ -87,6 +98,9 @@ fn why_not(request: &Request, errors: &[CreateFleetError], refused: &[LaunchOffe
         return CloudError::Transport {
             message: format!("{subnet} has no free addresses, another is tried"),
         };
+    }
+    if refused.is_empty() && errors.iter().any(|error| error.error_code() == Some(NONE_RESERVED)) {
+        return CloudError::InsufficientCapacity { offerings: Vec::new() };
     }
     match errors.iter().find(|error| !is_about_capacity(error)) {
         // Something else will not get better by other offerings; as long as some are left, they are tried first.
@@ -117,6 +131,8 @@ fn refused(request: &Request, errors: &[CreateFleetError]) -> Vec<LaunchOffering
     for one in errors
         .iter()
         .filter(|error| is_about_capacity(error) && !is_elsewhere(request, error))
+        // There may be another reservation of the same type in the same zone.
+        .filter(|error| error.error_code() != Some(NONE_RESERVED))
         .flat_map(|error| concerned(request, error))
     {
         if !refused.contains(&one) {

@@ -11,7 +11,7 @@ use whittle_control::ports::CloudError;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::time::Timestamp;
 
-use super::answer::{Launched, shared_out, without_addresses};
+use super::answer::{Launched, shared_out, used_up, without_addresses};
 use super::request::{Override, Request};
 use super::tags;
 use super::template::{Reserved, Template, digest};
@@ -74,6 +74,9 @@ impl Fleets {
                 for subnet in without_addresses(answer.errors()) {
                     self.known.addresses.none_left(subnet);
                 }
+                // Until somebody looks again, within a minute.
+                let used_up = used_up(request, answer.errors()).map(|reservation| (reservation, 0));
+                self.known.put_reserved(used_up.collect());
                 shared_out(request, claims.len(), answer.instances(), answer.errors())
             }
             Err(failure) => {

@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
+
 use aws_sdk_ec2::types as ec2;
 use serde_json::json;
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::resources::Resources;
 
-use super::answer::shared_out;
+use super::answer::{shared_out, used_up};
 use super::request::request;
 use super::template::Reserved;
 use super::*;
@@ -154,6 +156,19 @@ fn one_request_is_for_reservations_of_one_kind_and_one_of_each_type_in_a_zone() 
     assert_eq!(listed(&blocks), (Some(Reserved::CapacityBlock), vec!["block-1".to_owned()]));
     assert_eq!(listed(&own[4..]), (Some(Reserved::Interruptible), vec!["lent-1".to_owned()]));
     assert_eq!(listed(&[offering("m6i.large", "a", OnDemand, 1)]).0, None);
+}
+
+#[test]
+fn a_reservation_that_is_used_up_closes_no_other_of_its_type_and_zone() {
+    let reserved = |id: &str| LaunchOffering {
+        reservation: Some(id.to_owned()),
+        ..offering("m6i.large", "a", CapacityType::Reserved, 1)
+    };
+    let request = asked(&[reserved("cr-1"), reserved("cr-2")]).unwrap();
+    let errors = [refused("ReservationCapacityExceeded", "m6i.large", "subnet-a")];
+    assert_eq!(used_up(&request, &errors).collect::<Vec<_>>(), ["cr-1"]);
+    let nothing = CloudError::InsufficientCapacity { offerings: Vec::new() };
+    assert_eq!(shared_out(&request, 1, &[], &errors), [Err(nothing)]);
 }
 
 #[test]
