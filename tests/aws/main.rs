@@ -18,6 +18,7 @@ mod python;
 #[expect(dead_code, reason = "the tests of the cluster share a control plane, these do not")]
 #[path = "../cluster/shared.rs"]
 mod shared;
+mod twice;
 mod world;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         launching::trials(),
         notices::trials(),
         failing::trials(),
+        twice::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -70,10 +70,19 @@ impl World {
 
     /// The same with some more flags.
     pub(crate) fn controller_with(&self, flags: &[&str]) -> Result<Controller> {
+        self.start(&[&["--disable-leader-election"], flags].concat())
+    }
+
+    /// One that leads when it has the lease.
+    pub(crate) fn elected(&self) -> Result<Controller> {
+        self.start(&["--metrics-port", "0"])
+    }
+
+    fn start(&self, flags: &[&str]) -> Result<Controller> {
         let log = File::options().create(true).append(true).open(self.story.log())?;
         let mut command = Command::new(whittle()?);
         command.args(["run", "--cloud", "aws", "--cluster-name", CLUSTER, "--region", REGION]);
-        command.args(["--interruption-queue", CLUSTER, "--disable-leader-election", "--log-format", "text"]);
+        command.args(["--interruption-queue", CLUSTER, "--log-format", "text"]);
         command.args(["--health-probe-port", "0", "--kubeconfig"]).arg(self.story.plane.kubeconfig());
         command.args(flags);
         self.let_aws_be_found(&mut command);

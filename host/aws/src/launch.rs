@@ -10,9 +10,9 @@ pub(crate) mod tags;
 pub(crate) mod template;
 mod templates;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -59,10 +59,6 @@ pub struct Ec2 {
     instances: Instances,
     launches: Batcher<Arc<Request>, String, Result<Launched, CloudError>>,
     fleets: Arc<Fleets>,
-    /// NodeClaims that were asked for and have no answer that says there is no instance.
-    asked: Mutex<BTreeSet<String>>,
-    /// NodeClaims made before this may have been launched by the last process.
-    started: Timestamp,
     clock: fn() -> Timestamp,
     heard: Box<dyn Fn(Vec<InstanceDrift>, Vec<InstanceNotice>) + Send + Sync>,
     tagging: mpsc::Sender<Lacking>,
@@ -104,8 +100,6 @@ impl Ec2 {
             instances: Instances::new(clients, cluster),
             launches,
             fleets,
-            asked: Mutex::default(),
-            started: clock(),
             clock,
             heard: Box::new(heard),
             tagging,
@@ -127,9 +121,6 @@ impl Ec2 {
 
     /// The instance that was launched for this NodeClaim by somebody whose answer was lost.
     async fn launched_before(&self, claim: &NodeClaim) -> Result<Option<Instance>, CloudError> {
-        if claim.created > self.started && !self.with_asked(|asked| asked.contains(&claim.name)) {
-            return Ok(None);
-        }
         let all = self.instances.all().await?;
         let found = by_claim(&all).get(&claim.name).copied().filter(|one| !one.is_terminated).cloned();
         Ok(found.map(|one| {
@@ -184,10 +175,6 @@ impl Ec2 {
             }
         }
     }
-
-    fn with_asked<T>(&self, look: impl FnOnce(&mut BTreeSet<String>) -> T) -> T {
-        look(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 fn offering_of(seen: &Seen) -> LaunchOffering {
@@ -215,11 +202,7 @@ impl Cloud for Ec2 {
         claim: &NodeClaim,
         offerings: &[LaunchOffering],
     ) -> Result<ports::Launched, CloudError> {
-        if let Some(instance) = self.launched_before(claim).await? {
-            return Ok(instance.into());
-        }
         let request = Arc::new(self.request(claim, offerings)?);
-        self.with_asked(|asked| asked.insert(claim.name.clone()));
         let addresses = &self.known.addresses;
         for (subnet, count) in request.addresses() {
             addresses.take(subnet, count);
@@ -232,14 +215,21 @@ impl Cloud for Ec2 {
         for (subnet, count) in request.addresses().into_iter().filter(|(subnet, _)| Some(*subnet) != used) {
             addresses.give_back(subnet, count);
         }
-        // Whoever did not answer may have launched it all the same.
-        if !matches!(answer, Err(CloudError::Transport { .. })) {
-            self.with_asked(|asked| asked.remove(&claim.name));
-        }
         answer.map(|Launched { id, offering, refused, .. }| {
             let instance = self.instance(claim, &id, &offering, (self.clock)());
             ports::Launched { instance, refused }
         })
+    }
+
+    async fn launch_again(
+        &self,
+        claim: &NodeClaim,
+        offerings: &[LaunchOffering],
+    ) -> Result<ports::Launched, CloudError> {
+        match self.launched_before(claim).await? {
+            Some(instance) => Ok(instance.into()),
+            None => self.launch(claim, offerings).await,
+        }
     }
 
     async fn terminate(&self, provider_id: &str) -> Result<End, CloudError> {

@@ -117,19 +117,31 @@ async fn end(delete: &Delete, now: Timestamp, cluster: &impl Cluster) -> Result<
 async fn launch_node(launch: &Launch, now: Timestamp, cloud: &impl Cloud, cluster: &impl Cluster) -> Outcome {
     let claim = claim_for(launch, now);
     if let Err(error) = cluster.create_claim(&claim).await {
-        return failed(&claim.name, &error);
+        return Outcome::Unwritten { claim: claim.name, message: error.to_string() };
     }
-    launch_for((&claim, &launch.offerings), now, cloud, cluster).await
+    let launched = cloud.launch(&claim, &launch.offerings).await;
+    written(&claim, launched, now, cluster).await
 }
 
-/// Launches the instance of a NodeClaim that is written. Doing so twice gives the same instance.
+/// Launches the instance of a NodeClaim that was there before, if nobody has yet.
 pub async fn launch_for(
     (claim, offerings): (&NodeClaim, &[LaunchOffering]),
     now: Timestamp,
     cloud: &impl Cloud,
     cluster: &impl Cluster,
 ) -> Outcome {
-    let Launched { instance, refused } = match cloud.launch(claim, offerings).await {
+    let launched = cloud.launch_again(claim, offerings).await;
+    written(claim, launched, now, cluster).await
+}
+
+/// Writes into a NodeClaim what came of its launch.
+async fn written(
+    claim: &NodeClaim,
+    launched: Result<Launched, CloudError>,
+    now: Timestamp,
+    cluster: &impl Cluster,
+) -> Outcome {
+    let Launched { instance, refused } = match launched {
         Ok(launched) => launched,
         Err(CloudError::InsufficientCapacity { offerings }) => {
             return Outcome::InsufficientCapacity { claim: claim.name.clone(), offerings, at: now };

@@ -14,8 +14,7 @@ use whittle_core::plan::{Cordon, LaunchOffering, Nomination, Retaint};
 
 /// A cloud that launches and ends instances.
 pub trait Cloud: Sync {
-    /// Launches one instance for `claim`, of whichever of `offerings` the cloud prefers. Asking again for the same
-    /// claim gives the same instance.
+    /// Launches one instance for `claim`, which was made just now, of whichever of `offerings` the cloud prefers.
     ///
     /// # Errors
     /// `InsufficientCapacity` when none of the offerings is to be had, and the others as `CloudError` says.
@@ -24,6 +23,19 @@ pub trait Cloud: Sync {
         claim: &NodeClaim,
         offerings: &[LaunchOffering],
     ) -> impl Future<Output = Result<Launched, CloudError>> + Send;
+
+    /// Launches one instance for a `claim` that was there before, or tells of the one that it has already: whoever made it,
+    /// or this process, may have asked for it and not have heard the answer.
+    ///
+    /// # Errors
+    /// As for `launch`.
+    fn launch_again(
+        &self,
+        claim: &NodeClaim,
+        offerings: &[LaunchOffering],
+    ) -> impl Future<Output = Result<Launched, CloudError>> + Send {
+        self.launch(claim, offerings)
+    }
 
     /// Ends an instance, and tells how far that is. One that is gone has ended.
     ///

@@ -305,6 +305,13 @@ pub enum Outcome {
         /// The NodeClaim's name.
         claim: String,
     },
+    /// A NodeClaim could not be written, so nothing was launched for it, and nothing will be.
+    Unwritten {
+        /// The NodeClaim's name.
+        claim: String,
+        /// What went wrong, in words.
+        message: String,
+    },
     /// An action failed and may be tried again.
     Failed {
         /// The NodeClaim's name.

@@ -321,7 +321,7 @@ impl Metrics {
         let claim = match outcome {
             Outcome::InsufficientCapacity { claim, .. } => claim,
             Outcome::Terminated { claim } => return self.lives.drained(claim, snapshot),
-            Outcome::Launched { .. } | Outcome::Failed { .. } => return,
+            Outcome::Launched { .. } | Outcome::Unwritten { .. } | Outcome::Failed { .. } => return,
         };
         let pool = snapshot.claims.get(claim).map(|claim| claim.node_pool.clone());
         self.launch_failures.get_or_create(&OfPool { nodepool: pool.unwrap_or_default() }).inc();

@@ -293,13 +293,16 @@ pub fn of_blocked(blocked: &[MoveBlocked], book: &Book) -> Vec<Told> {
 pub fn of_outcome(outcome: &Outcome, snapshot: &Snapshot, book: &Book) -> Option<Told> {
     match outcome {
         Outcome::InsufficientCapacity { claim, offerings, .. } => {
-            let note = format!("EC2 has none of {} offerings", offerings.len());
+            let note = match offerings.len() {
+                0 => "Nothing is left of the capacity reservation".to_owned(),
+                count => format!("EC2 has none of {count} offerings"),
+            };
             let reason = "InsufficientCapacityError";
             Some(told(Subject::claim(claim, book), Weight::Warning, reason, note))
         }
         // The API server does not take the NodeClaim: there is only its NodePool to say so of.
-        Outcome::Failed { claim, message, .. } if snapshot.asked.contains_key(claim) => {
-            let pool = Subject::pool(&snapshot.asked[claim].node_pool, book);
+        Outcome::Unwritten { claim, message } => {
+            let pool = Subject::pool(&snapshot.asked.get(claim)?.node_pool, book);
             let note = format!("Failed to create a NodeClaim: {message}");
             Some(told(pool, Weight::Warning, "LaunchFailed", without(&note, claim)))
         }

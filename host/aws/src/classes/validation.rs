@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_ec2::types as ec2;
 use whittle_api::convert::node_class::ami_family;
-use whittle_api::node_class::status::Ami;
+use whittle_api::node_class::status::{Ami, Subnet};
 use whittle_api::node_class::{AmiFamily, Ec2NodeClass};
 use whittle_core::model::instance_type::{CapacityType, InstanceType};
 use whittle_core::model::labels::{ACCELERATOR_COUNT, ARCH, GPU_COUNT};
@@ -58,6 +58,8 @@ struct Trial {
     template: Template,
     instance_type: String,
     subnets: Vec<String>,
+    /// One of them in each zone: a fleet takes no more of a type.
+    of_zones: Vec<String>,
     /// The tags of what would be launched.
     tags: BTreeMap<String, String>,
     context: Option<String>,
@@ -134,7 +136,7 @@ impl Checks {
             .launch_template_name(&trial.template.name)
             .version("$Latest")
             .build();
-        let overrides = trial.subnets.iter().map(|subnet| {
+        let overrides = trial.of_zones.iter().map(|subnet| {
             ec2::FleetLaunchTemplateOverridesRequest::builder()
                 .instance_type(trial.instance_type.as_str().into())
                 .subnet_id(subnet)
@@ -291,10 +293,17 @@ fn trial(class: &Ec2NodeClass, cluster: Option<&Cluster>, allowed: &[InstanceTyp
         tags: tags::common(&cluster.name, NODE_POOL, name, &class.spec.tags),
         template: made,
         instance_type,
+        of_zones: one_of_each_zone(&status.subnets),
         subnets: status.subnets.into_iter().map(|subnet| subnet.id).collect(),
         context: class.spec.context.clone(),
         is_profile_ours: class.spec.role.is_some(),
     })
+}
+
+fn one_of_each_zone(subnets: &[Subnet]) -> Vec<String> {
+    let by_zone: BTreeMap<&str, &Subnet> =
+        subnets.iter().rev().map(|subnet| (subnet.zone.as_str(), subnet)).collect();
+    by_zone.into_values().map(|subnet| subnet.id.clone()).collect()
 }
 
 /// An image of the class and a type that boots it: of what its NodePools allow, because others may be forbidden in the

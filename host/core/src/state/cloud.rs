@@ -32,8 +32,8 @@ impl Snapshot {
         }
     }
 
-    /// A NodeClaim that could not even be made will not come: its pods look for another place.
-    fn give_up_unmade(&mut self, claim: &str) {
+    /// A NodeClaim that could not even be written will not come: its pods look for another place.
+    fn give_up_unwritten(&mut self, claim: &str) {
         if self.asked.remove(claim).is_some() {
             self.nominations.retain(|_, (node, _)| node != claim);
         }
@@ -54,7 +54,9 @@ impl Snapshot {
                 self.refused.insert(claim);
             }
             Outcome::Terminated { claim } => drop(self.terminated.insert(claim)),
-            Outcome::Failed { claim, .. } => self.give_up_unmade(&claim),
+            Outcome::Unwritten { claim, .. } => self.give_up_unwritten(&claim),
+            // Its NodeClaim is there, seen or not yet, and its instance is asked for again.
+            Outcome::Failed { .. } => {}
         }
     }
 

@@ -117,9 +117,12 @@ fn two_decisions_at_one_moment_give_different_names() {
 fn a_node_claim_that_nobody_makes_is_forgotten_and_its_pods_are_placed_anew() {
     let mut cluster = Cluster::new().with(pool("general")).with(pod("web"));
     let claim = launches(&cluster.provision_and_expect(START))[0].claim.clone();
-    let failed = Outcome::Failed { claim, message: "refused".into(), retry_after: None };
+    let unwritten = Outcome::Unwritten { claim: claim.clone(), message: "refused".into() };
+    let mut told = cluster.clone().with(Event::Outcome(unwritten));
+    assert_eq!(launches(&told.provision(at(1))).len(), 1, "at once when it is known not to be there");
+    let failed = Outcome::Failed { claim, message: "no answer".into(), retry_after: None };
     let mut told = cluster.clone().with(Event::Outcome(failed));
-    assert_eq!(launches(&told.provision(at(1))).len(), 1, "at once when it is known to have failed");
+    assert_eq!(launches(&told.provision(at(1))), [], "it is there, and launched again");
     cluster.state.expire(at(299));
     assert_eq!(launches(&cluster.provision(at(299))), []);
     cluster.state.expire(at(300));

@@ -116,6 +116,7 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 tracing::warn!(claim, offerings = offerings.len(), "no capacity");
             }
             Outcome::Terminated { claim } => tracing::info!(claim, "terminated"),
+            Outcome::Unwritten { claim, message } => tracing::warn!(claim, "not written: {message}"),
             Outcome::Failed { claim, message, .. } => tracing::warn!(claim, "failed: {message}"),
         }
         self.metrics.told(&outcome, self.controller.snapshot());
@@ -172,6 +173,8 @@ const fn ended_with(outcome: &Outcome) -> Ended {
     match outcome {
         Outcome::Launched { .. } | Outcome::Terminated { .. } => Ended::Well,
         Outcome::Failed { retry_after: Some(pause), .. } => Ended::Throttled(*pause),
-        Outcome::Failed { .. } | Outcome::InsufficientCapacity { .. } => Ended::Badly,
+        Outcome::Unwritten { .. } | Outcome::Failed { .. } | Outcome::InsufficientCapacity { .. } => {
+            Ended::Badly
+        }
     }
 }

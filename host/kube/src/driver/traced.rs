@@ -94,6 +94,8 @@ pub(super) fn became(span: &Span, outcome: &Outcome) {
         }
         Outcome::InsufficientCapacity { .. } => drop(span.record("outcome", "no capacity")),
         Outcome::Terminated { .. } => drop(span.record("outcome", "terminated")),
-        Outcome::Failed { message, .. } => drop(span.record("outcome", message)),
+        Outcome::Unwritten { message, .. } | Outcome::Failed { message, .. } => {
+            span.record("outcome", message);
+        }
     }
 }

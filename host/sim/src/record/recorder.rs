@@ -306,6 +306,7 @@ fn claim_of(outcome: &Outcome) -> &str {
         Outcome::Launched { claim, .. }
         | Outcome::InsufficientCapacity { claim, .. }
         | Outcome::Terminated { claim }
+        | Outcome::Unwritten { claim, .. }
         | Outcome::Failed { claim, .. } => claim,
     }
 }
@@ -322,7 +323,9 @@ fn outcome_note(outcome: &Outcome, launch: Option<&Launch>, world: &World) -> Op
             let types = counted(types.len() as u64, "instance type");
             (EntryKind::InsufficientCapacity, format!("EC2 has none of {offerings} of {types}"))
         }
-        Outcome::Failed { message, .. } => (EntryKind::Failed, message.clone()),
+        Outcome::Unwritten { message, .. } | Outcome::Failed { message, .. } => {
+            (EntryKind::Failed, message.clone())
+        }
         Outcome::Terminated { .. } => return None,
     };
     let node_pool = pool_of(claim, world).or_else(|| launch.map(|launch| launch.node_pool.clone()));

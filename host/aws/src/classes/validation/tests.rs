@@ -18,7 +18,9 @@ fn class(spec: Value) -> Ec2NodeClass {
         "spec": whole,
         "status": {
             "amis": [{ "id": "ami-arm", "requirements": arm }],
-            "subnets": [{ "id": "subnet-1", "zone": "a" }, { "id": "subnet-2", "zone": "b" }],
+            "subnets": [
+                { "id": "subnet-1", "zone": "a" }, { "id": "subnet-2", "zone": "b" }, { "id": "subnet-3", "zone": "a" }
+            ],
         },
     }))
     .unwrap()
@@ -33,7 +35,8 @@ fn a_trial_is_for_an_image_of_the_class_in_its_subnets_with_its_tags() {
     let trial = trial(&class(json!({ "tags": { "team": "a" } })), Some(&cluster()), &[]).unwrap();
     assert_eq!(trial.template.data.image_id(), Some("ami-arm"));
     assert_eq!(trial.instance_type, "m6g.large");
-    assert_eq!(trial.subnets, ["subnet-1", "subnet-2"]);
+    assert_eq!(trial.subnets, ["subnet-1", "subnet-2", "subnet-3"]);
+    assert_eq!(trial.of_zones, ["subnet-1", "subnet-2"]);
     let tags: Vec<String> = trial.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let expected = [
         "eks:eks-cluster-name=shop",

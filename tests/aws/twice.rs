@@ -1,0 +1,126 @@
+//! That nothing is launched twice: whatever a process did not know yet, whoever it took over from, and that a pod which has
+//! lost its place is not forgotten over it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube_client::Client;
+use kube_client::api::{Api, ListParams};
+use libtest_mimic::Trial;
+use serde_json::json;
+use whittle_api::node_class::Ec2NodeClass;
+
+use crate::controller::{running, wait_for_pods};
+use crate::shared::{until, until_after};
+use crate::world::{World, apart, node_pool, story};
+
+const TYPES: [&str; 3] = ["c5.large", "m5.large", "r5.large"];
+
+/// A lease that nobody renews runs out, and another takes it.
+const HANDED_OVER: Duration = Duration::from_secs(180);
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        story("a_launch_that_fails_before_its_node_claim_is_seen_is_made_once", not_known_yet),
+        story("who_takes_over_finds_what_was_launched_and_not_answered", taken_over),
+        story("a_pod_whose_room_was_taken_before_it_came_gets_another_node", room_is_taken),
+    ]
+}
+
+async fn is_ready(client: &Client) -> Result<()> {
+    let classes = Api::<Ec2NodeClass>::all(client.clone());
+    until_after(HANDED_OVER, "the class is ready", async || {
+        let status = classes.get("default").await?.status.unwrap_or_default();
+        Ok(status.conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True").then_some(()))
+    })
+    .await
+}
+
+async fn ever(world: &World, client: &Client, pods: usize) -> Result<()> {
+    until_after(HANDED_OVER, "all pods run", async || {
+        Ok((running(client, "default").await?.len() == pods).then_some(()))
+    })
+    .await?;
+    world.wait_until_all_agree(client).await?;
+    let ever = world.aws.machines()?.len();
+    ensure!(ever == pods, "for {pods} pods apart there have been {ever} instances");
+    Ok(())
+}
+
+/// The class is ready from before, and the new process has yet to learn what it selects.
+fn not_known_yet(world: &World) -> Result<()> {
+    const PODS: u32 = 20;
+    let [class, pool] = node_pool(&["spot"], &TYPES);
+    world.apply(&[class, pool])?;
+    let first = world.controller()?;
+    world.ask(async |client| is_ready(&client).await)?;
+    drop(first);
+    world.aws.fail(&json!({ "kind": "stall", "action": "ec2:DescribeSubnets", "seconds": 10 }))?;
+    world.apply(&[apart("web", PODS)])?;
+    world.ask(async |client| {
+        until("all pods wait", async || {
+            let pods = Api::<Pod>::namespaced(client.clone(), "default").list(&ListParams::default()).await?;
+            let waits = |pod: &&Pod| {
+                let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+                conditions.into_iter().any(|one| one.reason.as_deref() == Some("Unschedulable"))
+            };
+            Ok((pods.items.iter().filter(waits).count() == PODS as usize).then_some(()))
+        })
+        .await?;
+        let _second = world.controller()?;
+        ever(world, &client, PODS as usize).await
+    })
+}
+
+/// One leads and one stands by; the one that leads dies while EC2 has launched two fleets and has not answered.
+fn taken_over(world: &World) -> Result<()> {
+    let [class, pool] = node_pool(&["spot"], &TYPES);
+    world.apply(&[class, pool])?;
+    let first = world.elected()?;
+    world.ask(async |client| {
+        is_ready(&client).await?;
+        let _second = world.elected()?;
+        until("both have listed everything", async || {
+            Ok((world.story.said().matches("everything is listed").count() == 2).then_some(()))
+        })
+        .await?;
+        let stall = json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 40, "after": true });
+        world.aws.fail(&stall)?;
+        for (name, launched) in [("web", 3), ("more", 6)] {
+            world.apply(&[apart(name, 3)])?;
+            world.wait_for_machines("it is launched", |living| living.len() == launched).await?;
+        }
+        drop(first);
+        world.aws.heal()?;
+        ever(world, &client, 6).await
+    })
+}
+
+/// A DaemonSet comes while the node boots, and takes more than was left for it.
+fn room_is_taken(world: &World) -> Result<()> {
+    let [class, pool] = node_pool(&["spot"], &["c5.large", "c5.xlarge"]);
+    world.apply(&[class, pool, apart("web", 1)])?;
+    world.aws.fail(&json!({ "kind": "boot", "seconds": 8 }))?;
+    let _controller = world.controller()?;
+    world.ask(async |client| {
+        world.wait_for_machines("a node is launched", |living| living.len() == 1).await?;
+        world.apply(&[json!({
+            "apiVersion": "apps/v1", "kind": "DaemonSet",
+            "metadata": { "name": "agent", "namespace": "default" },
+            "spec": {
+                "selector": { "matchLabels": { "app": "agent" } },
+                "template": { "metadata": { "labels": { "app": "agent" } }, "spec": {
+                    "priorityClassName": "system-node-critical",
+                    "containers": [{ "name": "main", "image": "none", "resources": { "requests": { "cpu": "1" } } }],
+                } },
+            },
+        })])?;
+        let is_larger = |living: &[crate::emulator::Machine]| {
+            living.iter().any(|one| one.instance_type == "c5.xlarge")
+        };
+        world.wait_for_machines("there is a larger node", is_larger).await?;
+        // The pod, and one of the DaemonSet on each node.
+        wait_for_pods(&client, "default", 3).await
+    })
+}
