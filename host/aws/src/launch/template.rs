@@ -344,6 +344,8 @@ mod tests {
         assert_eq!(data.image_id(), Some("ami-1"));
         assert_eq!(data.iam_instance_profile().and_then(|profile| profile.name()), Some("nodes"));
         assert_eq!(data.security_group_ids(), ["sg-1"]);
+        let text = String::from_utf8(base64::decode(data.user_data().unwrap()).unwrap()).unwrap();
+        assert!(text.contains("karpenter.sh/do-not-sync-taints=true"), "{text}");
         let options = data.metadata_options().unwrap();
         assert_eq!(options.http_tokens(), Some(&ec2::LaunchTemplateHttpTokensState::Required));
         assert_eq!(options.http_put_response_hop_limit(), Some(1));
