@@ -1,4 +1,5 @@
-//! What each code of an AWS error asks for. Codes are looked at nowhere else.
+//! What each code of an AWS error asks for. Codes are looked at nowhere else, but for what CreateFleet says of a single
+//! override: `launch::answer` knows what else that is about.
 
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -70,7 +71,7 @@ impl Failure {
     /// Whether it is a launch template that EC2 does not know.
     #[must_use]
     pub fn is_about_template(&self) -> bool {
-        self.code.as_deref().is_some_and(|code| code.starts_with("InvalidLaunchTemplate"))
+        is_about_template(self.code.as_deref())
     }
 
     /// What it asks for.
@@ -90,6 +91,12 @@ impl From<Failure> for CloudError {
     fn from(failure: Failure) -> Self {
         cloud_error(failure.code.as_deref(), failure.to_string())
     }
+}
+
+/// Whether a code is about a launch template that EC2 does not know.
+#[must_use]
+pub fn is_about_template(code: Option<&str>) -> bool {
+    code.is_some_and(|code| code.starts_with("InvalidLaunchTemplate"))
 }
 
 /// What this code asks for.

@@ -14,6 +14,9 @@ pub const GIB: u64 = 1 << 30;
 /// Bytes in a GB, the unit of instance storage.
 pub const GB: u64 = 1_000_000_000;
 
+/// The Kubernetes name of the resource that an EFA interface is.
+pub const EFA: &str = "vpc.amazonaws.com/efa";
+
 /// Memory that Linux on Graviton sets aside for contiguous allocation before the kubelet sees it.
 const ARM64_CMA_MIB: u64 = 64;
 /// Pods on a Windows node, whose CNI does not use one address per pod and interface.
@@ -46,7 +49,7 @@ pub fn capacity(specification: &Specification, settings: &NodeClassSettings) -> 
         capacity.set("aws.amazon.com/neuron", devices);
         capacity.set("aws.amazon.com/neuroncore", specification.neuron_cores);
     }
-    capacity.set("vpc.amazonaws.com/efa", efa_interfaces(specification, settings));
+    capacity.set(EFA, efa_interfaces(specification, settings));
     if settings.ami_family.windows_build().is_some() {
         let addresses = specification.ipv4_per_eni.saturating_sub(1);
         capacity.set("vpc.amazonaws.com/PrivateIPv4Address", addresses);

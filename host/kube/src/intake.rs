@@ -36,9 +36,7 @@ pub trait InstanceTypes: fmt::Debug + Send + Sync {
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass;
 
     /// A node of a class has joined, with so much memory: what types are said to have before that is an estimate.
-    fn learn(&self, node_class: &str, instance_type: &str, memory_bytes: u64) {
-        let _ = (node_class, instance_type, memory_bytes);
-    }
+    fn learn(&self, _node_class: &str, _instance_type: &str, _memory_bytes: u64) {}
 
     /// When prices were found, by how it is bought; none that were not found while the process runs.
     fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {

@@ -177,6 +177,11 @@ fn spot_warning(instance: &str) -> String {
     .to_string()
 }
 
+fn is_closed(node: &Node) -> bool {
+    let mut taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    taints.any(|taint| taint.key == "karpenter.sh/disrupted")
+}
+
 /// From a message to the node that is closed and to the replacement that is launched; the median of five.
 fn warning() -> Result<()> {
     let world = World::begin()?;
@@ -193,12 +198,8 @@ fn warning() -> Result<()> {
             let old: BTreeSet<&String> = machines.iter().map(|one| &one.id).collect();
             let begin = Instant::now();
             world.aws.send(&[spot_warning(&lost.id)])?;
-            until("the node is closed", async || {
-                let node = nodes.get(&lost.host).await?;
-                let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default();
-                Ok(taints.iter().any(|taint| taint.key == "karpenter.sh/disrupted").then_some(()))
-            })
-            .await?;
+            until("the node is closed", async || Ok(is_closed(&nodes.get(&lost.host).await?).then_some(())))
+                .await?;
             closed.push(begin.elapsed());
             let is_new = |living: &[Machine]| living.iter().any(|one| !old.contains(&one.id));
             world.wait_for_machines("the replacement is launched", is_new).await?;
@@ -234,9 +235,7 @@ fn many_warnings(nodes: usize) -> Result<()> {
         let listed = Api::<Node>::all(client.clone());
         until_after(LONG, "all nodes are closed", async || {
             let open = listed.list(&ListParams::default()).await?.items.into_iter().filter(|node| {
-                let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref()).into_iter().flatten();
-                let is_closed = taints.into_iter().any(|taint| taint.key == "karpenter.sh/disrupted");
-                node.metadata.name.as_ref().is_some_and(|name| hosts.contains(name)) && !is_closed
+                node.metadata.name.as_ref().is_some_and(|name| hosts.contains(name)) && !is_closed(node)
             });
             Ok((open.count() == 0).then_some(()))
         })

@@ -7,7 +7,6 @@ use whittle_api::conditions;
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::selectors::{CapacityReservationSelectorTerm, InstanceMatchCriteria};
 use whittle_api::node_class::status::{CapacityReservation, ReservationState, ReservationType};
-
 use whittle_core::model::time::{Duration, Timestamp};
 
 use crate::classes::filters::{Filters, by_id, of_tags, sdk};

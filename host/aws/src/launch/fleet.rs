@@ -17,7 +17,7 @@ use super::tags;
 use super::template::{Reserved, Template, digest};
 use super::templates::Templates;
 use crate::connect::Clients;
-use crate::error::{Failure, Reaction, reaction};
+use crate::error::{Failure, Reaction, is_about_template, reaction};
 use crate::known::Known;
 
 /// Launches fleets, and remembers which launch templates are there.
@@ -297,13 +297,12 @@ fn config((template, overrides): &(Template, Vec<Override>)) -> ec2::FleetLaunch
 
 /// EC2 says so of the whole request, or of each override.
 fn is_template_missing(answer: &Result<CreateFleetOutput, Failure>) -> bool {
-    let is_missing = |code: Option<&str>| code.is_some_and(|code| code.starts_with("InvalidLaunchTemplate"));
     match answer {
         Ok(answer) => {
             answer.instances().is_empty()
-                && answer.errors().iter().any(|error| is_missing(error.error_code()))
+                && answer.errors().iter().any(|error| is_about_template(error.error_code()))
         }
-        Err(failure) => failure.reaction() == Reaction::Missing && is_missing(failure.code.as_deref()),
+        Err(failure) => failure.reaction() == Reaction::Missing && failure.is_about_template(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::status::{Ec2NodeClassStatus, ReservationType};
+use whittle_catalog::capacity::EFA;
 use whittle_core::model::instance_type::{CapacityType, InstanceType};
 use whittle_core::model::node::NodeClaim;
 use whittle_core::plan::LaunchOffering;
@@ -17,8 +18,6 @@ use crate::cluster::Cluster;
 
 /// A launch chooses among so many instance types, the cheapest (Karpenter).
 const TYPES_MAX: usize = 60;
-/// The resource that an EFA interface is.
-const EFA: &str = "vpc.amazonaws.com/efa";
 
 /// A request. Two with one key ask for the same and can be made together.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::node_class::hardware::{HttpTokens, InstanceStorePolicy, MetadataOptions, Switch};
 use whittle_core::model::labels;
 use whittle_core::model::node::NodeClaim;
-use whittle_core::model::requirement::{Operator, Taint, TaintEffect};
+use whittle_core::model::requirement::{Taint, TaintEffect};
 
 use super::{disks, network, tags};
 use crate::cluster::Cluster;
@@ -115,13 +115,10 @@ pub(crate) fn template(
 
 /// Hardware of one's own, for NodeClaims that ask for it. EC2 shares it otherwise.
 fn placement(claim: &NodeClaim) -> Option<ec2::LaunchTemplatePlacementRequest> {
-    const SHARED: &str = "default";
-    let is_labelled = claim.labels.get(labels::TENANCY).is_some_and(|tenancy| tenancy != SHARED);
+    let shared = "default".to_owned();
+    let is_labelled = claim.labels.get(labels::TENANCY).is_some_and(|tenancy| *tenancy != shared);
     let mut requirements = claim.requirements.iter().filter(|one| one.key == labels::TENANCY);
-    let is_required = requirements.any(|one| {
-        let is_named = one.values.iter().any(|value| value == SHARED);
-        (one.operator == Operator::In && !is_named) || (one.operator == Operator::NotIn && is_named)
-    });
+    let is_required = requirements.any(|one| !one.can_be_fulfilled_by(std::slice::from_ref(&shared)));
     let builder = ec2::LaunchTemplatePlacementRequest::builder();
     (is_labelled || is_required).then(|| builder.tenancy(ec2::Tenancy::Dedicated).build())
 }
@@ -234,7 +231,7 @@ pub(crate) fn digest(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use whittle_core::model::requirement::Requirement;
+    use whittle_core::model::requirement::{Operator, Requirement};
 
     use super::*;
     use crate::launch::tests::claim;

@@ -100,17 +100,11 @@ impl Listings {
             types.subtract_unless_all(&universe.exotic);
         }
         let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
-        let ceilings = |types: &Bits, way| {
-            let ceiling = || universe.ceiling(types, shape.zones, (way, shape.capacity_types));
-            if is_free { ceiling() } else { Price::MAX }
-        };
-        let usable = |way: &&CapacityMask| {
-            universe.is_offered_below(&types, shape.zones, (**way, ceilings(&types, **way)))
-        };
+        let usable = |way: &&CapacityMask| universe.is_usable(&types, shape, **way, is_free);
         let keeps = |way: &&CapacityMask| keeps_min_values(template, &types, shape, universe, **way);
         let first = ways.iter().filter(usable).find(keeps).or_else(|| ways.iter().find(usable));
         let way = first.copied().unwrap_or(shape.capacity_types);
-        let ceiling = ceilings(&types, way);
+        let ceiling = universe.ceiling(&types, shape, way, is_free);
         universe.keep_offered(&mut types, shape.zones, way);
         let lowered = lowered(template, &Shape { types: types.clone(), ..shape.clone() }, universe);
         let (types, price) =

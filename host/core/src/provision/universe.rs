@@ -372,27 +372,19 @@ impl Universe {
 
     /// The most that any of `types` may cost when it is bought in this way: spot capacity no more than the cheapest that
     /// can be had on demand instead (Karpenter: spot offering filter).
-    pub(crate) fn ceiling(
-        &self,
-        types: &Bits,
-        zones: ZoneMask,
-        (way, capacity_types): (CapacityMask, CapacityMask),
-    ) -> Price {
-        let on_demand = all_of(CapacityType::OnDemand) & capacity_types;
-        let is_spot = way == all_of(CapacityType::Spot);
-        if is_spot && on_demand != 0 { self.cheapest_among(types, zones, on_demand) } else { Price::MAX }
+    ///
+    /// Where the NodePool wants minimum values, and so is not free to choose, there is no such limit.
+    pub(crate) fn ceiling(&self, types: &Bits, shape: &Shape, way: CapacityMask, is_free: bool) -> Price {
+        let on_demand = all_of(CapacityType::OnDemand) & shape.capacity_types;
+        let is_limited = is_free && way == all_of(CapacityType::Spot) && on_demand != 0;
+        if is_limited { self.cheapest_among(types, shape.zones, on_demand) } else { Price::MAX }
     }
 
-    /// Whether any of `types` can be bought in one of these zones in this way at no more than this.
-    pub(crate) fn is_offered_below(
-        &self,
-        types: &Bits,
-        zones: ZoneMask,
-        (way, ceiling): (CapacityMask, Price),
-    ) -> bool {
-        match ceiling {
-            Price::MAX => self.is_offered(types, zones, way),
-            ceiling => self.cheapest_among(types, zones, way) <= ceiling,
+    /// Whether any of `types` can be bought in this way at no more than the ceiling.
+    pub(crate) fn is_usable(&self, types: &Bits, shape: &Shape, way: CapacityMask, is_free: bool) -> bool {
+        match self.ceiling(types, shape, way, is_free) {
+            Price::MAX => self.is_offered(types, shape.zones, way),
+            ceiling => self.cheapest_among(types, shape.zones, way) <= ceiling,
         }
     }
 

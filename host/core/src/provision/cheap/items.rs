@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::model::instance_type::CapacityType;
-use crate::model::price::Price;
 use crate::provision::bits::Bits;
 use crate::provision::cheap::duals::{AXES, Row};
 use crate::provision::cheap::fill::Item;
@@ -114,11 +113,7 @@ fn bought(shape: &Shape, universe: &Universe, is_free: bool) -> Option<(Bits, Ca
         types.subtract_unless_all(&universe.exotic);
     }
     let ways = CapacityType::ALL.map(|way| all_of(way) & shape.capacity_types);
-    let usable = |way: &CapacityMask| {
-        let ceiling = || universe.ceiling(&types, shape.zones, (*way, shape.capacity_types));
-        let ceiling = if is_free { ceiling() } else { Price::MAX };
-        universe.is_offered_below(&types, shape.zones, (*way, ceiling))
-    };
+    let usable = |way: &CapacityMask| universe.is_usable(&types, shape, *way, is_free);
     let way = ways.into_iter().find(usable)?;
     universe.keep_offered(&mut types, shape.zones, way);
     // They look cheap and are not what the pods' requests mean. A launch may list them, but no node is opened for them
