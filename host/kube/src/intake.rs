@@ -136,7 +136,7 @@ impl Intake {
         match change {
             Change::Seen(object) => self.see(object, &mut taken),
             Change::Gone(kind, id) => self.lose(kind, &id, &mut taken),
-            Change::Complete(kind) => drop(self.incomplete.remove(&kind)),
+            Change::Complete(kind) => self.complete(kind, &mut taken),
             Change::Bad { kind, metadata, message } => taken.problems.push(unclear(kind, &metadata, message)),
             // Nothing has changed; who runs the loop says so in its log.
             Change::Trouble(..) => {}
@@ -164,6 +164,14 @@ impl Intake {
         }
         let of_nodes = taken.problems.iter().filter(|one| matches!(one.kind, Kind::NodeClaim | Kind::Node));
         self.unclear.extend(of_nodes.map(|one| (one.kind, one.name.clone())));
+    }
+
+    fn complete(&mut self, kind: Kind, taken: &mut Taken) {
+        let is_first = self.incomplete.remove(&kind);
+        // A PriorityClass that is missing now does not come.
+        if is_first && kind == Kind::PriorityClass {
+            self.retell_daemon_sets(taken);
+        }
     }
 
     fn see(&mut self, object: Object, taken: &mut Taken) {
@@ -369,6 +377,10 @@ impl Intake {
         let classes: Vec<PriorityClass> = self.priority_classes.values().cloned().collect();
         self.priorities = Priorities::new(&classes);
         // Pods say their priority in a number; only templates have to be read anew.
+        self.retell_daemon_sets(taken);
+    }
+
+    fn retell_daemon_sets(&self, taken: &mut Taken) {
         for set in self.daemon_sets.values() {
             self.tell_daemon_set(set, taken);
         }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use whittle_control::controller::Controller;
+use whittle_core::event::Event;
 use whittle_core::model::labels::REGION;
 use whittle_core::model::time::Timestamp;
 
@@ -132,6 +133,12 @@ impl View {
             Change::Seen(_) | Change::Complete(_) | Change::Bad { .. } | Change::Trouble(..) => {}
         }
         let taken = self.intake.take(change);
+        // What is missing to understand a DaemonSet may come without a change of its own.
+        let daemon_sets = taken.events.iter().filter_map(|event| match event {
+            Event::DaemonSet(set) => Some((Kind::DaemonSet, full_name(&set.namespace, &set.name))),
+            _ => None,
+        });
+        daemon_sets.for_each(|understood| drop(self.unclear.remove(&understood)));
         for problem in taken.problems {
             let name = full_name(problem.namespace.as_deref().unwrap_or_default(), &problem.name);
             self.unclear.insert((problem.kind, name), problem);

@@ -231,7 +231,7 @@ fn a_daemon_set_waits_for_its_priority_class_and_is_told_when_it_changes() {
     assert_eq!(priorities(seen(&mut intake, class(8))), [8]);
 
     // Once all classes are known, one that is missing is a mistake.
-    intake.take(Change::Complete(Kind::PriorityClass));
+    assert_eq!(priorities(intake.take(Change::Complete(Kind::PriorityClass)).events), [8]);
     let id = Id { namespace: "".into(), name: "high".into() };
     let taken = intake.take(Change::Gone(Kind::PriorityClass, id));
     assert_eq!(taken.events, []);
@@ -240,6 +240,23 @@ fn a_daemon_set_waits_for_its_priority_class_and_is_told_when_it_changes() {
         problem.message,
         "spec.template.spec.priorityClassName: found \"high\", expected the name of a PriorityClass that exists"
     );
+}
+
+#[test]
+fn a_daemon_set_whose_priority_class_is_missing_is_reported_whichever_is_listed_first() {
+    let set = || {
+        let template = json!({ "spec": { "containers": [], "priorityClassName": "nobody-made-it" } });
+        Object::DaemonSet(object(json!({
+            "metadata": { "namespace": "logs", "name": "log" },
+            "spec": { "selector": {}, "template": template },
+        })))
+    };
+    let complete = || Change::Complete(Kind::PriorityClass);
+    for order in [[complete(), Change::Seen(set())], [Change::Seen(set()), complete()]] {
+        let (mut intake, _) = intake();
+        let reported = order.map(|change| intake.take(change).problems.len());
+        assert_eq!(reported.iter().sum::<usize>(), 1, "{reported:?}");
+    }
 }
 
 #[test]
