@@ -37,7 +37,7 @@ fn message(source: &str, kind: &str, detail: &Value) -> String {
 }
 
 /// The two minutes' warning of a spot instance.
-fn spot_warning(machine: &Machine) -> String {
+pub(crate) fn spot_warning(machine: &Machine) -> String {
     let detail = json!({ "instance-id": machine.id, "instance-action": "terminate" });
     message("aws.ec2", "EC2 Spot Instance Interruption Warning", &detail)
 }

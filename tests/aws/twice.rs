@@ -9,9 +9,12 @@ use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
 use serde_json::json;
+use whittle_api::node_claim::NodeClaim;
 use whittle_api::node_class::Ec2NodeClass;
 
 use crate::controller::{running, wait_for_pods};
+use crate::emulator::Machine;
+use crate::notices::spot_warning;
 use crate::shared::{until, until_after};
 use crate::world::{World, apart, node_pool, story};
 
@@ -24,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         story("a_launch_that_fails_before_its_node_claim_is_seen_is_made_once", not_known_yet),
         story("who_takes_over_finds_what_was_launched_and_not_answered", taken_over),
+        story("successors_take_the_nodes_that_are_on_their_way_for_those_before_them", succeeded),
         story("a_pod_whose_room_was_taken_before_it_came_gets_another_node", room_is_taken),
     ]
 }
@@ -97,6 +101,36 @@ fn taken_over(world: &World) -> Result<()> {
     })
 }
 
+/// Spot instances are gone at once after their warning, and EC2 takes longer for others than it takes until their pods
+/// have successors.
+fn succeeded(world: &World) -> Result<()> {
+    const PODS: usize = 4;
+    let [class, pool] = node_pool(&["spot"], &TYPES);
+    world.apply(&[class, pool, apart("web", u32::try_from(PODS)?)])?;
+    let _controller = world.controller()?;
+    world.ask(async |client| {
+        wait_for_pods(&client, "default", PODS).await?;
+        let old = world.wait_until_all_agree(&client).await?;
+        world.aws.fail(&json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 20 }))?;
+        world.aws.send(&old.iter().map(spot_warning).collect::<Vec<_>>())?;
+        let claims = Api::<NodeClaim>::all(client.clone());
+        until("others are on their way", async || {
+            let all = claims.list(&ListParams::default()).await?.items;
+            Ok((all.len() == 2 * PODS).then_some(()))
+        })
+        .await?;
+        old.iter().try_for_each(|machine| world.aws.vanish(&machine.id))?;
+        let is_old = |machine: &Machine| old.iter().any(|old| old.id == machine.id);
+        let all_new = |living: &[Machine]| living.len() >= PODS && !living.iter().any(is_old);
+        world.wait_for_machines("all instances are new", all_new).await?;
+        wait_for_pods(&client, "default", PODS).await?;
+        world.wait_until_all_agree(&client).await?;
+        let new = world.aws.machines()?.iter().filter(|machine| !is_old(machine)).count();
+        ensure!(new == PODS, "for {PODS} pods that moved once {new} instances were launched");
+        Ok(())
+    })
+}
+
 /// A DaemonSet comes while the node boots, and takes more than was left for it.
 fn room_is_taken(world: &World) -> Result<()> {
     let [class, pool] = node_pool(&["spot"], &["c5.large", "c5.xlarge"]);
@@ -116,7 +150,7 @@ fn room_is_taken(world: &World) -> Result<()> {
                 } },
             },
         })])?;
-        let is_larger = |living: &[crate::emulator::Machine]| {
+        let is_larger = |living: &[Machine]| {
             living.iter().any(|one| one.instance_type == "c5.xlarge")
         };
         world.wait_for_machines("there is a larger node", is_larger).await?;

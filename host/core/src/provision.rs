@@ -26,6 +26,7 @@ pub(crate) mod requirements;
 pub(crate) mod reservations;
 pub(crate) mod schedule;
 pub(crate) mod selector;
+mod successors;
 pub(crate) mod template;
 pub(crate) mod topology;
 pub(crate) mod universe;
@@ -45,6 +46,7 @@ use crate::plan::{Action, Nomination, Plan, Report};
 use crate::provision::explain::{Decided, Explainer, Reasons};
 use crate::provision::problem::{Cache, Problem};
 use crate::provision::schedule::Schedule;
+use crate::provision::successors::fill_vacancies;
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
@@ -99,8 +101,7 @@ fn decide(snapshot: &Snapshot, cache: &mut Cache, (now, seed): (Timestamp, u64),
     }
     problem.add_rules(snapshot);
     let mut schedule = Schedule::new(&mut problem);
-    let overdue = keep_nominated(&mut schedule, &work);
-    work.add_overdue(overdue);
+    keep_expected(&mut schedule, snapshot, &mut work);
     let waiting = in_order(&schedule, &mut work);
     let places = match effort {
         Effort::KarpenterOrder => place_all(&mut schedule, &waiting),
@@ -138,6 +139,8 @@ pub(crate) struct Work<'a> {
     pub(crate) wanted: BTreeMap<GroupId, Vec<&'a Pod>>,
     /// Pods that are expected somewhere already: they stay expected there, and their room is kept.
     pub(crate) kept: BTreeMap<GroupId, Vec<(&'a Pod, &'a str)>>,
+    /// Those of them that are expected there from now on, in place of pods that were like them.
+    successors: Vec<(&'a Pod, &'a str)>,
     /// Groups of which others were added to those that wait, so that they are not in the order of their age.
     mixed: BTreeSet<GroupId>,
     /// Pods that can be nowhere, whatever is launched.
@@ -200,17 +203,28 @@ fn sort_in<'a>(
     }
 }
 
-/// Keeps the room of pods that are expected on a node. Those for which there is no room any more come back.
-pub(crate) fn keep_nominated<'a>(
+/// Keeps the room of pods that are expected on a node; those for which there is none any more need a place. Room that
+/// others have left goes to their successors.
+pub(crate) fn keep_expected<'a>(
     schedule: &mut Schedule<'_, '_>,
+    snapshot: &'a Snapshot,
+    work: &mut Work<'a>,
+) {
+    if work.kept.is_empty() && snapshot.vacancies.is_empty() {
+        return;
+    }
+    let existing = schedule.problem.existing.iter().enumerate();
+    let places: BTreeMap<&str, Place> = existing.map(|(place, node)| (node.name, place)).collect();
+    let overdue = keep_nominated(schedule, &places, work);
+    fill_vacancies(schedule, snapshot, &places, work);
+    work.add_overdue(overdue);
+}
+
+fn keep_nominated<'a>(
+    schedule: &mut Schedule<'_, '_>,
+    places: &BTreeMap<&str, Place>,
     work: &Work<'a>,
 ) -> Vec<(GroupId, &'a Pod)> {
-    if work.kept.is_empty() {
-        return Vec::new();
-    }
-    let places: BTreeMap<&str, Place> = (schedule.problem.existing.iter().enumerate())
-        .map(|(place, existing)| (existing.name, place))
-        .collect();
     // By name, because groups are in the order in which they were first seen.
     let mut kept: Vec<_> = work
         .kept
@@ -359,12 +373,7 @@ fn finish(
         for (pod, place) in waiting.pods.iter().zip(places.iter().copied()) {
             match place.checked_sub(existing) {
                 Some(draft) => pods_of[draft].push(pod.uid.clone()),
-                None if pod.node.is_none() || is_on_replaced_node(snapshot, pod) => {
-                    let node = problem.existing[place].name.to_owned();
-                    nominations.push(Action::Nominate(Nomination { pod: pod.uid.clone(), node }));
-                }
-                // Its successor will be another pod, so there is nothing to nominate yet.
-                None => {}
+                None => nominations.extend(nominate(snapshot, pod, problem.existing[place].name)),
             }
         }
     }
@@ -375,6 +384,7 @@ fn finish(
         let claim = names.next(&problem.templates[draft.template].pool.name);
         actions.push(Action::Launch(Box::new(problem.launch(draft, claim, pods))));
     }
+    actions.extend(succeed(snapshot, work));
     actions.extend(nominations);
     let mut unplaced = impossible(snapshot, work);
     let decided = Decided { snapshot, work, waiting, placed: &placed };
@@ -395,6 +405,18 @@ fn finish(
     }
     unplaced.sort_by(|left, right| (&left.name, &left.pod).cmp(&(&right.name, &right.pod)));
     Plan { actions, report: Report { unplaced, ..Default::default() } }
+}
+
+/// Nominates a pod, unless its node goes in any case: its successor will be another pod, and there is nothing to nominate
+/// yet.
+fn nominate(snapshot: &Snapshot, pod: &Pod, node: &str) -> Option<Action> {
+    let it = pod.node.is_none() || is_on_replaced_node(snapshot, pod);
+    it.then(|| Action::Nominate(Nomination { pod: pod.uid.clone(), node: node.to_owned() }))
+}
+
+/// Nominates pods for room that others have left.
+fn succeed<'a>(snapshot: &'a Snapshot, work: &'a Work<'_>) -> impl Iterator<Item = Action> + use<'a> {
+    work.successors.iter().filter_map(|(pod, claim)| nominate(snapshot, pod, claim))
 }
 
 /// Whether a pod's node goes only when the pod could go elsewhere: then its room there is kept until it does.

@@ -10,15 +10,18 @@
 mod by_uid;
 mod cloud;
 mod daemons;
+mod expected;
 pub mod groups;
 mod index;
 pub mod pods;
 pub mod replacing;
+pub mod vacancies;
 pub mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::disrupt::kinds::is_reschedulable;
 use crate::drift::CloudDrift;
 use crate::event::{Event, Notice, NoticeKind, ObjectKey};
 use crate::model::instance_type::CapacityType;
@@ -29,12 +32,13 @@ use crate::model::pod::{Pod, PodSpec};
 use crate::model::requirement::Operator;
 use crate::model::resources::Resources;
 use crate::model::time::{Duration, Timestamp};
-use crate::plan::{Action, Launch, Nomination, Plan};
+use crate::plan::Launch;
 use crate::settings::Settings;
 use crate::state::daemons::Daemons;
 use crate::state::groups::{GroupId, Groups, Known, PodGroup};
 use crate::state::index::Index;
 use crate::state::pods::Pods;
+use crate::state::vacancies::Vacancy;
 
 /// How long an offering that EC2 refused is not asked for again (Karpenter: unavailable offerings cache, 3 min).
 pub const UNAVAILABLE_FOR: Duration = Duration::from_secs(180);
@@ -88,6 +92,8 @@ pub struct Snapshot {
     pub refused: BTreeSet<String>,
     /// Where waiting pods are expected: pod uid to NodeClaim (or Node without one), and until when this holds.
     pub nominations: BTreeMap<String, (String, Timestamp)>,
+    /// Room that was planned for pods and that they will not use, by their uid.
+    pub vacancies: BTreeMap<String, Vacancy>,
     /// Pods on nodes that are on their way out, or waiting, for which the last plan found no place.
     pub homeless: BTreeSet<String>,
     /// NodeClaims whose instance the cloud has ended.
@@ -204,25 +210,6 @@ impl Snapshot {
         claim.deleting.is_some() || reclaimed || ended || self.replaced_since(claim).is_some()
     }
 
-    /// When the next thing runs out that `ClusterState::expire` forgets.
-    #[must_use]
-    pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
-        let nominations = self.nominations.values().map(|(_, until)| *until);
-        let asked = self.asked.values().map(|claim| claim.created + ASKED_FOR);
-        let expiries = self.unavailable.values().copied().chain(nominations).chain(asked);
-        expiries.filter(|until| *until > now && *until < Timestamp::MAX).min()
-    }
-
-    /// Whether pods can still be expected on a NodeClaim, or on a Node that has none.
-    #[must_use]
-    pub fn is_expected(&self, place: &str) -> bool {
-        match self.claims.get(place) {
-            Some(claim) => !self.is_leaving(claim),
-            None if self.asked.contains_key(place) => true,
-            None => self.nodes.get(place).is_some_and(|node| node.deleting.is_none()),
-        }
-    }
-
     /// All NodeClaims: those that are there, and those that were asked for and have not been seen yet.
     pub fn claims_and_asked(&self) -> impl Iterator<Item = &NodeClaim> {
         self.claims.values().chain(self.asked.values())
@@ -311,62 +298,6 @@ impl ClusterState {
     pub fn apply(&mut self, event: Event, now: Timestamp) {
         Arc::make_mut(&mut self.snapshot).apply(event, now);
     }
-
-    /// Remembers where a plan expects waiting pods: on nodes that are ready for a little while, on others until
-    /// they are.
-    pub fn expect(&mut self, plan: &Plan, now: Timestamp) {
-        let homeless: BTreeSet<_> =
-            plan.report.unplaced.iter().map(|unplaced| unplaced.pod.clone()).collect();
-        if homeless != self.snapshot.homeless {
-            Arc::make_mut(&mut self.snapshot).homeless = homeless;
-        }
-        for action in &plan.actions {
-            match action {
-                Action::Launch(launch) => {
-                    let claim = claim_for(launch, now);
-                    Arc::make_mut(&mut self.snapshot).asked.insert(claim.name.clone(), claim);
-                    launch.pods.iter().for_each(|pod| self.expect_one(pod, &launch.claim, Timestamp::MAX));
-                }
-                Action::Nominate(Nomination { pod, node }) => {
-                    let claim = self.snapshot.claims.get(node);
-                    let on_its_way = claim.is_some_and(|claim| claim.initialized.is_none());
-                    let until = if on_its_way { Timestamp::MAX } else { now + NOMINATED_FOR };
-                    self.expect_one(pod, node, until);
-                }
-                Action::Register(_)
-                | Action::Initialize(_)
-                | Action::Cordon(_)
-                | Action::Uncordon(_)
-                | Action::Delete(_)
-                | Action::Evict(_)
-                | Action::Terminate(_)
-                | Action::Finalize(_) => {}
-            }
-        }
-    }
-
-    fn expect_one(&mut self, pod_uid: &str, node: &str, until: Timestamp) {
-        let snapshot = Arc::make_mut(&mut self.snapshot);
-        snapshot.version += 1;
-        snapshot.nominations.insert(pod_uid.to_owned(), (node.to_owned(), until));
-    }
-
-    /// Forgets what has run out: refused offerings, nominations, and NodeClaims that nobody made.
-    pub fn expire(&mut self, now: Timestamp) {
-        let stale = |until: &Timestamp| *until <= now;
-        let snapshot = &self.snapshot;
-        let nothing_to_do = !snapshot.unavailable.values().any(stale)
-            && !snapshot.nominations.values().any(|(_, until)| stale(until))
-            && !snapshot.asked.values().any(|claim| stale(&(claim.created + ASKED_FOR)));
-        if nothing_to_do {
-            return;
-        }
-        let snapshot = Arc::make_mut(&mut self.snapshot);
-        snapshot.version += 1;
-        snapshot.unavailable.retain(|_, until| !stale(until));
-        snapshot.nominations.retain(|_, (_, until)| !stale(until));
-        snapshot.asked.retain(|_, claim| !stale(&(claim.created + ASKED_FOR)));
-    }
 }
 
 /// The NodeClaim that a launch makes.
@@ -454,17 +385,11 @@ impl Snapshot {
         }
         if let Some(instance) = &claim.instance {
             self.index.put_claim_instance(&instance.provider_id, &claim.name);
+            self.forget_vacancies(&claim.name);
         }
         let name = self.node_of_claim(&claim).map(|node| node.name.clone());
         let is_new = self.claims.insert(claim.name.clone(), claim).is_none();
         self.touch_by_residents(name.filter(|_| is_new));
-    }
-
-    /// A node is ready: kube-scheduler gets a little time to bind the pods that are expected there, then they
-    /// are looked at anew, because it may have put others in their room.
-    fn end_expectations(&mut self, claim: &str, now: Timestamp) {
-        let expected = self.nominations.values_mut().filter(|(node, _)| node == claim);
-        expected.for_each(|(_, until)| *until = (*until).min(now + NOMINATED_FOR));
     }
 
     fn remove_claim(&mut self, name: &str) {
@@ -488,6 +413,7 @@ impl Snapshot {
         self.refused.remove(name);
         self.terminated.remove(name);
         self.nominations.retain(|_, (node, _)| node != name);
+        self.forget_vacancies(name);
     }
 
     fn put_node(&mut self, node: Node) {
@@ -521,12 +447,12 @@ impl Snapshot {
         let bound = pod.node.is_some() && known.is_none_or(|known| known.node != pod.node);
         let ended = pod.phase.is_terminal() && known.is_some_and(|known| !known.phase.is_terminal());
         let leaving = pod.deleting.is_some() && known.is_some_and(|known| known.deleting.is_none());
-        if bound {
-            self.nominations.remove(&pod.uid);
+        // A pod that is seen for the first time may have come long ago.
+        let at = if known.is_none() { pod.started.map_or(now, |started| started.min(now)) } else { now };
+        if bound || !is_reschedulable(&pod) {
+            self.vacate(&pod.uid);
         }
         if (bound || ended || leaving) && !pod.belongs_to_node() {
-            // A pod that is seen for the first time may have come long ago.
-            let at = if known.is_none() { pod.started.map_or(now, |started| started.min(now)) } else { now };
             self.touch_claim_of(pod.node.as_deref(), at);
         }
         let shared = self.index.mount(&pod);
@@ -562,12 +488,12 @@ impl Snapshot {
     }
 
     fn remove_pod(&mut self, uid: &str, now: Timestamp) {
+        self.vacate(uid);
         let Some((pod, group)) = self.pods.remove(uid) else { return };
         self.index.take_out(&pod, group);
         let alone = self.index.unmount(&pod);
         self.remove_daemon_pod(&pod);
         alone.iter().for_each(|claim| self.regroup(claim));
-        self.nominations.remove(uid);
         let left_unannounced = pod.deleting.is_none() && !pod.phase.is_terminal();
         if left_unannounced && !pod.belongs_to_node() {
             self.touch_claim_of(pod.node.as_deref(), now);

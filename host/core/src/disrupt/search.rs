@@ -9,7 +9,7 @@ use crate::provision::problem::Problem;
 use crate::provision::schedule::Schedule;
 use crate::provision::template::Room;
 use crate::provision::topology::Place;
-use crate::provision::{Work, in_order, keep_nominated};
+use crate::provision::{Work, in_order, keep_expected};
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
 
@@ -79,9 +79,8 @@ impl<'a, 'b, 'c> Search<'a, 'b, 'c> {
     }
 
     /// Room that waiting pods will take is not room for moves. Pods of nodes that leave already wait, too.
-    pub(crate) fn make_room_for_waiting(&mut self, mut work: Work<'_>) {
-        let overdue = keep_nominated(&mut self.schedule, &work);
-        work.add_overdue(overdue);
+    pub(crate) fn make_room_for_waiting(&mut self, mut work: Work<'a>) {
+        keep_expected(&mut self.schedule, self.snapshot, &mut work);
         for waiting in in_order(&self.schedule, &mut work) {
             for pod in waiting.pods {
                 let Some(group) = self.snapshot.group_of(&pod.uid) else { continue };

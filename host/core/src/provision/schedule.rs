@@ -203,6 +203,34 @@ impl<'a, 'b> Schedule<'a, 'b> {
         if collide(&demand.group.spec.host_ports, &node.host_ports) {
             return Some(Refused::HostPort);
         }
+        // Without the label there is no domain: nothing to be near to, nothing to keep away from.
+        self.refused_by_others(place, demand, |rule| self.is_anti_affinity(rule))
+    }
+
+    /// Whether a node that is not launched yet may take a pod like one that was planned there, as things are now.
+    pub(crate) fn admits_undecided(&self, place: Place, demand: usize) -> bool {
+        let demand = &self.problem.demands[demand];
+        !collide(&demand.group.spec.host_ports, &self.problem.existing[place].host_ports)
+            && self.refused_by_others(place, demand, |rule| self.is_absent(place, rule)).is_none()
+    }
+
+    fn is_anti_affinity(&self, rule: usize) -> bool {
+        self.problem.rules[rule].what.rule == TopologyRule::AntiAffinity
+    }
+
+    /// Whether a rule keeps pods away that a place without its label has nothing to do with.
+    fn is_absent(&self, place: Place, rule: usize) -> bool {
+        self.is_anti_affinity(rule) && !self.is_in_doubt(place, rule)
+    }
+
+    /// The rule about others by which an existing node refuses one more pod now. `without` says whether a rule allows a
+    /// node without its label.
+    fn refused_by_others(
+        &self,
+        place: Place,
+        demand: &Demand,
+        without: impl Fn(usize) -> bool,
+    ) -> Option<Refused> {
         let concern = &demand.concern;
         if concern.is_free() {
             return None;
@@ -216,8 +244,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
             let allowed = match domain {
                 Some(domain) if own => rule.allows(domain, concern.meant.binary_search(&at).is_ok()),
                 Some(domain) => rule.tolerates(domain),
-                // Without the label there is no domain: nothing to be near to, nothing to keep away from.
-                None => rule.what.rule == TopologyRule::AntiAffinity,
+                None => without(at),
             };
             if !allowed {
                 return Some(Refused::Topology { rule: at });

@@ -32,18 +32,12 @@ impl Snapshot {
         }
     }
 
-    /// A NodeClaim that could not even be written will not come: its pods look for another place.
-    fn give_up_unwritten(&mut self, claim: &str) {
-        if self.asked.remove(claim).is_some() {
-            self.nominations.retain(|_, (node, _)| node != claim);
-        }
-    }
-
     pub(super) fn put_outcome(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Launched { claim, instance, refused } => {
                 self.leave_alone(refused, instance.launched);
                 self.index.put_claim_instance(&instance.provider_id, &claim);
+                self.forget_vacancies(&claim);
                 if let Some(known) = self.claims.get_mut(&claim) {
                     known.instance = Some(*instance);
                 }

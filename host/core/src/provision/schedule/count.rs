@@ -87,7 +87,7 @@ impl Schedule<'_, '_> {
 
     /// Whether a node that was asked for and is not launched yet will be in a domain of this rule, and nobody knows in
     /// which.
-    fn is_in_doubt(&self, place: Place, rule: usize) -> bool {
+    pub(super) fn is_in_doubt(&self, place: Place, rule: usize) -> bool {
         let (Some(node), Some(label)) = (self.problem.existing.get(place), self.problem.rules[rule].label)
         else {
             return false;
