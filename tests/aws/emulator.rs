@@ -206,6 +206,11 @@ impl Emulator {
         ask::<Value>(self.port, "POST", "reservations", Some(&made)).map(drop)
     }
 
+    /// A capacity reservation ends; what runs in it runs on, on demand.
+    pub(crate) fn end_reservation(&self, id: &str) -> Result<()> {
+        ask::<Value>(self.port, "POST", "end-reservation", Some(&json!({ "id": id }))).map(drop)
+    }
+
     /// Somebody else deletes all launch templates.
     pub(crate) fn forget_templates(&self) -> Result<Vec<String>> {
         ask(self.port, "POST", "forget-templates", Some(&json!({})))

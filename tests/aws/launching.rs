@@ -9,6 +9,7 @@ use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use whittle_api::node_claim::NodeClaim;
 
 use crate::controller::{running, wait_for_pods};
 use crate::emulator::Machine;
@@ -308,10 +309,13 @@ fn reserved(world: &World) -> Result<()> {
         }
         let nodes = Api::<Node>::all(client.clone());
         let labelled = ListParams::default().labels("karpenter.sh/capacity-type=reserved");
-        until("two Nodes are labelled as reserved", async || {
-            Ok((nodes.list(&labelled).await?.items.len() == 2).then_some(()))
-        })
-        .await?;
+        let are_labelled = async |count: usize| {
+            until("Nodes are labelled as reserved", async || {
+                Ok((nodes.list(&labelled).await?.items.len() == count).then_some(()))
+            })
+            .await
+        };
+        are_labelled(2).await?;
         // What asks for it alone waits until it has grown and somebody has looked again.
         let mut shop = apart("shop", 1);
         shop["spec"]["template"]["spec"]["nodeSelector"] =
@@ -322,6 +326,16 @@ fn reserved(world: &World) -> Result<()> {
             let living = world.aws.living()?;
             ensure!(living.len() <= 4, "{living:?}");
             Ok((in_reservation(&living) == 3).then_some(()))
+        })
+        .await?;
+        wait_for_pods(&client, "default", 4).await?;
+        world.wait_until_all_agree(&client).await?;
+        are_labelled(3).await?;
+        world.aws.end_reservation("cr-0000000000000001")?;
+        let claims = Api::<NodeClaim>::all(client.clone());
+        until_after(Duration::from_secs(180), "nothing is labelled as reserved", async || {
+            let of_nodes = nodes.list(&labelled).await?.items.len();
+            Ok((of_nodes == 0 && claims.list(&labelled).await?.items.is_empty()).then_some(()))
         })
         .await
     })

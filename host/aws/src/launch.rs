@@ -251,6 +251,7 @@ impl Cloud for Ec2 {
         let listed = running.into_iter().map(|(one, claim)| Running {
             provider_id: one.provider_id(),
             claim: claim.to_owned(),
+            capacity_type: one.capacity_type,
             launched: one.launched,
         });
         Ok(listed.collect())

@@ -3,6 +3,7 @@
 //! Each step is a function of what is known and the time. A step that has not taken effect is simply asked for
 //! again, so nothing has to be remembered across a restart.
 
+pub mod demoted;
 pub mod drain;
 pub mod given;
 pub mod leftover;

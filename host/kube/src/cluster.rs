@@ -18,6 +18,7 @@ use kube_client::{Api, Client};
 use kube_core::Resource;
 use serde_json::json;
 use whittle_control::ports::{Cluster, ClusterError};
+use whittle_core::lifecycle::demoted::Demoted;
 use whittle_core::lifecycle::given::labels_of;
 use whittle_core::model::node as core;
 use whittle_core::model::node_pool::DisruptionReason;
@@ -119,6 +120,19 @@ impl Session {
             Err(ClusterError::NotFound { .. }) => Ok(()),
             answer => answer,
         }
+    }
+
+    /// Writes into a NodeClaim and its Node that it is reserved no more.
+    ///
+    /// # Errors
+    ///
+    /// `Transport` when one of them is there and still says so.
+    pub async fn demote(&self, Demoted { claim, node }: &Demoted) -> Result<(), ClusterError> {
+        self.writer.change_claim(claim, |claim| patch::demoted(&claim.metadata)).await?;
+        if let Some(node) = node {
+            self.writer.change_node(node, |node| patch::demoted(&node.metadata)).await?;
+        }
+        Ok(())
     }
 
     /// A pod that cannot be nominated goes where the scheduler likes, which is no reason to keep its node closed.

@@ -10,6 +10,7 @@ use whittle_api::convert::node_claim::node_claim_from;
 use whittle_api::node_claim::{NodeClaim, NodeClaimStatus};
 use whittle_api::quantity::quantities;
 use whittle_api::template;
+use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels::{self, TERMINATION_FINALIZER as FINALIZER};
 use whittle_core::model::node as core;
 use whittle_core::model::requirement::Taint;
@@ -88,6 +89,19 @@ pub(crate) fn launched(status: &mut NodeClaimStatus, instance: &core::Instance, 
             set(&mut status.conditions, waits, ("Unknown", "AwaitingReconciliation", ""), now);
         }
     }
+}
+
+/// Writes into a NodeClaim or its Node that it is on demand; `None` when it does not say that it is reserved.
+pub(crate) fn demoted(metadata: &ObjectMeta) -> Option<Value> {
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(labels::CAPACITY_TYPE));
+    let is_reserved = label.is_some_and(|label| label == CapacityType::Reserved.label());
+    is_reserved.then(|| {
+        json!({ "metadata": { "resourceVersion": metadata.resource_version, "labels": {
+            labels::CAPACITY_TYPE: CapacityType::OnDemand.label(),
+            labels::RESERVATION_ID: null,
+            labels::RESERVATION_TYPE: null,
+        } } })
+    })
 }
 
 /// Writes into a NodeClaim's status which Node it has.

@@ -312,6 +312,7 @@ impl Cloud for SimulatedCloud {
         let running = self.stored().await?.into_iter().map(|stored| Running {
             provider_id: stored.instance.provider_id,
             claim: stored.claim,
+            capacity_type: stored.instance.capacity_type,
             launched: stored.instance.launched,
         });
         Ok(running.collect())

@@ -11,6 +11,7 @@ POST /whittle/faults      one fault or a list; the answer is their numbers. DELE
 POST /whittle/messages    {bodies: […]}: puts messages on the queue
 POST /whittle/queue       {present: true|false}: makes the queue or takes it away
 POST /whittle/reservations   {id, type, zone, instances, kind?}: a capacity reservation has so many instances
+POST /whittle/end-reservation   {id}: it has ended, and what runs in it runs on
 POST /whittle/vanish      {id}: an instance is gone as if it had never been
 POST /whittle/forget-templates   all launch templates are gone
 """
@@ -140,6 +141,8 @@ class Gate:
                         request["id"], request["type"], request["zone"], request["instances"],
                         request.get("kind", "default"),
                     )  # fmt: skip
+                case "POST", "end-reservation":
+                    return reservations.end(backend, request["id"])
                 case "POST", "vanish":
                     return machines.vanish(backend, request["id"])
                 case "POST", "forget-templates":

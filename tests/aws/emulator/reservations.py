@@ -15,6 +15,14 @@ def put(id_, type_, zone, instances, kind="default"):
     _made[id_] = {"type": type_, "zone": zone, "instances": instances, "kind": kind}
 
 
+def end(backend, id_):
+    """It is there no more; what runs in it runs on, on demand."""
+    del _made[id_]
+    for one in backend.all_instances():
+        if getattr(one, "capacity_reservation_id", None) == id_:
+            one.capacity_reservation_id = None
+
+
 def left(backend, id_):
     """How many instances nobody has of it; none of one that is not there."""
     made = _made.get(id_)

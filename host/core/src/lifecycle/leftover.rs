@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::instance_type::{InstanceType, Offering};
+use crate::model::instance_type::{CapacityType, InstanceType, Offering};
 use crate::model::labels;
 use crate::model::node::{Node, NodeClaim};
 use crate::model::time::{Duration, Timestamp};
@@ -25,6 +25,8 @@ pub struct Running {
     pub provider_id: String,
     /// The NodeClaim that it was launched for.
     pub claim: String,
+    /// How it is bought now.
+    pub capacity_type: CapacityType,
     /// When it was launched.
     pub launched: Timestamp,
 }

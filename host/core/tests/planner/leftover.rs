@@ -1,10 +1,11 @@
 //! What a process that ended in the middle of something has left, and what is done about it.
 
 use whittle_core::event::Event;
+use whittle_core::lifecycle::demoted::{Demoted, demoted};
 use whittle_core::lifecycle::leftover::{Running, Strays, strays, unlaunched};
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels::{CAPACITY_TYPE, INSTANCE_TYPE, ZONE};
-use whittle_core::model::node::Node;
+use whittle_core::model::node::{Node, NodeClaim};
 use whittle_core::model::requirement::{Operator, Requirement};
 use whittle_core::plan::{LaunchOffering, Outcome};
 
@@ -91,8 +92,9 @@ fn only_what_the_claim_asks_for_is_listed_and_nothing_that_was_refused() {
 
 fn running(machine: &Machine, launched: u64) -> Running {
     let claim = machine.claim.as_ref().expect("a machine with a NodeClaim");
-    let provider_id = claim.instance.as_ref().expect("an instance").provider_id.clone();
-    Running { provider_id, claim: claim.name.clone(), launched: at(launched) }
+    let instance = claim.instance.as_ref().expect("an instance");
+    let (provider_id, capacity_type) = (instance.provider_id.clone(), instance.capacity_type);
+    Running { provider_id, claim: claim.name.clone(), capacity_type, launched: at(launched) }
 }
 
 #[test]
@@ -171,4 +173,32 @@ fn a_node_that_is_deleted_and_that_nobody_else_stands_for_is_let_go() {
     assert_eq!(of(left(|node| node.held = false), &[], 30), none, "others hold it");
     let owned = Cluster::new().with(node("a").node(|node| (node.held, node.deleting) = (true, Some(START))));
     assert_eq!(strays(owned.state.snapshot(), &[], at(30)).nodes, none, "its NodeClaim sees to it");
+}
+
+#[test]
+fn what_was_reserved_and_is_on_demand_is_told_until_both_the_claim_and_its_node_say_so() {
+    let reserved = || CapacityType::Reserved.label().to_owned();
+    let on_demand = || node("a").claim(|claim| bought_as(claim, CapacityType::OnDemand));
+    let by_claim = on_demand().claim(|claim| bought_as(claim, CapacityType::Reserved));
+    let by_node = on_demand().node(|node| drop(node.labels.insert(CAPACITY_TYPE.to_owned(), reserved())));
+    let listed = |capacity_type| Running { capacity_type, ..running(&node("a"), 0) };
+    let told = vec![Demoted { claim: "a".to_owned(), node: Some("node-a".to_owned()) }];
+    let cases = [
+        ("the NodeClaim says so", by_claim.clone(), CapacityType::OnDemand, 60, told.clone()),
+        ("the Node says so", by_node, CapacityType::OnDemand, 60, told),
+        ("neither says so", on_demand(), CapacityType::OnDemand, 60, vec![]),
+        ("it is", by_claim.clone(), CapacityType::Reserved, 60, vec![]),
+        ("it has just been launched", by_claim, CapacityType::OnDemand, 29, vec![]),
+    ];
+    for (why, machine, now, listed_at, expected) in cases {
+        let cluster = Cluster::new().with(machine);
+        let found = demoted(cluster.state.snapshot(), &[listed(now)], at(listed_at));
+        assert_eq!(found, expected, "{why}");
+    }
+}
+
+fn bought_as(claim: &mut NodeClaim, capacity_type: CapacityType) {
+    if let Some(instance) = &mut claim.instance {
+        instance.capacity_type = capacity_type;
+    }
 }

@@ -6,6 +6,7 @@ use whittle_control::execute::Effect;
 use whittle_control::in_flight::{Ended, Key};
 use whittle_control::ports::Cloud;
 use whittle_core::event::Event;
+use whittle_core::lifecycle::demoted::demoted;
 use whittle_core::lifecycle::leftover::{Running, strays};
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Delete, DeleteReason, Outcome};
@@ -67,7 +68,10 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
                 return;
             }
             Done::Listed { running, at } => match running {
-                Ok(running) => self.end_strays(&running, at),
+                Ok(running) => {
+                    self.end_strays(&running, at);
+                    self.demote(&running, at);
+                }
                 Err(error) => tracing::warn!("the cloud does not list its instances: {error}"),
             },
         }
@@ -122,6 +126,14 @@ impl<C: Cloud + Send + Sync + 'static> Driver<C> {
         self.metrics.told(&outcome, self.controller.snapshot());
         self.teller.tell(tell::of_outcome(&outcome, self.controller.snapshot(), &self.book), self.now);
         self.controller.handle(Event::Outcome(outcome), self.now);
+    }
+
+    /// What costs more from now on is told apart from what was paid for before.
+    fn demote(&mut self, running: &[Running], listed: Timestamp) {
+        for one in demoted(self.controller.snapshot(), running, listed) {
+            tracing::info!(claim = one.claim, "its capacity reservation has ended: it is on demand now");
+            self.work.demote(one, Session::new(Arc::clone(&self.writer), Arc::default()));
+        }
     }
 
     fn end_strays(&mut self, running: &[Running], listed: Timestamp) {

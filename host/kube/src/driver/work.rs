@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use whittle_control::execute::lanes::lanes;
 use whittle_control::execute::{Effect, carry_out, launch_for, retaint_one};
 use whittle_control::ports::{Cloud, CloudError, ClusterError};
+use whittle_core::lifecycle::demoted::Demoted;
 use whittle_core::lifecycle::leftover::{Running, Unlaunched};
 use whittle_core::model::time::Timestamp;
 use whittle_core::plan::{Action, Outcome, Retaint};
@@ -219,6 +220,15 @@ impl<C: Cloud + Send + Sync + 'static> Work<C> {
             }
             if let Some(node) = node {
                 let_go(&node, &session).await;
+            }
+        });
+    }
+
+    /// Writes that something is on demand now. What fails is done again when the cloud has listed its instances anew.
+    pub(super) fn demote(&mut self, demoted: Demoted, session: Session) {
+        self.tasks.spawn(async move {
+            if let Err(error) = session.demote(&demoted).await {
+                tracing::warn!(claim = demoted.claim, "it is still labelled as reserved: {error}");
             }
         });
     }

@@ -338,6 +338,7 @@ impl World {
         let listed = running.map(|machine| Running {
             provider_id: machine.instance.provider_id.clone(),
             claim: machine.claim.clone(),
+            capacity_type: machine.instance.capacity_type,
             launched: machine.instance.launched,
         });
         listed.collect()
