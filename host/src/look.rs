@@ -17,7 +17,8 @@ use whittle_policy::reload::bring_in;
 use whittle_sim::classes::Kept;
 
 use crate::args::LookArgs;
-use crate::types::{FromCatalog, Learned, nothing_reserved, unchanging};
+use crate::learned::Learned;
+use crate::types::{FromCatalog, nothing_reserved, unchanging};
 
 /// A region that nobody has named.
 const DEFAULT_REGION: &str = "us-east-1";

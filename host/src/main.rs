@@ -3,6 +3,7 @@
 mod args;
 mod catalog;
 mod crds;
+mod learned;
 mod look;
 mod output;
 mod policies;

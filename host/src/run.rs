@@ -34,9 +34,10 @@ use whittle_policy::reload::{Looked, Reloader};
 use whittle_policy::watch::Watch;
 
 use crate::args::{CloudArg, RunArgs};
+use crate::learned::Learned;
 use crate::simulate::keep_status;
 use crate::telemetry;
-use crate::types::{FromCatalog, Learned, nothing_reserved, tell_renewals, unchanging};
+use crate::types::{FromCatalog, nothing_reserved, tell_renewals, unchanging};
 
 /// The first look at a directory of policies is waited for so long: files settle in a quarter of a second, and a module
 /// is compiled in half of one.

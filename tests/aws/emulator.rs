@@ -82,6 +82,8 @@ pub(crate) struct Machine {
     pub(crate) user_data: String,
     /// Whether its kubelet never joins.
     pub(crate) silent: bool,
+    /// So many thousandths of a CPU are kept from pods.
+    pub(crate) kept_millis: u32,
 }
 
 impl Machine {

@@ -213,18 +213,20 @@ fn node(machine: &Machine, config: &NodeConfig) -> Value {
     ];
     labels.extend(given.map(|(key, value)| (key.to_owned(), value.to_owned())));
     let kubelet = &config.spec.kubelet.config;
-    let holds = json!({
+    let mut holds = json!({
         "cpu": machine.cpus.to_string(),
         "memory": format!("{}Mi", machine.mebibytes * VISIBLE_PERCENT / 100),
         "pods": kubelet.max_pods.to_string(),
         "ephemeral-storage": "80Gi",
     });
+    let capacity = holds.clone();
+    holds["cpu"] = json!(format!("{}m", machine.cpus * 1_000 - machine.kept_millis));
     json!({
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": { "name": machine.host, "labels": labels },
         "spec": { "providerID": machine.provider_id(), "taints": kubelet.register_with_taints },
-        "status": { "capacity": holds, "allocatable": holds },
+        "status": { "capacity": capacity, "allocatable": holds },
     })
 }
 

@@ -28,6 +28,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         story("a_launch_that_fails_before_its_node_claim_is_seen_is_made_once", not_known_yet),
         story("who_takes_over_finds_what_was_launched_and_not_answered", taken_over),
         story("successors_take_the_nodes_that_are_on_their_way_for_those_before_them", succeeded),
+        story("a_pod_that_only_seemed_to_fit_gets_a_larger_node", seemed_to_fit),
         story("a_pod_whose_room_was_taken_before_it_came_gets_another_node", room_is_taken),
     ]
 }
@@ -127,6 +128,20 @@ fn succeeded(world: &World) -> Result<()> {
         world.wait_until_all_agree(&client).await?;
         let new = world.aws.machines()?.iter().filter(|machine| !is_old(machine)).count();
         ensure!(new == PODS, "for {PODS} pods that moved once {new} instances were launched");
+        Ok(())
+    })
+}
+
+/// Of one type less is left for pods than EC2's figures promise.
+fn seemed_to_fit(world: &World) -> Result<()> {
+    let [class, pool] = node_pool(&["spot"], &["c5.large", "c5.xlarge"]);
+    world.apply(&[class, pool, apart("web", 1)])?;
+    world.aws.fail(&json!({ "kind": "meagre", "type": "c5.large", "cpu": 1_000 }))?;
+    let _controller = world.controller()?;
+    world.ask(async |client| {
+        wait_for_pods(&client, "default", 1).await?;
+        let ever: Vec<String> = world.aws.machines()?.into_iter().map(|one| one.instance_type).collect();
+        ensure!(ever == ["c5.large", "c5.xlarge"], "{ever:?}");
         Ok(())
     })
 }

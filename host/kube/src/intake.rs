@@ -14,16 +14,19 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use whittle_api::conditions::{self, NODE_REGISTRATION_HEALTHY};
 use whittle_api::convert;
+use whittle_api::convert::fingerprint;
 use whittle_api::convert::node_class::{NodeClassSettings, is_ec2_node_class};
 use whittle_api::convert::pod::{Priorities, namespace};
 use whittle_api::convert::volume::{Volumes, volume_claim};
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::problem::Defect;
 use whittle_core::event::{Event, ObjectKey};
+use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels;
 use whittle_core::model::node::{Node, NodeClaim};
 use whittle_core::model::node_pool::NodeClass;
+use whittle_core::model::resources::Resources;
 use whittle_core::model::time::Timestamp;
 
 use crate::book::{Book, Named};
@@ -35,13 +38,28 @@ pub trait InstanceTypes: fmt::Debug + Send + Sync {
     /// The class with its instance types, their prices and what is left of them for pods.
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass;
 
-    /// A node of a class has joined, with so much memory: what types are said to have before that is an estimate.
-    fn learn(&self, _node_class: &str, _instance_type: &str, _memory_bytes: u64) {}
+    /// A node has joined: what types are said to have before that is an estimate.
+    fn learn(&self, _joined: &Joined<'_>) {}
 
     /// When prices were found, by how it is bought; none that were not found while the process runs.
     fn priced(&self) -> BTreeMap<CapacityType, Timestamp> {
         BTreeMap::new()
     }
+}
+
+/// What a node that has joined has.
+#[derive(Clone, Debug)]
+pub struct Joined<'a> {
+    /// Its EC2NodeClass.
+    pub node_class: &'a str,
+    /// Its instance type.
+    pub instance_type: &'a str,
+    /// All its memory.
+    pub memory_bytes: u64,
+    /// The fingerprint that the class had when the node was made.
+    pub class_then: Option<Fingerprint>,
+    /// What it has for pods, once it is ready for them.
+    pub allocatable: Option<&'a Resources>,
 }
 
 /// What came of a change.
@@ -248,9 +266,9 @@ impl Intake {
             Object::Node(node) => {
                 self.note_uid(Named::Node, &node.metadata);
                 let read = understood(Kind::Node, &node.metadata, convert::node::node(&node), taken);
-                if let Some(node) = read {
-                    self.learn(&node);
-                    taken.events.push(Event::Node(Box::new(node)));
+                if let Some(read) = read {
+                    self.learn(&read, &node.metadata);
+                    taken.events.push(Event::Node(Box::new(read)));
                 }
             }
             Object::Pod(pod) => {
@@ -261,12 +279,16 @@ impl Intake {
         }
     }
 
-    fn learn(&self, node: &Node) {
+    fn learn(&self, node: &Node, metadata: &ObjectMeta) {
         let label = |key: &str| node.labels.get(key).map(String::as_str);
         let is_registered = label(labels::REGISTERED) == Some("true");
+        let is_initialized = label(labels::INITIALIZED) == Some("true");
         let of = label(labels::NODE_CLASS).zip(label(labels::INSTANCE_TYPE));
-        if let Some((class, kind)) = of.filter(|_| is_registered && node.capacity.memory_bytes > 0) {
-            self.types.learn(class, kind, node.capacity.memory_bytes);
+        let memory_bytes = node.capacity.memory_bytes;
+        if let Some((node_class, instance_type)) = of.filter(|_| is_registered && memory_bytes > 0) {
+            let class_then = fingerprint::made_from(metadata).node_class;
+            let allocatable = Some(&node.allocatable).filter(|_| is_initialized);
+            self.types.learn(&Joined { node_class, instance_type, memory_bytes, class_then, allocatable });
         }
     }
 

@@ -91,6 +91,10 @@ impl View {
             }
             self.take(change);
         }
+        // Classes may have been told before the nodes that their types are known better by.
+        let now = self.now();
+        let told = self.intake.retell_classes().events;
+        told.into_iter().for_each(|event| self.controller.handle(event, now));
         Ok(())
     }
 

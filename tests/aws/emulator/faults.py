@@ -9,6 +9,7 @@ half      {instances, times?}: a fleet gets no more than so many instances.
 lag       {seconds}: DescribeInstances does not know instances that are younger.
 boot      {seconds}: so long an instance is pending.
 protected {id}: TerminateInstances refuses to end this instance, and all others that are named with it.
+meagre    {cpu, type?, zone?, capacity?}: so many thousandths of a CPU are kept from pods. For the joiner to obey.
 silent    {type?, zone?, capacity?}: such an instance runs, and its kubelet never joins. For the joiner to obey.
 
 Dry runs are neither stalled nor lost. A fault holds until it has happened `times` times or is taken away.
@@ -26,6 +27,7 @@ KINDS = {
     "half": {"instances"},
     "lag": {"seconds"},
     "boot": {"seconds"},
+    "meagre": {"cpu"},
     "protected": {"id"},
     "silent": set(),
 }

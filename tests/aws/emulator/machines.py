@@ -78,6 +78,7 @@ def _shown(backend, instance):
     shape = INSTANCE_TYPES[instance.instance_type]
     options = instance.metadata_options
     silent = faults.matching("silent", instance.instance_type, zone, capacity)
+    meagre = faults.matching("meagre", instance.instance_type, zone, capacity)
     return {
         "id": instance.id,
         "type": instance.instance_type,
@@ -99,4 +100,5 @@ def _shown(backend, instance):
         "hops": options.http_put_response_hop_limit,
         "user_data": _text(instance.user_data),
         "silent": bool(silent),
+        "kept_millis": meagre[0]["cpu"] if meagre else 0,
     }

@@ -12,20 +12,25 @@ use whittle_core::model::node_pool::{NodeClass, VolumeBinding};
 use whittle_core::model::price::Price;
 use whittle_core::model::resources::Resources;
 
-use super::{InstanceTypes, Intake};
+use super::{InstanceTypes, Intake, Joined};
 use crate::book::{Book, Named};
 use crate::watch::{Change, Id, Kind, Object};
+
+/// A class, a type, all memory of a node of it, and how much CPU it has for pods.
+type Lesson = (String, String, u64, Option<u64>);
 
 /// Every class can launch one type in one zone, for as many dollars an hour as its pods per core, and what is added.
 #[derive(Debug, Default)]
 struct OneType {
     dearer_by: AtomicU64,
-    learned: Mutex<Vec<(String, String, u64)>>,
+    learned: Mutex<Vec<Lesson>>,
 }
 
 impl InstanceTypes for OneType {
-    fn learn(&self, node_class: &str, instance_type: &str, memory_bytes: u64) {
-        self.learned.lock().unwrap().push((node_class.into(), instance_type.into(), memory_bytes));
+    fn learn(&self, joined: &Joined<'_>) {
+        let cpu = joined.class_then.as_ref().zip(joined.allocatable).map(|(_, left)| left.cpu_millis);
+        let (class, kind) = (joined.node_class.into(), joined.instance_type.into());
+        self.learned.lock().unwrap().push((class, kind, joined.memory_bytes, cpu));
     }
 
     fn node_class(&self, settings: &NodeClassSettings) -> NodeClass {
@@ -353,25 +358,48 @@ fn a_node_claim_that_is_not_understood_is_known_to_be_there_until_it_is_understo
 
 #[test]
 fn memory_is_learned_of_nodes_that_have_joined() {
+    let learned = learned_of(&[
+        (labels_of("true"), json!({ "capacity": { "memory": "7Gi" } })),
+        (labels_of("false"), json!({ "capacity": { "memory": "6Gi" } })),
+        (labels_of("true"), json!({ "capacity": { "memory": "0" } })),
+        (json!({ "karpenter.sh/registered": "true" }), json!({ "capacity": { "memory": "5Gi" } })),
+    ]);
+    assert_eq!(learned, [("default".to_owned(), "m.large".to_owned(), 7 << 30, None)]);
+}
+
+#[test]
+fn what_is_left_for_pods_is_learned_of_nodes_that_are_ready_for_them() {
+    let status = json!({ "capacity": { "memory": "7Gi" }, "allocatable": { "cpu": "1800m" } });
+    let mut ready = labels_of("true");
+    ready["karpenter.sh/initialized"] = json!("true");
+    let cpu: Vec<_> = learned_of(&[(labels_of("true"), status.clone()), (ready, status)])
+        .into_iter()
+        .map(|(_, _, _, cpu)| cpu)
+        .collect();
+    assert_eq!(cpu, [None, Some(1_800)]);
+}
+
+fn labels_of(registered: &str) -> Value {
+    json!({
+        "karpenter.k8s.aws/ec2nodeclass": "default", "node.kubernetes.io/instance-type": "m.large",
+        "karpenter.sh/registered": registered,
+    })
+}
+
+/// What is learned of a node with these labels and in this state, one after another.
+fn learned_of(tellings: &[(Value, Value)]) -> Vec<Lesson> {
     let types = Arc::new(OneType::default());
     let mut intake = Intake::new(Arc::default(), Arc::clone(&types) as Arc<dyn InstanceTypes>);
-    let mut tell = |labels: Value, memory: &str| {
+    for (labels, status) in tellings {
+        let annotations = json!({
+            "karpenter.k8s.aws/ec2nodeclass-hash": "1", "karpenter.k8s.aws/ec2nodeclass-hash-version": "v",
+        });
         let node = json!({
-            "metadata": { "name": "n", "uid": "u", "labels": labels },
+            "metadata": { "name": "n", "uid": "u", "labels": labels, "annotations": annotations },
             "spec": { "providerID": "aws:///a/i-1" },
-            "status": { "capacity": { "memory": memory } },
+            "status": status,
         });
         seen(&mut intake, Object::Node(object(node)));
-    };
-    let labels = |registered: &str| {
-        json!({
-            "karpenter.k8s.aws/ec2nodeclass": "default", "node.kubernetes.io/instance-type": "m.large",
-            "karpenter.sh/registered": registered,
-        })
-    };
-    tell(labels("true"), "7Gi");
-    tell(labels("false"), "6Gi");
-    tell(labels("true"), "0");
-    tell(json!({ "karpenter.sh/registered": "true" }), "5Gi");
-    assert_eq!(*types.learned.lock().unwrap(), [("default".to_owned(), "m.large".to_owned(), 7 << 30)]);
+    }
+    types.learned.lock().unwrap().clone()
 }
