@@ -46,7 +46,7 @@ use crate::plan::{Action, Nomination, Plan, Report};
 use crate::provision::explain::{Decided, Explainer, Reasons};
 use crate::provision::problem::{Cache, Problem};
 use crate::provision::schedule::Schedule;
-use crate::provision::successors::fill_vacancies;
+use crate::provision::successors::{fill_vacancies, promise};
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
@@ -215,9 +215,12 @@ pub(crate) fn keep_expected<'a>(
     }
     let existing = schedule.problem.existing.iter().enumerate();
     let places: BTreeMap<&str, Place> = existing.map(|(place, node)| (node.name, place)).collect();
+    promise(schedule, snapshot, &places);
     let overdue = keep_nominated(schedule, &places, work);
-    fill_vacancies(schedule, snapshot, &places, work);
     work.add_overdue(overdue);
+    if !snapshot.vacancies.is_empty() {
+        fill_vacancies(schedule, snapshot, &places, work);
+    }
 }
 
 fn keep_nominated<'a>(
@@ -407,11 +410,15 @@ fn finish(
     Plan { actions, report: Report { unplaced, ..Default::default() } }
 }
 
+fn may_be_nominated(snapshot: &Snapshot, pod: &Pod) -> bool {
+    pod.node.is_none() || is_on_replaced_node(snapshot, pod)
+}
+
 /// Nominates a pod, unless its node goes in any case: its successor will be another pod, and there is nothing to nominate
 /// yet.
 fn nominate(snapshot: &Snapshot, pod: &Pod, node: &str) -> Option<Action> {
-    let it = pod.node.is_none() || is_on_replaced_node(snapshot, pod);
-    it.then(|| Action::Nominate(Nomination { pod: pod.uid.clone(), node: node.to_owned() }))
+    may_be_nominated(snapshot, pod)
+        .then(|| Action::Nominate(Nomination { pod: pod.uid.clone(), node: node.to_owned() }))
 }
 
 /// Nominates pods for room that others have left.

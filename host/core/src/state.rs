@@ -38,7 +38,7 @@ use crate::state::daemons::Daemons;
 use crate::state::groups::{GroupId, Groups, Known, PodGroup};
 use crate::state::index::Index;
 use crate::state::pods::Pods;
-use crate::state::vacancies::Vacancy;
+use crate::state::vacancies::Vacancies;
 
 /// How long an offering that EC2 refused is not asked for again (Karpenter: unavailable offerings cache, 3 min).
 pub const UNAVAILABLE_FOR: Duration = Duration::from_secs(180);
@@ -92,8 +92,8 @@ pub struct Snapshot {
     pub refused: BTreeSet<String>,
     /// Where waiting pods are expected: pod uid to NodeClaim (or Node without one), and until when this holds.
     pub nominations: BTreeMap<String, (String, Timestamp)>,
-    /// Room that was planned for pods and that they will not use, by their uid.
-    pub vacancies: BTreeMap<String, Vacancy>,
+    /// Room that was planned for pods and that they will not use.
+    pub vacancies: Vacancies,
     /// Pods on nodes that are on their way out, or waiting, for which the last plan found no place.
     pub homeless: BTreeSet<String>,
     /// NodeClaims whose instance the cloud has ended.
@@ -385,7 +385,7 @@ impl Snapshot {
         }
         if let Some(instance) = &claim.instance {
             self.index.put_claim_instance(&instance.provider_id, &claim.name);
-            self.forget_vacancies(&claim.name);
+            self.vacancies.remove(&claim.name);
         }
         let name = self.node_of_claim(&claim).map(|node| node.name.clone());
         let is_new = self.claims.insert(claim.name.clone(), claim).is_none();
@@ -413,7 +413,7 @@ impl Snapshot {
         self.refused.remove(name);
         self.terminated.remove(name);
         self.nominations.retain(|_, (node, _)| node != name);
-        self.forget_vacancies(name);
+        self.vacancies.remove(name);
     }
 
     fn put_node(&mut self, node: Node) {

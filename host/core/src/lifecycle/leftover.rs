@@ -93,7 +93,7 @@ fn offerings(snapshot: &Snapshot, claim: &NodeClaim, now: Timestamp) -> Vec<Laun
 
 /// Whether a node of this offering fulfils all that the NodeClaim asks for. A label that the type may have with one of
 /// several values is fulfilled when one of them will do; one that the node gets from its NodePool is on the NodeClaim.
-fn allows(claim: &NodeClaim, kind: &InstanceType, offering: &Offering) -> bool {
+pub(crate) fn allows(claim: &NodeClaim, kind: &InstanceType, offering: &Offering) -> bool {
     let mut node: BTreeMap<String, String> = claim.labels.clone();
     let own = [
         (labels::INSTANCE_TYPE, kind.name.as_str()),

@@ -34,6 +34,8 @@ pub(crate) struct Existing<'a> {
     /// What is asked of the node, as long as there is no instance. Until then what it will be is not known: it counts as
     /// a domain with the pods that are expected on it, and has no room for others.
     pub(crate) undecided: Option<&'a [Requirement]>,
+    /// Until then, what is left of that which it is certain to have for pods, where that has been asked for.
+    pub(crate) promised: Option<Amounts>,
 }
 
 impl Existing<'_> {
@@ -209,8 +211,9 @@ fn finish<'a>(snapshot: &'a Snapshot, place: Place<'a>, free: &Resources, axes: 
     let host_ports = kinds.flat_map(|spec| spec.host_ports.iter().cloned()).collect();
     let volumes = node.map(|node| VolumeRoom::of(snapshot, node)).unwrap_or_default();
     let free = axes.row(free);
+    let promised = None;
     let mut existing =
-        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, undecided };
+        Existing { name, node, labels, taints, free, host_ports, volumes, initialized, undecided, promised };
     reserve_for_daemons(snapshot, &mut existing, axes);
     existing
 }
@@ -238,6 +241,23 @@ fn runs_on(daemon: &PodSpec, existing: &Existing<'_>) -> bool {
         && alternatives_without_hostname(daemon)
             .iter()
             .any(|term| term.iter().all(|requirement| is_fulfilled(requirement, &existing.labels)))
+}
+
+/// Whether volumes are certain to be within reach of a node that is not launched yet.
+pub(crate) fn reaches(node: &Existing<'_>, volumes: &[Vec<Vec<Requirement>>]) -> bool {
+    let is_certain = |requirement: &Requirement| {
+        if node.labels.contains_key(labels::normalized(&requirement.key)) {
+            return is_fulfilled(requirement, &node.labels);
+        }
+        let asked = node.undecided.into_iter().flatten().find(|asked| {
+            asked.operator == Operator::In && asked.key == labels::normalized(&requirement.key)
+        });
+        asked.is_some_and(|asked| {
+            let label = |value: &String| BTreeMap::from([(asked.key.clone(), value.clone())]);
+            asked.values.iter().all(|value| is_fulfilled(requirement, &label(value)))
+        })
+    };
+    volumes.iter().all(|ways| ways.iter().any(|way| way.iter().all(is_certain)))
 }
 
 /// Whether labels that are final fulfil a requirement.

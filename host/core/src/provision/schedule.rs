@@ -207,11 +207,23 @@ impl<'a, 'b> Schedule<'a, 'b> {
         self.refused_by_others(place, demand, |rule| self.is_anti_affinity(rule))
     }
 
-    /// Whether a node that is not launched yet may take a pod like one that was planned there, as things are now.
-    pub(crate) fn admits_undecided(&self, place: Place, demand: usize) -> bool {
+    /// Why a node that is not launched yet refuses a pod like one that was planned there.
+    pub(crate) fn refused_on_undecided(&self, place: Place, demand: usize) -> Option<Refused> {
         let demand = &self.problem.demands[demand];
-        !collide(&demand.group.spec.host_ports, &self.problem.existing[place].host_ports)
-            && self.refused_by_others(place, demand, |rule| self.is_absent(place, rule)).is_none()
+        let node = &self.problem.existing[place];
+        if !node.promised.as_ref().is_some_and(|promised| amounts::fits(&demand.requests, promised)) {
+            return Some(Refused::InstanceTypes);
+        }
+        if collide(&demand.group.spec.host_ports, &node.host_ports) {
+            return Some(Refused::HostPort);
+        }
+        self.refused_by_others(place, demand, |rule| self.is_absent(place, rule))
+    }
+
+    /// The domains in which a place is, for all labels that rules of a group are about.
+    pub(crate) fn domains_of(&self, place: Place, demand: usize) -> Vec<Option<Domain>> {
+        let labels = &self.problem.demands[demand].concern.labels;
+        labels.iter().map(|label| self.domain(place, Some(*label))).collect()
     }
 
     fn is_anti_affinity(&self, rule: usize) -> bool {
@@ -460,6 +472,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let Some(at) = place.checked_sub(existing.len()) else {
             let node = &mut existing[place];
             amounts::subtract(&mut node.free, &all);
+            node.promised.iter_mut().for_each(|promised| amounts::subtract(promised, &all));
             node.host_ports.extend(ports);
             node.volumes.attach(&group.attachments);
             return;
@@ -479,6 +492,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         let node = &mut self.problem.existing[place];
         node.volumes.detach(&group.attachments);
         amounts::add(&mut node.free, &row);
+        node.promised.iter_mut().for_each(|promised| amounts::add(promised, &row));
         self.rooms[place] = standard(&node.free);
         for port in ports {
             if let Some(at) = node.host_ports.iter().position(|taken| *taken == port) {

@@ -1,93 +1,273 @@
 //! Pods that take over the room of those that a node on its way was planned for.
 //!
-//! What a pod asks of the node itself is what the one before it asked. Where it may be relative to others is looked at
-//! anew: they may have come since.
+//! A successor gets no more than was planned for the one before it, and only where that is certain to do still: a
+//! DaemonSet may have come since, its volume may be elsewhere, EC2 may have no such instance any more, and others may
+//! run where it must not be near them. Whoever is not certain of it waits for another node.
+//!
+//! Nodes that are there come before those on their way, as for all pods.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use crate::lifecycle::leftover::allows;
+use crate::model::instance_type::InstanceType;
+use crate::model::labels;
+use crate::model::node::NodeClaim;
 use crate::model::pod::Pod;
-use crate::provision::Work;
+use crate::model::requirement::Operator;
+use crate::model::resources::Resources;
+use crate::provision::amounts::{self, Amounts};
+use crate::provision::draft::Refused;
+use crate::provision::existing::reaches;
 use crate::provision::schedule::Schedule;
-use crate::provision::topology::Place;
+use crate::provision::topology::{Domain, Place};
+use crate::provision::{PASSES_MAX, Work, may_be_nominated};
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
 use crate::state::vacancies::Vacancy;
 
-/// Fills room on nodes that are not launched yet with pods that wait for a place: they are expected there from now on.
+/// Gives pods that wait for a place the room that others like them have left on nodes that are not launched yet: they
+/// are expected there from now on. The largest come first, as everywhere.
 pub(crate) fn fill_vacancies<'a>(
     schedule: &mut Schedule<'_, '_>,
     snapshot: &'a Snapshot,
     places: &BTreeMap<&str, Place>,
     work: &mut Work<'a>,
 ) {
-    let mut vacant = Vacant::of(snapshot);
-    if vacant.is_empty() {
-        return;
+    let mut vacant = Vacant::of(schedule, snapshot, places);
+    let mut groups: Vec<GroupId> = work.wanted.keys().copied().collect();
+    groups.retain(|group| vacant.count(*group, &work.wanted[group]) > 0);
+    groups.sort_by_cached_key(|group| {
+        let Resources { cpu_millis, memory_bytes, .. } = snapshot.group(*group).spec.requests;
+        let first = work.wanted[group].iter().map(|pod| (pod.created, pod.uid.as_str())).min();
+        (Reverse((cpu_millis, memory_bytes)), first)
+    });
+    for group in &groups {
+        use_nodes_that_are_there(schedule, snapshot, &vacant, (*group, work));
     }
-    for (group, pods) in &mut work.wanted {
-        let demand = schedule.problem.required(schedule.problem.by_group[group]);
-        let kept = work.kept.entry(*group).or_default();
-        pods.retain(|pod| {
-            let will_do = |claim: &str| {
-                let place = places.get(claim).copied()?;
-                schedule.admits_undecided(place, demand).then_some(place)
-            };
-            let Some((claim, place)) = vacant.take(*group, pod, will_do) else { return true };
-            schedule.take(place, demand);
-            kept.push((pod, claim));
-            work.successors.push((pod, claim));
-            false
-        });
+    for _ in 0..PASSES_MAX {
+        let filled = groups.iter().map(|group| fill(schedule, snapshot, &mut vacant, (*group, work)));
+        if filled.sum::<usize>() == 0 {
+            break;
+        }
     }
     work.wanted.retain(|_, pods| !pods.is_empty());
-    work.kept.retain(|_, pods| !pods.is_empty());
+}
+
+/// As many pods as could use a vacancy go where a node is there already.
+fn use_nodes_that_are_there<'a>(
+    schedule: &mut Schedule<'_, '_>,
+    snapshot: &'a Snapshot,
+    vacant: &Vacant<'a>,
+    (group, work): (GroupId, &mut Work<'a>),
+) {
+    let Some(pods) = work.wanted.get(&group) else { return };
+    let most = vacant.count(group, pods);
+    let demand = schedule.problem.by_group[&group];
+    let found = schedule.place_on_nodes(demand, most);
+    let names =
+        found.into_iter().filter_map(|place| name_of(snapshot, schedule.problem.existing[place].name));
+    let mut names = names.collect::<Vec<_>>().into_iter();
+    succeed(snapshot, (group, work), |_| names.next());
+}
+
+/// Fills what can be filled now, and says how much that was.
+fn fill<'a>(
+    schedule: &mut Schedule<'_, '_>,
+    snapshot: &'a Snapshot,
+    vacant: &mut Vacant<'a>,
+    (group, work): (GroupId, &mut Work<'a>),
+) -> usize {
+    let demand = schedule.problem.required(schedule.problem.by_group[&group]);
+    succeed(snapshot, (group, work), |pod| {
+        let (claim, place) = vacant.take(schedule, (group, demand), pod)?;
+        schedule.take(place, demand);
+        Some(claim)
+    })
+}
+
+/// Pods of a group that wait are expected where `place` says, and the others still wait. Says how many found one.
+fn succeed<'a>(
+    snapshot: &'a Snapshot,
+    (group, work): (GroupId, &mut Work<'a>),
+    mut place: impl FnMut(&Pod) -> Option<&'a str>,
+) -> usize {
+    let Some(pods) = work.wanted.get_mut(&group) else { return 0 };
+    let before = pods.len();
+    let mut is_over = false;
+    pods.retain(|pod| {
+        let found = if is_over || !may_be_nominated(snapshot, pod) { None } else { place(pod) };
+        // Pods without volumes are all alike: what is not for one of them is for none.
+        is_over |= found.is_none() && pod.volume_claims.is_empty() && may_be_nominated(snapshot, pod);
+        let Some(place) = found else { return true };
+        work.kept.entry(group).or_default().push((pod, place));
+        work.successors.push((pod, place));
+        false
+    });
+    before - pods.len()
+}
+
+/// The name of a place, as long as what is known of it.
+fn name_of<'a>(snapshot: &'a Snapshot, place: &str) -> Option<&'a str> {
+    let claims = snapshot.claims.get_key_value(place).or_else(|| snapshot.asked.get_key_value(place));
+    let name = claims.map(|(name, _)| name);
+    name.or_else(|| snapshot.nodes.get_key_value(place).map(|(name, _)| name)).map(String::as_str)
 }
 
 /// What is left of room.
 struct Vacant<'a> {
-    /// For pods without volumes, by their group: how many each NodeClaim has room for.
-    by_group: BTreeMap<GroupId, BTreeMap<&'a str, usize>>,
-    /// For others, by their volumes.
-    by_volumes: BTreeMap<&'a [String], Vec<&'a Vacancy>>,
+    /// For pods without volumes, by their group.
+    by_group: BTreeMap<GroupId, Vec<Bucket<'a>>>,
+    /// For others, by their volumes: one for each pod that left.
+    by_volumes: BTreeMap<&'a [String], Vec<(&'a Vacancy, &'a str, Place)>>,
+}
+
+/// NodeClaims that a rule about a label cannot tell apart: what it refuses one of them it refuses all.
+struct Bucket<'a> {
+    domains: Vec<Option<Domain>>,
+    /// Each with how many pods it has room for, the first at the end.
+    claims: Vec<(&'a str, Place, usize)>,
 }
 
 impl<'a> Vacant<'a> {
-    fn of(snapshot: &'a Snapshot) -> Self {
-        let (mut by_group, mut by_volumes) = (BTreeMap::<_, BTreeMap<_, _>>::new(), BTreeMap::new());
-        for vacancy in snapshot.vacant() {
-            let Vacancy { claim, group, volume_claims, .. } = vacancy;
-            if volume_claims.is_empty() {
-                *by_group.entry(*group).or_default().entry(claim.as_str()).or_default() += 1;
-            } else {
-                by_volumes.entry(volume_claims.as_slice()).or_insert_with(Vec::new).push(vacancy);
+    fn of(schedule: &Schedule<'_, '_>, snapshot: &'a Snapshot, places: &BTreeMap<&str, Place>) -> Self {
+        let mut vacant = Self { by_group: BTreeMap::new(), by_volumes: BTreeMap::new() };
+        for (claim, left) in &snapshot.vacancies {
+            let has_promised = |place: &&Place| schedule.problem.existing[**place].promised.is_some();
+            let Some(place) = places.get(claim.as_str()).filter(has_promised).copied() else { continue };
+            let mut of_group: BTreeMap<GroupId, usize> = BTreeMap::new();
+            for vacancy in left.values() {
+                if vacancy.volume_claims.is_empty() {
+                    *of_group.entry(vacancy.group).or_default() += 1;
+                } else {
+                    let alike = vacant.by_volumes.entry(&vacancy.volume_claims).or_default();
+                    alike.push((vacancy, claim, place));
+                }
+            }
+            for (group, pods) in of_group {
+                vacant.add(schedule, group, (claim, place, pods));
             }
         }
-        Self { by_group, by_volumes }
+        let buckets = vacant.by_group.values_mut().flatten();
+        buckets.for_each(|bucket| bucket.claims.reverse());
+        vacant
     }
 
-    fn is_empty(&self) -> bool {
-        self.by_group.is_empty() && self.by_volumes.is_empty()
+    fn add(&mut self, schedule: &Schedule<'_, '_>, group: GroupId, claim: (&'a str, Place, usize)) {
+        let Some(demand) = schedule.problem.by_group.get(&group) else { return };
+        let domains = schedule.domains_of(claim.1, schedule.problem.required(*demand));
+        let buckets = self.by_group.entry(group).or_default();
+        match buckets.iter_mut().find(|bucket| bucket.domains == domains) {
+            Some(bucket) => bucket.claims.push(claim),
+            None => buckets.push(Bucket { domains, claims: vec![claim] }),
+        }
+    }
+
+    /// For how many of these pods of a group there may be room.
+    fn count(&self, group: GroupId, pods: &[&Pod]) -> usize {
+        let buckets = self.by_group.get(&group).into_iter().flatten();
+        let room: usize = buckets.flat_map(|bucket| &bucket.claims).map(|(_, _, pods)| pods).sum();
+        let by_volumes = pods.iter().filter(|pod| self.by_volumes.contains_key(pod.volume_claims.as_slice()));
+        room.min(pods.len()) + if self.by_volumes.is_empty() { 0 } else { by_volumes.count() }
     }
 
     /// Takes the first room for a pod that will do.
     fn take(
         &mut self,
-        group: GroupId,
+        schedule: &Schedule<'_, '_>,
+        (group, demand): (GroupId, usize),
         pod: &Pod,
-        will_do: impl Fn(&str) -> Option<Place>,
     ) -> Option<(&'a str, Place)> {
         if let Some(left) = self.by_volumes.get_mut(pod.volume_claims.as_slice()) {
-            let suits = |one: &&Vacancy| one.is_for(pod).then(|| will_do(&one.claim)).flatten();
-            let (at, place) = left.iter().enumerate().find_map(|(at, one)| Some((at, suits(one)?)))?;
-            return Some((&left.remove(at).claim, place));
+            let volumes = &schedule.problem.demands[demand].group.volumes;
+            let at = left.iter().position(|(vacancy, _, place)| {
+                let is_in_reach = reaches(&schedule.problem.existing[*place], volumes);
+                vacancy.is_for(pod) && is_in_reach && schedule.refused_on_undecided(*place, demand).is_none()
+            })?;
+            let (_, claim, place) = left.remove(at);
+            return Some((claim, place));
         }
-        let left = self.by_group.get_mut(&group)?;
-        let (claim, place) = left.keys().find_map(|claim| Some((*claim, will_do(claim)?)))?;
-        let pods = left.get_mut(claim)?;
-        *pods -= 1;
-        if *pods == 0 {
-            left.remove(claim);
+        self.by_group.get_mut(&group)?.iter_mut().find_map(|bucket| bucket.take(schedule, demand))
+    }
+}
+
+impl<'a> Bucket<'a> {
+    fn take(&mut self, schedule: &Schedule<'_, '_>, demand: usize) -> Option<(&'a str, Place)> {
+        while let Some((claim, place, pods)) = self.claims.last_mut() {
+            match schedule.refused_on_undecided(*place, demand) {
+                None => {
+                    let found = (*claim, *place);
+                    *pods -= 1;
+                    if *pods == 0 {
+                        self.claims.pop();
+                    }
+                    return Some(found);
+                }
+                Some(Refused::Topology { rule }) if schedule.problem.rules[rule].label.is_some() => {
+                    return None;
+                }
+                // Of the room of one node there is only less and less.
+                Some(_) => drop(self.claims.pop()),
+            }
         }
-        Some((claim, place))
+        None
+    }
+}
+
+/// Says of nodes on their way that have a vacancy what they are certain to have for pods; those of which it is not
+/// certain promise nothing.
+pub(crate) fn promise(schedule: &mut Schedule<'_, '_>, snapshot: &Snapshot, places: &BTreeMap<&str, Place>) {
+    let stay = snapshot.vacancies.keys().filter(|claim| snapshot.is_expected(claim));
+    let claims = stay.filter_map(|name| snapshot.claims.get(name).or_else(|| snapshot.asked.get(name)));
+    let asked: Vec<_> = claims.map(|claim| (claim, schedule.problem.axes.row(&claim.requests))).collect();
+    let mut forms = Forms { schedule, by_name: BTreeMap::new() };
+    let promised = asked.into_iter().filter_map(|(claim, requests)| {
+        Some((*places.get(claim.name.as_str())?, forms.promised(claim, requests)?))
+    });
+    for (place, promised) in promised.collect::<Vec<_>>() {
+        schedule.problem.existing[place].promised = Some(promised);
+    }
+}
+
+/// What NodeClaims that are not launched yet may become, as things are now.
+struct Forms<'s, 'b, 'c> {
+    schedule: &'s Schedule<'b, 'c>,
+    /// By universe the positions of its instance types.
+    by_name: BTreeMap<usize, BTreeMap<&'s str, usize>>,
+}
+
+impl Forms<'_, '_, '_> {
+    /// What there is for pods whatever a NodeClaim becomes: what it was planned with, if all of its instance types still
+    /// have that besides the DaemonSets of now, and one of them can be had.
+    fn promised(&mut self, claim: &NodeClaim, requests: Amounts) -> Option<Amounts> {
+        let problem = &*self.schedule.problem;
+        let template = problem.templates.iter().find(|template| template.pool.name == claim.node_pool)?;
+        let universe = &problem.universes[template.universe];
+        let by_name = self.by_name.entry(template.universe).or_insert_with(|| {
+            universe.types.iter().enumerate().map(|(at, kind)| (kind.name.as_str(), at)).collect()
+        });
+        let listed = claim.requirements.iter().find(|requirement| {
+            requirement.key == labels::INSTANCE_TYPE && requirement.operator == Operator::In
+        })?;
+        let listed: Vec<usize> =
+            listed.values.iter().filter_map(|name| by_name.get(name.as_str()).copied()).collect();
+        let is_sold = |kind: &InstanceType| {
+            kind.offerings.iter().any(|offering| offering.available && allows(claim, kind, offering))
+        };
+        listed.iter().find(|kind| is_sold(&universe.types[**kind]))?;
+        let daemons = |kind: usize| {
+            let overhead = template.overheads.iter().find(|overhead| overhead.types.contains(kind));
+            overhead.map(|overhead| &overhead.requests)
+        };
+        let daemons: Vec<&Amounts> = listed.iter().map(|kind| daemons(*kind)).collect::<Option<_>>()?;
+        // As launches ask: for the pods, and the least that DaemonSets take.
+        let mut pods = requests;
+        amounts::subtract(&mut pods, daemons.iter().min()?);
+        let holds = |(kind, daemons): (&usize, &&Amounts)| {
+            let mut all = pods.clone();
+            amounts::add(&mut all, daemons);
+            amounts::fits(&all, universe.allocatable(*kind))
+        };
+        listed.iter().zip(&daemons).all(holds).then_some(pods)
     }
 }

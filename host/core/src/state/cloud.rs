@@ -37,7 +37,7 @@ impl Snapshot {
             Outcome::Launched { claim, instance, refused } => {
                 self.leave_alone(refused, instance.launched);
                 self.index.put_claim_instance(&instance.provider_id, &claim);
-                self.forget_vacancies(&claim);
+                self.vacancies.remove(&claim);
                 if let Some(known) = self.claims.get_mut(&claim) {
                     known.instance = Some(*instance);
                 }

@@ -38,7 +38,7 @@ impl Snapshot {
     pub(super) fn give_up_unwritten(&mut self, claim: &str) {
         if self.asked.remove(claim).is_some() {
             self.nominations.retain(|_, (node, _)| node != claim);
-            self.forget_vacancies(claim);
+            self.vacancies.remove(claim);
         }
     }
 }
@@ -101,6 +101,6 @@ impl ClusterState {
         snapshot.nominations.retain(|_, (_, until)| !stale(until));
         snapshot.asked.retain(|_, claim| !stale(&(claim.created + ASKED_FOR)));
         let Snapshot { vacancies, claims, asked, .. } = snapshot;
-        vacancies.retain(|_, one| claims.contains_key(&one.claim) || asked.contains_key(&one.claim));
+        vacancies.retain(|claim, _| claims.contains_key(claim) || asked.contains_key(claim));
     }
 }

@@ -31,7 +31,7 @@ impl ClusterState {
             let staying: Vec<String> =
                 node.iter().flat_map(|node| snapshot.pods_on(node)).map(|pod| pod.uid.clone()).collect();
             for uid in staying {
-                snapshot.nominations.remove(&uid);
+                snapshot.vacate(&uid);
             }
         });
     }

@@ -3,6 +3,7 @@
 //! What such a node will be is not known, so that nobody else can be promised a place on it. A pod that is to scheduling
 //! what the one that left was can: it is mostly that one's successor, and without this it would get a node of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::labels;
@@ -14,11 +15,9 @@ use crate::state::groups::GroupId;
 /// The room of one pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vacancy {
-    /// The NodeClaim that was planned with it.
-    pub claim: String,
-    /// The group of the pod that it was planned for.
+    /// The group that a waiting pod like the one that left belongs to.
     pub group: GroupId,
-    /// What that pod looked like.
+    /// What the one that left looked like at the end, without what it got from its Node.
     pub spec: Arc<PodSpec>,
     /// Its PersistentVolumeClaims. Who mounts them changes as one pod goes and another comes, and the group with it.
     pub volume_claims: Vec<String>,
@@ -32,6 +31,9 @@ impl Vacancy {
     }
 }
 
+/// Vacancies by NodeClaim, and by the uid of the pod that left.
+pub type Vacancies = BTreeMap<String, BTreeMap<String, Vacancy>>;
+
 impl Snapshot {
     /// Whether a NodeClaim is there or asked for, and has no instance.
     #[must_use]
@@ -40,31 +42,24 @@ impl Snapshot {
         known.is_some_and(|claim| claim.instance.is_none())
     }
 
-    /// The room that is left, on NodeClaims that stay.
-    pub fn vacant(&self) -> impl Iterator<Item = &Vacancy> {
-        self.vacancies.values().filter(|one| self.is_expected(&one.claim))
-    }
-
     /// A pod is expected nowhere any more.
     pub(super) fn vacate(&mut self, pod_uid: &str) {
         let Some((claim, _)) = self.nominations.remove(pod_uid) else { return };
         let Some(pod) = self.pods.shared(pod_uid).filter(|_| self.is_unlaunched(&claim)) else { return };
         let group = self.group_for(&as_it_came(Arc::clone(&pod)));
         let (spec, volume_claims) = (Arc::clone(&self.group(group).spec), pod.volume_claims.clone());
-        self.vacancies.insert(pod_uid.to_owned(), Vacancy { claim, group, spec, volume_claims });
+        let of_claim = self.vacancies.entry(claim).or_default();
+        of_claim.insert(pod_uid.to_owned(), Vacancy { group, spec, volume_claims });
     }
 
     /// A pod takes the room of one that was like it, if there is any.
     pub(super) fn fill_vacancy(&mut self, Nomination { pod, node }: &Nomination) {
-        let Some(pod) = self.pods.get(pod) else { return };
-        let found = self.vacancies.iter().find(|(_, one)| one.claim == *node && one.is_for(pod));
-        let left_by = found.map(|(uid, _)| uid.clone());
-        left_by.map(|uid| self.vacancies.remove(&uid));
-    }
-
-    /// What a NodeClaim has room for is told by its instance now, or it has none any more.
-    pub(super) fn forget_vacancies(&mut self, claim: &str) {
-        self.vacancies.retain(|_, vacancy| vacancy.claim != claim);
+        let Some((pod, left)) = self.pods.get(pod).zip(self.vacancies.get_mut(node)) else { return };
+        let left_by = left.iter().find(|(_, one)| one.is_for(pod)).map(|(uid, _)| uid.clone());
+        left_by.map(|uid| left.remove(&uid));
+        if left.is_empty() {
+            self.vacancies.remove(node);
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod prices;
 mod reasons;
 mod reservations;
 mod spread;
+mod successors;
 mod together;
 mod volumes;
 mod wishes;

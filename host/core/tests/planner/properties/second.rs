@@ -9,6 +9,8 @@ use whittle_core::provision::problem::Cache;
 
 use super::{config, planned, planned_in_karpenter_order};
 use crate::cluster::nodes::{carried_out, claimed};
+use crate::cluster::pods::pods;
+use crate::cluster::pools::daemon_set;
 use crate::cluster::{Cluster, at, launches};
 use crate::generated::{LATE, staying_worlds};
 
@@ -44,6 +46,8 @@ proptest! {
             cluster.tell(claimed(launch, at(LATE)), at(LATE));
         }
         get_none_of_their_own(&cluster, &successors)?;
+        cluster.tell(daemon_set(pods("late", 0).cpu(500)), at(LATE));
+        nothing_is_broken(&cluster, &[])?;
     }
 }
 
