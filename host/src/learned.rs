@@ -1,7 +1,9 @@
 //! What nodes that have joined really have. Forgotten at the end of the process, and learned again from the nodes that
 //! are there at the start of the next.
 //!
-//! Extended resources are not learned: a device plugin that has not come up yet reports none of its devices.
+//! What is left for pods is learned of the newest node of a type: with a newer image, or without what one NodePool's
+//! DaemonSets set aside, it may be more again. Extended resources are not learned: a device plugin that has not come up yet
+//! reports none of its devices.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +13,7 @@ use whittle_core::model::fingerprint::Fingerprint;
 use whittle_core::model::instance_type::InstanceType;
 use whittle_core::model::node_pool::NodeClass;
 use whittle_core::model::resources::Resources;
+use whittle_core::model::time::Timestamp;
 use whittle_kube::intake::Joined;
 
 #[derive(Debug, Default)]
@@ -23,10 +26,17 @@ pub(crate) struct Learned {
 struct Pages {
     /// The least that any node of a class has had of memory, by instance type (Karpenter).
     memory: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The least that any node has had for pods, by instance type; of a class as it was when the node was made.
-    allocatable: BTreeMap<(String, Fingerprint), BTreeMap<String, Resources>>,
+    /// What the newest node has for pods, by instance type; of a class as it was when the node was made.
+    allocatable: BTreeMap<(String, Fingerprint), BTreeMap<String, Newest>>,
     /// Each class as it was told last.
     assumed: BTreeMap<String, Assumed>,
+}
+
+#[derive(Debug)]
+struct Newest {
+    /// When the node was made, and its name.
+    node: (Timestamp, String),
+    allocatable: Resources,
 }
 
 #[derive(Debug)]
@@ -50,10 +60,9 @@ impl Learned {
     pub(crate) fn tell(&self, class: &mut NodeClass) {
         self.with(|pages| {
             let key = class.fingerprint.clone().map(|fingerprint| (class.name.clone(), fingerprint));
-            let least = key.and_then(|key| pages.allocatable.get(&key)).filter(|least| !least.is_empty());
-            if let Some(least) = least {
+            if let Some(known) = key.and_then(|key| pages.allocatable.get(&key)) {
                 for kind in Arc::make_mut(&mut class.instance_types) {
-                    least.get(&kind.name).into_iter().for_each(|least| lessen(kind, least));
+                    known.get(&kind.name).into_iter().for_each(|newest| lessen(kind, &newest.allocatable));
                 }
             }
             let (fingerprint, types) = (class.fingerprint.clone(), Arc::clone(&class.instance_types));
@@ -75,48 +84,39 @@ impl Learned {
 }
 
 impl Pages {
-    /// Notes what a node has, and says whether more was assumed.
+    /// Notes what a node has, and says whether something else was assumed.
     fn learn(&mut self, joined: &Joined<'_>) -> bool {
         let (class, kind) = (joined.node_class, joined.instance_type);
         let known = self.memory.entry(class.to_owned()).or_default();
         let memory = known.entry(kind.to_owned()).or_insert(joined.memory_bytes);
         *memory = joined.memory_bytes.min(*memory);
         let memory = *memory;
-        let least = joined.class_then.clone().zip(joined.allocatable).map(|(fingerprint, now)| {
-            let of_class = self.allocatable.entry((class.to_owned(), fingerprint.clone())).or_default();
-            let least = of_class.entry(kind.to_owned()).or_insert_with(|| now.clone());
-            *least = least_of(least, now);
-            (fingerprint, least.clone())
-        });
+        let is_news = self.learn_allocatable(joined);
         let Some(assumed) = self.assumed.get(class) else { return false };
-        let Some(now) = assumed.types.iter().find(|one| one.name == kind) else { return false };
-        let has_less = |(fingerprint, least): (Fingerprint, Resources)| {
-            assumed.fingerprint.as_ref() == Some(&fingerprint) && lacks(&least, &now.allocatable())
+        let is_news = is_news && assumed.fingerprint == joined.class_then;
+        let now = assumed.types.iter().find(|one| one.name == kind);
+        is_news || now.is_some_and(|now| now.capacity.memory_bytes != memory)
+    }
+
+    /// Notes what a node has for pods, and says whether that of its type has changed by it.
+    fn learn_allocatable(&mut self, joined: &Joined<'_>) -> bool {
+        let Some((fingerprint, allocatable)) = joined.class_then.clone().zip(joined.allocatable) else {
+            return false;
         };
-        now.capacity.memory_bytes != memory || least.is_some_and(has_less)
+        let of_class = self.allocatable.entry((joined.node_class.to_owned(), fingerprint)).or_default();
+        let node = (joined.created, joined.node.to_owned());
+        let known = of_class.get(joined.instance_type);
+        let is_newest = known.is_none_or(|known| known.node <= node);
+        let has_changed = known.is_none_or(|known| known.allocatable != *allocatable);
+        if is_newest {
+            let newest = Newest { node, allocatable: allocatable.clone() };
+            of_class.insert(joined.instance_type.to_owned(), newest);
+        }
+        is_newest && has_changed
     }
 }
 
-fn least_of(one: &Resources, other: &Resources) -> Resources {
-    Resources {
-        cpu_millis: one.cpu_millis.min(other.cpu_millis),
-        memory_bytes: one.memory_bytes.min(other.memory_bytes),
-        ephemeral_storage_bytes: one.ephemeral_storage_bytes.min(other.ephemeral_storage_bytes),
-        pods: one.pods.min(other.pods),
-        ..Resources::default()
-    }
-}
-
-/// Whether a node has less of something than was assumed. What it has nothing of it has not reported.
-fn lacks(node: &Resources, assumed: &Resources) -> bool {
-    let less = |node: u64, assumed: u64| node > 0 && node < assumed;
-    less(node.cpu_millis, assumed.cpu_millis)
-        || less(node.memory_bytes, assumed.memory_bytes)
-        || less(node.ephemeral_storage_bytes, assumed.ephemeral_storage_bytes)
-        || less(node.pods, assumed.pods)
-}
-
-/// Keeps so much from pods that no more is left for them than a node has had.
+/// Keeps so much from pods that no more is left for them than a node has. What it has nothing of it has not reported.
 fn lessen(kind: &mut InstanceType, node: &Resources) {
     let left = kind.allocatable();
     let missing = |node: u64, assumed: u64| if node > 0 { assumed.saturating_sub(node) } else { 0 };
@@ -152,6 +152,8 @@ mod tests {
 
     fn joined(node_class: &str, memory_bytes: u64) -> Joined<'_> {
         Joined {
+            node: "n",
+            created: Timestamp::EPOCH,
             node_class,
             instance_type: "m5.large",
             memory_bytes,
@@ -182,33 +184,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_is_promised_to_pods_than_a_node_of_the_same_class_has_had_for_them() {
+    async fn no_more_is_promised_to_pods_than_the_newest_node_of_the_same_class_has_for_them() {
         let retyped = Arc::new(Notify::new());
         let learned = Learned::new(Arc::clone(&retyped));
-        learned.tell(&mut class("now", 100));
         let has = |cpu_millis, memory_bytes| Resources { cpu_millis, memory_bytes, ..Resources::default() };
-        let learn = |hash: &str, allocatable: &Resources| {
+        let learn = |hash: &str, second: u64, allocatable: &Resources| {
+            let class_then = Some(print(hash));
+            let created = Timestamp::from_millis(second * 1_000);
             let node = joined("default", 100);
-            learned.learn(&Joined { class_then: Some(print(hash)), allocatable: Some(allocatable), ..node });
+            learned.learn(&Joined { class_then, created, allocatable: Some(allocatable), ..node });
         };
-        learn("now", &has(2_000, 100));
-        assert!(!is_news(&retyped).await, "it is as it was assumed, and pods are not reported");
-        learn("before", &has(1_000, 100));
-        assert!(!is_news(&retyped).await, "the class was another then");
-        learn("now", &has(1_800, 100));
-        assert!(is_news(&retyped).await);
-        learn("now", &has(1_900, 70));
-        assert!(is_news(&retyped).await);
         let left = |hash: &str| {
             let mut class = class(hash, 100);
             learned.tell(&mut class);
             class.instance_types[0].allocatable()
         };
-        assert_eq!(left("now"), Resources { pods: 29, ..has(1_800, 70) }, "the least of each");
-        assert_eq!(left("before"), Resources { pods: 29, ..has(1_000, 100) });
-        assert_eq!(left("later"), Resources { pods: 29, ..has(2_000, 100) });
-        left("now");
-        learn("now", &has(1_900, 80));
-        assert!(!is_news(&retyped).await, "less is assumed already");
+        let all = Resources { pods: 29, ..has(2_000, 100) };
+        assert_eq!(left("now"), all, "nothing is known");
+        learn("now", 5, &has(1_800, 70));
+        assert!(is_news(&retyped).await);
+        learn("now", 5, &has(1_800, 70));
+        assert!(!is_news(&retyped).await, "it says the same again");
+        assert_eq!(left("now"), Resources { pods: 29, ..has(1_800, 70) }, "pods are not reported");
+        learn("now", 4, &has(1_000, 10));
+        assert!(!is_news(&retyped).await, "an older one");
+        learn("now", 6, &has(3_000, 90));
+        assert!(is_news(&retyped).await);
+        assert_eq!(left("now"), Resources { pods: 29, ..has(2_000, 90) }, "never more than was estimated");
+        learn("before", 9, &has(1_000, 0));
+        assert!(!is_news(&retyped).await, "of a class as it is not any more");
+        assert_eq!(left("before"), Resources { cpu_millis: 1_000, ..all.clone() });
+        assert_eq!(left("later"), all, "of a class as it was when the node was made");
     }
 }

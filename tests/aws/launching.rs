@@ -331,12 +331,20 @@ fn reserved(world: &World) -> Result<()> {
         wait_for_pods(&client, "default", 4).await?;
         world.wait_until_all_agree(&client).await?;
         are_labelled(3).await?;
+        let before = world.aws.living()?;
         world.aws.end_reservation("cr-0000000000000001")?;
         let claims = Api::<NodeClaim>::all(client.clone());
         until_after(Duration::from_secs(180), "nothing is labelled as reserved", async || {
             let of_nodes = nodes.list(&labelled).await?.items.len();
             Ok((of_nodes == 0 && claims.list(&labelled).await?.items.is_empty()).then_some(()))
         })
-        .await
+        .await?;
+        let ids = |living: &[Machine]| living.iter().map(|one| one.id.clone()).collect::<BTreeSet<_>>();
+        ensure!(ids(&world.aws.living()?) == ids(&before), "they run on");
+        let of_reservation = ListParams::default().labels("karpenter.k8s.aws/capacity-reservation-id");
+        let left =
+            claims.list(&of_reservation).await?.items.len() + nodes.list(&of_reservation).await?.items.len();
+        ensure!(left == 0, "{left} objects still name a reservation");
+        Ok(())
     })
 }

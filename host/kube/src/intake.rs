@@ -21,7 +21,7 @@ use whittle_api::convert::volume::{Volumes, volume_claim};
 use whittle_api::node_class::Ec2NodeClass;
 use whittle_api::problem::Defect;
 use whittle_core::event::{Event, ObjectKey};
-use whittle_core::model::fingerprint::Fingerprint;
+use whittle_core::model::fingerprint::{Fingerprint, MadeFrom};
 use whittle_core::model::instance_type::CapacityType;
 use whittle_core::model::labels;
 use whittle_core::model::node::{Node, NodeClaim};
@@ -50,6 +50,10 @@ pub trait InstanceTypes: fmt::Debug + Send + Sync {
 /// What a node that has joined has.
 #[derive(Clone, Debug)]
 pub struct Joined<'a> {
+    /// Its name.
+    pub node: &'a str,
+    /// When its Node was made.
+    pub created: Timestamp,
     /// Its EC2NodeClass.
     pub node_class: &'a str,
     /// Its instance type.
@@ -286,10 +290,27 @@ impl Intake {
         let of = label(labels::NODE_CLASS).zip(label(labels::INSTANCE_TYPE));
         let memory_bytes = node.capacity.memory_bytes;
         if let Some((node_class, instance_type)) = of.filter(|_| is_registered && memory_bytes > 0) {
-            let class_then = fingerprint::made_from(metadata).node_class;
+            let class_then = self.made_from(metadata).node_class;
             let allocatable = Some(&node.allocatable).filter(|_| is_initialized);
-            self.types.learn(&Joined { node_class, instance_type, memory_bytes, class_then, allocatable });
+            let (node, created) = (node.name.as_str(), node.created);
+            self.types.learn(&Joined {
+                node,
+                created,
+                node_class,
+                instance_type,
+                memory_bytes,
+                class_then,
+                allocatable,
+            });
         }
+    }
+
+    /// What a Node's NodeClaim was made from. Once there is one of ours that says so: the Node says what it said when the
+    /// Node joined, which may have been Karpenter's time.
+    fn made_from(&self, node: &ObjectMeta) -> MadeFrom {
+        let owners = node.owner_references.iter().flatten().filter(|owner| owner.kind == "NodeClaim");
+        let claim = owners.filter_map(|owner| self.launched.get(&owner.name)).next();
+        claim.map_or_else(|| fingerprint::made_from(node), |claim| claim.made_from.clone())
     }
 
     fn lose(&mut self, kind: Kind, id: &Id, taken: &mut Taken) {

@@ -93,9 +93,10 @@ pub(crate) fn launched(status: &mut NodeClaimStatus, instance: &core::Instance, 
 
 /// Writes into a NodeClaim or its Node that it is on demand; `None` when it does not say that it is reserved.
 pub(crate) fn demoted(metadata: &ObjectMeta) -> Option<Value> {
-    let label = metadata.labels.as_ref().and_then(|labels| labels.get(labels::CAPACITY_TYPE));
-    let is_reserved = label.is_some_and(|label| label == CapacityType::Reserved.label());
-    is_reserved.then(|| {
+    let label = |key: &str| metadata.labels.as_ref().and_then(|labels| labels.get(key));
+    let is_reserved =
+        label(labels::CAPACITY_TYPE).is_some_and(|label| label == CapacityType::Reserved.label());
+    (is_reserved || label(labels::RESERVATION_ID).is_some()).then(|| {
         json!({ "metadata": { "resourceVersion": metadata.resource_version, "labels": {
             labels::CAPACITY_TYPE: CapacityType::OnDemand.label(),
             labels::RESERVATION_ID: null,

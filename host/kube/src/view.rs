@@ -20,7 +20,7 @@ use crate::book::Book;
 use crate::cluster::clock;
 use crate::error::message;
 use crate::intake::{InstanceTypes, Intake, Unclear};
-use crate::watch::{self as watches, Change, Kind, full_name};
+use crate::watch::{self as watches, Change, Kind, Object, full_name};
 
 /// Whoever has asked a question waits so long for the API server to have told everything.
 const PATIENCE: Span = Span::from_secs(60);
@@ -91,23 +91,32 @@ impl View {
             }
             self.take(change);
         }
-        // Classes may have been told before the nodes that their types are known better by.
-        let now = self.now();
-        let told = self.intake.retell_classes().events;
-        told.into_iter().for_each(|event| self.controller.handle(event, now));
+        self.retell_classes();
         Ok(())
     }
 
     /// Takes in what has changed, and tells what cannot be heard of now: it is left as it was.
     pub fn refresh(&mut self) -> Option<String> {
         let mut trouble = None;
+        let mut has_learned = false;
         while let Ok(change) = self.changes.try_recv() {
+            has_learned |= matches!(&change, Change::Seen(Object::Node(_)));
             if let Change::Trouble(kind, message) = &change {
                 trouble = Some(format!("{kind}: {message}"));
             }
             self.take(change);
         }
+        if has_learned {
+            self.retell_classes();
+        }
         trouble
+    }
+
+    /// Nodes may have told more of what types of a class have.
+    fn retell_classes(&mut self) {
+        let now = self.now();
+        let told = self.intake.retell_classes().events;
+        told.into_iter().for_each(|event| self.controller.handle(event, now));
     }
 
     /// The time by the clock.

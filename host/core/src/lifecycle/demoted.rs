@@ -28,9 +28,15 @@ pub fn demoted(snapshot: &Snapshot, running: &[Running], listed: Timestamp) -> V
         let claim = snapshot.claim_of_instance(&one.provider_id)?;
         let node = snapshot.node_of_claim(claim);
         let reserved = CapacityType::Reserved;
-        let by_claim = claim.instance.as_ref().is_some_and(|known| known.capacity_type == reserved);
-        let label = node.and_then(|node| node.labels.get(labels::CAPACITY_TYPE));
-        let by_node = label.is_some_and(|label| label == reserved.label());
+        let by_claim = claim
+            .instance
+            .as_ref()
+            .is_some_and(|known| known.capacity_type == reserved || known.reservation.is_some());
+        let by_node = node.is_some_and(|node| {
+            let label = node.labels.get(labels::CAPACITY_TYPE);
+            label.is_some_and(|label| label == reserved.label())
+                || node.labels.contains_key(labels::RESERVATION_ID)
+        });
         let node = node.map(|node| node.name.clone());
         (by_claim || by_node).then(|| Demoted { claim: claim.name.clone(), node })
     });

@@ -32,7 +32,7 @@ pub(crate) struct Existing<'a> {
     pub(crate) volumes: VolumeRoom,
     pub(crate) initialized: bool,
     /// What is asked of the node, as long as there is no instance. Until then what it will be is not known: it counts as
-    /// a domain with the pods that are expected on it, and has no room for others.
+    /// a domain with the pods that are expected on it, and has room for pods that are like these alone.
     pub(crate) undecided: Option<&'a [Requirement]>,
     /// Until then, what is left of that which it is certain to have for pods, where that has been asked for.
     pub(crate) promised: Option<Amounts>,

@@ -47,6 +47,7 @@ pub struct Cache {
 /// Everything that scheduling looks at.
 #[derive(Debug)]
 pub(crate) struct Problem<'a> {
+    pub(crate) now: Timestamp,
     pub(crate) interner: &'a mut Interner,
     pub(crate) axes: &'a mut Axes,
     pub(crate) universes: Vec<Arc<Universe>>,
@@ -114,6 +115,7 @@ impl<'a> Problem<'a> {
         let names: Vec<_> = universes.keys().cloned().collect();
         let existing = existing_nodes(snapshot, axes);
         let mut problem = Problem {
+            now,
             universes: universes.values().cloned().collect(),
             templates: Vec::new(),
             closed: Vec::new(),

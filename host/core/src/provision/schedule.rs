@@ -217,7 +217,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
         if collide(&demand.group.spec.host_ports, &node.host_ports) {
             return Some(Refused::HostPort);
         }
-        self.refused_by_others(place, demand, |rule| self.is_absent(place, rule))
+        self.refused_by_others(place, demand, |rule| self.allows_without_domain(place, rule))
     }
 
     /// The domains in which a place is, for all labels that rules of a group are about.
@@ -230,8 +230,8 @@ impl<'a, 'b> Schedule<'a, 'b> {
         self.problem.rules[rule].what.rule == TopologyRule::AntiAffinity
     }
 
-    /// Whether a rule keeps pods away that a place without its label has nothing to do with.
-    fn is_absent(&self, place: Place, rule: usize) -> bool {
+    /// Whether a rule that keeps pods away has nothing to do with a place, because that will never have its label.
+    fn allows_without_domain(&self, place: Place, rule: usize) -> bool {
         self.is_anti_affinity(rule) && !self.is_in_doubt(place, rule)
     }
 
@@ -267,7 +267,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
 
     /// Whether what refuses a pod now will refuse it for the rest of this schedule: nodes only get fuller, and
     /// pods that keep others away only come; but a spread's emptiest domain may fill up.
-    fn is_final(&self, refused: Refused) -> bool {
+    pub(crate) fn is_final(&self, refused: Refused) -> bool {
         match refused {
             Refused::Topology { rule } => self.problem.rules[rule].what.rule == TopologyRule::AntiAffinity,
             Refused::Taint

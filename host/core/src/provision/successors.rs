@@ -35,83 +35,80 @@ pub(crate) fn fill_vacancies<'a>(
     work: &mut Work<'a>,
 ) {
     let mut vacant = Vacant::of(schedule, snapshot, places);
+    let mut left = without_place_there(schedule, snapshot, work);
+    left.retain(|(group, _)| vacant.may_have_room(*group, &work.wanted[group]));
+    for _ in 0..PASSES_MAX {
+        let mut filled = 0;
+        for (group, most) in &mut left {
+            let found = fill(schedule, &mut vacant, (*group, *most), (snapshot, work));
+            *most -= found;
+            filled += found;
+        }
+        if filled == 0 {
+            break;
+        }
+        vacant.look_again();
+    }
+    work.wanted.retain(|_, pods| !pods.is_empty());
+}
+
+/// How many pods of each group would not find a place on the nodes that are there, the largest first.
+fn without_place_there(
+    schedule: &mut Schedule<'_, '_>,
+    snapshot: &Snapshot,
+    work: &Work<'_>,
+) -> Vec<(GroupId, usize)> {
     let mut groups: Vec<GroupId> = work.wanted.keys().copied().collect();
-    groups.retain(|group| vacant.count(*group, &work.wanted[group]) > 0);
     groups.sort_by_cached_key(|group| {
         let Resources { cpu_millis, memory_bytes, .. } = snapshot.group(*group).spec.requests;
         let first = work.wanted[group].iter().map(|pod| (pod.created, pod.uid.as_str())).min();
         (Reverse((cpu_millis, memory_bytes)), first)
     });
-    for group in &groups {
-        use_nodes_that_are_there(schedule, snapshot, &vacant, (*group, work));
-    }
-    for _ in 0..PASSES_MAX {
-        let filled = groups.iter().map(|group| fill(schedule, snapshot, &mut vacant, (*group, work)));
-        if filled.sum::<usize>() == 0 {
-            break;
-        }
-    }
-    work.wanted.retain(|_, pods| !pods.is_empty());
+    let before = schedule.save();
+    let left = groups.into_iter().map(|group| {
+        let (demand, pods) = (schedule.problem.by_group[&group], work.wanted[&group].len());
+        (group, pods - schedule.place_on_nodes(demand, pods).len())
+    });
+    let left = left.filter(|(_, pods)| *pods > 0).collect();
+    schedule.swap(before);
+    left
 }
 
-/// As many pods as could use a vacancy go where a node is there already.
-fn use_nodes_that_are_there<'a>(
-    schedule: &mut Schedule<'_, '_>,
-    snapshot: &'a Snapshot,
-    vacant: &Vacant<'a>,
-    (group, work): (GroupId, &mut Work<'a>),
-) {
-    let Some(pods) = work.wanted.get(&group) else { return };
-    let most = vacant.count(group, pods);
-    let demand = schedule.problem.by_group[&group];
-    let found = schedule.place_on_nodes(demand, most);
-    let names =
-        found.into_iter().filter_map(|place| name_of(snapshot, schedule.problem.existing[place].name));
-    let mut names = names.collect::<Vec<_>>().into_iter();
-    succeed(snapshot, (group, work), |_| names.next());
-}
-
-/// Fills what can be filled now, and says how much that was.
+/// Fills what can be filled now, for so many pods of a group at most, and says for how many it was.
 fn fill<'a>(
     schedule: &mut Schedule<'_, '_>,
-    snapshot: &'a Snapshot,
     vacant: &mut Vacant<'a>,
-    (group, work): (GroupId, &mut Work<'a>),
-) -> usize {
-    let demand = schedule.problem.required(schedule.problem.by_group[&group]);
-    succeed(snapshot, (group, work), |pod| {
-        let (claim, place) = vacant.take(schedule, (group, demand), pod)?;
-        schedule.take(place, demand);
-        Some(claim)
-    })
-}
-
-/// Pods of a group that wait are expected where `place` says, and the others still wait. Says how many found one.
-fn succeed<'a>(
-    snapshot: &'a Snapshot,
-    (group, work): (GroupId, &mut Work<'a>),
-    mut place: impl FnMut(&Pod) -> Option<&'a str>,
+    (group, most): (GroupId, usize),
+    (snapshot, work): (&'a Snapshot, &mut Work<'a>),
 ) -> usize {
     let Some(pods) = work.wanted.get_mut(&group) else { return 0 };
+    let demand = schedule.problem.required(schedule.problem.by_group[&group]);
     let before = pods.len();
-    let mut is_over = false;
+    let mut left = most;
+    // Who has waited longest has what is there already.
+    let all =
+        pods.iter().filter(|pod| pod.volume_claims.is_empty() && may_be_nominated(snapshot, pod)).count();
+    let mut older = all.saturating_sub(most);
     pods.retain(|pod| {
-        let found = if is_over || !may_be_nominated(snapshot, pod) { None } else { place(pod) };
-        // Pods without volumes are all alike: what is not for one of them is for none.
-        is_over |= found.is_none() && pod.volume_claims.is_empty() && may_be_nominated(snapshot, pod);
-        let Some(place) = found else { return true };
-        work.kept.entry(group).or_default().push((pod, place));
-        work.successors.push((pod, place));
+        if left == 0 || !may_be_nominated(snapshot, pod) {
+            return true;
+        }
+        if older > 0 && pod.volume_claims.is_empty() {
+            older -= 1;
+            return true;
+        }
+        let Some((claim, place)) = vacant.take(schedule, (group, demand), pod) else {
+            // Pods without volumes are all alike: what is not for one of them is for none.
+            left = if pod.volume_claims.is_empty() { 0 } else { left };
+            return true;
+        };
+        schedule.take(place, demand);
+        work.kept.entry(group).or_default().push((pod, claim));
+        work.successors.push((pod, claim));
+        left -= 1;
         false
     });
     before - pods.len()
-}
-
-/// The name of a place, as long as what is known of it.
-fn name_of<'a>(snapshot: &'a Snapshot, place: &str) -> Option<&'a str> {
-    let claims = snapshot.claims.get_key_value(place).or_else(|| snapshot.asked.get_key_value(place));
-    let name = claims.map(|(name, _)| name);
-    name.or_else(|| snapshot.nodes.get_key_value(place).map(|(name, _)| name)).map(String::as_str)
 }
 
 /// What is left of room.
@@ -127,6 +124,8 @@ struct Bucket<'a> {
     domains: Vec<Option<Domain>>,
     /// Each with how many pods it has room for, the first at the end.
     claims: Vec<(&'a str, Place, usize)>,
+    /// Those that refuse a pod now.
+    aside: Vec<(&'a str, Place, usize)>,
 }
 
 impl<'a> Vacant<'a> {
@@ -159,16 +158,19 @@ impl<'a> Vacant<'a> {
         let buckets = self.by_group.entry(group).or_default();
         match buckets.iter_mut().find(|bucket| bucket.domains == domains) {
             Some(bucket) => bucket.claims.push(claim),
-            None => buckets.push(Bucket { domains, claims: vec![claim] }),
+            None => buckets.push(Bucket { domains, claims: vec![claim], aside: Vec::new() }),
         }
     }
 
-    /// For how many of these pods of a group there may be room.
-    fn count(&self, group: GroupId, pods: &[&Pod]) -> usize {
-        let buckets = self.by_group.get(&group).into_iter().flatten();
-        let room: usize = buckets.flat_map(|bucket| &bucket.claims).map(|(_, _, pods)| pods).sum();
-        let by_volumes = pods.iter().filter(|pod| self.by_volumes.contains_key(pod.volume_claims.as_slice()));
-        room.min(pods.len()) + if self.by_volumes.is_empty() { 0 } else { by_volumes.count() }
+    fn may_have_room(&self, group: GroupId, pods: &[&Pod]) -> bool {
+        let by_volumes = |pod: &&Pod| self.by_volumes.contains_key(pod.volume_claims.as_slice());
+        self.by_group.contains_key(&group) || (!self.by_volumes.is_empty() && pods.iter().any(by_volumes))
+    }
+
+    /// Others have got places: what was refused because of them may do now.
+    fn look_again(&mut self) {
+        let buckets = self.by_group.values_mut().flatten();
+        buckets.for_each(|bucket| bucket.claims.extend(bucket.aside.drain(..).rev()));
     }
 
     /// Takes the first room for a pod that will do.
@@ -206,8 +208,8 @@ impl<'a> Bucket<'a> {
                 Some(Refused::Topology { rule }) if schedule.problem.rules[rule].label.is_some() => {
                     return None;
                 }
-                // Of the room of one node there is only less and less.
-                Some(_) => drop(self.claims.pop()),
+                Some(refused) if schedule.is_final(refused) => drop(self.claims.pop()),
+                Some(_) => self.aside.extend(self.claims.pop()),
             }
         }
         None
@@ -220,7 +222,7 @@ pub(crate) fn promise(schedule: &mut Schedule<'_, '_>, snapshot: &Snapshot, plac
     let stay = snapshot.vacancies.keys().filter(|claim| snapshot.is_expected(claim));
     let claims = stay.filter_map(|name| snapshot.claims.get(name).or_else(|| snapshot.asked.get(name)));
     let asked: Vec<_> = claims.map(|claim| (claim, schedule.problem.axes.row(&claim.requests))).collect();
-    let mut forms = Forms { schedule, by_name: BTreeMap::new() };
+    let mut forms = Forms { schedule, snapshot, by_name: BTreeMap::new() };
     let promised = asked.into_iter().filter_map(|(claim, requests)| {
         Some((*places.get(claim.name.as_str())?, forms.promised(claim, requests)?))
     });
@@ -232,6 +234,7 @@ pub(crate) fn promise(schedule: &mut Schedule<'_, '_>, snapshot: &Snapshot, plac
 /// What NodeClaims that are not launched yet may become, as things are now.
 struct Forms<'s, 'b, 'c> {
     schedule: &'s Schedule<'b, 'c>,
+    snapshot: &'s Snapshot,
     /// By universe the positions of its instance types.
     by_name: BTreeMap<usize, BTreeMap<&'s str, usize>>,
 }
@@ -252,7 +255,12 @@ impl Forms<'_, '_, '_> {
         let listed: Vec<usize> =
             listed.values.iter().filter_map(|name| by_name.get(name.as_str()).copied()).collect();
         let is_sold = |kind: &InstanceType| {
-            kind.offerings.iter().any(|offering| offering.available && allows(claim, kind, offering))
+            kind.offerings.iter().any(|offering| {
+                let key = (kind.name.clone(), offering.zone.clone(), offering.capacity_type);
+                offering.available
+                    && self.snapshot.is_available(&key, problem.now)
+                    && allows(claim, kind, offering)
+            })
         };
         listed.iter().find(|kind| is_sold(&universe.types[**kind]))?;
         let daemons = |kind: usize| {

@@ -122,8 +122,33 @@ fn room_on_nodes_that_are_there_comes_first() {
     let (cluster, launch) = begun();
     let mut cluster = cluster.with(node("b").node(|node| node.allocatable.cpu_millis = 500));
     cluster.tell(pods("web", 2).renamed("new"), at(1));
-    let expected = ["new-0 on b".to_owned(), format!("new-1 on {}", launch.claim)];
+    let expected = [format!("new-1 on {}", launch.claim), "new-0 on b".to_owned()];
     assert_eq!(text::plan(&cluster.provision(at(2))), expected);
+}
+
+#[test]
+fn larger_pods_come_first_to_nodes_that_are_there() {
+    let (cluster, launch) = begun();
+    let mut cluster = cluster.with(node("b").node(|node| node.allocatable.cpu_millis = 1_000));
+    cluster.tell(pod("large").cpu(1_000), at(1));
+    cluster.tell(pods("web", 1).named("new"), at(1));
+    let plan = text::plan(&cluster.provision(at(2)));
+    assert_eq!(plan.len(), 2, "{plan:?}");
+    assert!(plan.contains(&"large on b".to_owned()), "{plan:?}");
+    assert!(plan.contains(&format!("new on {}", launch.claim)), "{plan:?}");
+}
+
+#[test]
+fn pods_that_still_run_lose_no_room_to_a_vacancy() {
+    let (mut cluster, launch) = begun();
+    let b = node("b").spot();
+    let reclaimed = b.reclaimed(at(1));
+    cluster.tell(b.marked(taint("x")), at(1));
+    cluster.tell(pods("web", 2).renamed("other").on("b"), at(1));
+    cluster.tell(reclaimed, at(1));
+    // Just enough for what runs on b.
+    cluster.tell(node("e").node(|node| node.allocatable.cpu_millis = 1_000), at(1));
+    assert_eq!(text::plan(&cluster.provision(at(2))), Vec::<String>::new(), "beside {}", launch.claim);
 }
 
 #[test]
