@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Event, Node};
 use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 use whittle_tests::modules::module;
 
 use crate::controller::{
@@ -21,12 +21,21 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![story("pods_that_wait_are_decided_about_anew_when_a_policy_is_swapped", swapped)]
 }
 
-/// Nothing that is sold is as new as that, so whoever waits goes on waiting.
-const NOTHING_WILL_DO: &str = "policies:\n- {name: newer, module: policy.wasm, settings: {atLeast: 99, bandPercent: 10, neverBelow: 99}}\n";
+/// Nothing that is sold is as new as that, so whoever waits goes on waiting. As in all of these, the longest time that there
+/// is: a machine on which everything runs at once may have none for a policy in its usual 20 ms.
+const NOTHING_WILL_DO: &str = "policies:\n- {name: newer, module: policy.wasm, limits: {wall: 200ms}, settings: {atLeast: 99, bandPercent: 10, neverBelow: 99}}\n";
 
 /// Whoever is called web has to stay.
-const WEB_IS_CRITICAL: &str =
-    "policies:\n- {name: critical, module: policy.wasm, settings: {workloads: [{labels: {app: web}}]}}\n";
+const WEB_IS_CRITICAL: &str = "policies:\n- {name: critical, module: policy.wasm, limits: {wall: 200ms}, settings: {workloads: [{labels: {app: web}}]}}\n";
+
+/// Three pods that leave no room for a fourth on a node with four CPUs: the scheduler puts a pod wherever there is room, and
+/// what was bought for one Deployment must not be used by the other.
+fn filling(name: &str) -> Value {
+    let mut deployment = deployment(name, 3);
+    let containers = &mut deployment["spec"]["template"]["spec"]["containers"];
+    containers[0]["resources"]["requests"]["cpu"] = json!("1200m");
+    deployment
+}
 
 /// Waits until a pod of this Deployment is told why it has no place.
 async fn wait_until_told(client: &Client, deployment: &str) -> Result<()> {
@@ -74,7 +83,7 @@ fn swapped(story: &Story) -> Result<()> {
         "key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot", "on-demand"],
     });
     requirements.into_iter().for_each(|requirements| requirements.push(both.clone()));
-    story.apply(&[class, pool, deployment("web", 3)])?;
+    story.apply(&[class, pool, filling("web")])?;
     let policies = folder.to_str().unwrap_or_default();
     let _controller = story.controller_with(&["--policies", policies])?;
     story.ask(async |client| wait_until_told(&client, "web").await)?;
@@ -83,7 +92,7 @@ fn swapped(story: &Story) -> Result<()> {
     block_on(until("the broken file is refused", async || {
         Ok(story.said().contains("policies are refused, the old ones stay").then_some(()))
     }))?;
-    story.apply(&[deployment("shop", 3)])?;
+    story.apply(&[filling("shop")])?;
     story.ask(async |client| {
         wait_until_told(&client, "shop").await?;
         let (nodes, claims, instances) = standing(&client).await?;
