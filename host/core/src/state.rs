@@ -215,6 +215,12 @@ impl Snapshot {
         self.claims.values().chain(self.asked.values())
     }
 
+    /// A NodeClaim that is there, or that was asked for and has not been seen yet.
+    #[must_use]
+    pub fn claim_or_asked(&self, name: &str) -> Option<&NodeClaim> {
+        self.claims.get(name).or_else(|| self.asked.get(name))
+    }
+
     /// Whether an offering is thought to be available at `now`.
     #[must_use]
     pub fn is_available(&self, key: &OfferingKey, now: Timestamp) -> bool {

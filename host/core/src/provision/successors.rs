@@ -220,7 +220,7 @@ impl<'a> Bucket<'a> {
 /// certain promise nothing.
 pub(crate) fn promise(schedule: &mut Schedule<'_, '_>, snapshot: &Snapshot, places: &BTreeMap<&str, Place>) {
     let stay = snapshot.vacancies.keys().filter(|claim| snapshot.is_expected(claim));
-    let claims = stay.filter_map(|name| snapshot.claims.get(name).or_else(|| snapshot.asked.get(name)));
+    let claims = stay.filter_map(|name| snapshot.claim_or_asked(name));
     let asked: Vec<_> = claims.map(|claim| (claim, schedule.problem.axes.row(&claim.requests))).collect();
     let mut forms = Forms { schedule, snapshot, by_name: BTreeMap::new() };
     let promised = asked.into_iter().filter_map(|(claim, requests)| {

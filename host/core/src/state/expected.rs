@@ -61,7 +61,7 @@ impl ClusterState {
                 }
                 Action::Nominate(nomination) => {
                     let Nomination { pod, node } = nomination;
-                    let claim = self.snapshot.claims.get(node).or_else(|| self.snapshot.asked.get(node));
+                    let claim = self.snapshot.claim_or_asked(node);
                     let on_its_way = claim.is_some_and(|claim| claim.initialized.is_none());
                     let until = if on_its_way { Timestamp::MAX } else { now + NOMINATED_FOR };
                     self.expect_one(pod, node, until);

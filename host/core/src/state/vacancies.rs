@@ -38,8 +38,7 @@ impl Snapshot {
     /// Whether a NodeClaim is there or asked for, and has no instance.
     #[must_use]
     pub fn is_unlaunched(&self, claim: &str) -> bool {
-        let known = self.claims.get(claim).or_else(|| self.asked.get(claim));
-        known.is_some_and(|claim| claim.instance.is_none())
+        self.claim_or_asked(claim).is_some_and(|claim| claim.instance.is_none())
     }
 
     /// A pod is expected nowhere any more.
