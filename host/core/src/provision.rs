@@ -39,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::disrupt::kinds::is_reschedulable;
 use crate::model::pod::Pod;
 use crate::model::price::Price;
+use crate::model::resources::Resources;
 use crate::model::time::Timestamp;
 use crate::names::ClaimNames;
 use crate::pdb::is_blocked_always;
@@ -49,7 +50,7 @@ use crate::provision::schedule::Schedule;
 use crate::provision::successors::{fill_vacancies, promise};
 use crate::provision::topology::Place;
 use crate::state::Snapshot;
-use crate::state::groups::GroupId;
+use crate::state::groups::{GroupId, PodGroup};
 use crate::why::Unplaced;
 use crate::why::change::Remedy;
 
@@ -258,22 +259,32 @@ pub(crate) struct Waiting<'a> {
     pub(crate) pods: Vec<&'a Pod>,
 }
 
-/// The largest first: by CPU, by memory, then the one that waits longest (Karpenter's queue).
+/// Since when a pod is there, and by uid among those that came together.
+fn age(pod: &Pod) -> (Timestamp, &str) {
+    (pod.created, pod.uid.as_str())
+}
+
+/// Where a group stands, by its oldest pod: the largest first, by CPU, by memory, then the one that waits longest
+/// (Karpenter's queue).
+fn rank<'a>(group: &PodGroup, oldest: Option<&'a Pod>) -> impl Ord + use<'a> {
+    let Resources { cpu_millis, memory_bytes, .. } = group.spec.requests;
+    (Reverse((cpu_millis, memory_bytes)), oldest.map(age))
+}
+
+/// The groups in the order of their ranks.
 pub(crate) fn in_order<'a>(schedule: &Schedule<'_, '_>, work: &mut Work<'a>) -> Vec<Waiting<'a>> {
-    let age = |pod: &&'a Pod| (pod.created, pod.uid.as_str());
     let wanted = std::mem::take(&mut work.wanted).into_iter();
     let mut left: Vec<_> = wanted
         .map(|(group, mut pods)| {
             if work.mixed.contains(&group) {
-                pods.sort_unstable_by_key(age);
+                pods.sort_unstable_by_key(|pod| age(pod));
             }
             Waiting { demand: schedule.problem.by_group[&group], pods }
         })
         .collect();
     left.sort_by_cached_key(|waiting| {
-        let spec = &schedule.problem.demands[waiting.demand].group.spec;
-        let size = (spec.requests.cpu_millis, spec.requests.memory_bytes);
-        (Reverse(size), waiting.pods.first().map(age))
+        let group = &schedule.problem.demands[waiting.demand].group;
+        rank(group, waiting.pods.first().copied())
     });
     left
 }
@@ -376,7 +387,11 @@ fn finish(
         for (pod, place) in waiting.pods.iter().zip(places.iter().copied()) {
             match place.checked_sub(existing) {
                 Some(draft) => pods_of[draft].push(pod.uid.clone()),
-                None => nominations.extend(nominate(snapshot, pod, problem.existing[place].name)),
+                None if may_be_nominated(snapshot, pod) => {
+                    nominations.push(nominate(pod, problem.existing[place].name));
+                }
+                // Its successor will be another pod, so there is nothing to nominate yet.
+                None => {}
             }
         }
     }
@@ -387,7 +402,7 @@ fn finish(
         let claim = names.next(&problem.templates[draft.template].pool.name);
         actions.push(Action::Launch(Box::new(problem.launch(draft, claim, pods))));
     }
-    actions.extend(succeed(snapshot, work));
+    actions.extend(work.successors.iter().map(|(pod, claim)| nominate(pod, claim)));
     actions.extend(nominations);
     let mut unplaced = impossible(snapshot, work);
     let decided = Decided { snapshot, work, waiting, placed: &placed };
@@ -410,20 +425,13 @@ fn finish(
     Plan { actions, report: Report { unplaced, ..Default::default() } }
 }
 
+/// Whether a pod waits, or its node waits for it: otherwise the node goes in any case, and the pod with it.
 fn may_be_nominated(snapshot: &Snapshot, pod: &Pod) -> bool {
     pod.node.is_none() || is_on_replaced_node(snapshot, pod)
 }
 
-/// Nominates a pod, unless its node goes in any case: its successor will be another pod, and there is nothing to nominate
-/// yet.
-fn nominate(snapshot: &Snapshot, pod: &Pod, node: &str) -> Option<Action> {
-    may_be_nominated(snapshot, pod)
-        .then(|| Action::Nominate(Nomination { pod: pod.uid.clone(), node: node.to_owned() }))
-}
-
-/// Nominates pods for room that others have left.
-fn succeed<'a>(snapshot: &'a Snapshot, work: &'a Work<'_>) -> impl Iterator<Item = Action> + use<'a> {
-    work.successors.iter().filter_map(|(pod, claim)| nominate(snapshot, pod, claim))
+fn nominate(pod: &Pod, node: &str) -> Action {
+    Action::Nominate(Nomination { pod: pod.uid.clone(), node: node.to_owned() })
 }
 
 /// Whether a pod's node goes only when the pod could go elsewhere: then its room there is kept until it does.

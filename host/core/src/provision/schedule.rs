@@ -269,7 +269,7 @@ impl<'a, 'b> Schedule<'a, 'b> {
     /// pods that keep others away only come; but a spread's emptiest domain may fill up.
     pub(crate) fn is_final(&self, refused: Refused) -> bool {
         match refused {
-            Refused::Topology { rule } => self.problem.rules[rule].what.rule == TopologyRule::AntiAffinity,
+            Refused::Topology { rule } => self.is_anti_affinity(rule),
             Refused::Taint
             | Refused::HostPort
             | Refused::Labels

@@ -6,7 +6,6 @@
 //!
 //! Nodes that are there come before those on their way, as for all pods.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::lifecycle::leftover::allows;
@@ -15,13 +14,12 @@ use crate::model::labels;
 use crate::model::node::NodeClaim;
 use crate::model::pod::Pod;
 use crate::model::requirement::Operator;
-use crate::model::resources::Resources;
 use crate::provision::amounts::{self, Amounts};
 use crate::provision::draft::Refused;
 use crate::provision::existing::reaches;
 use crate::provision::schedule::Schedule;
 use crate::provision::topology::{Domain, Place};
-use crate::provision::{PASSES_MAX, Work, may_be_nominated};
+use crate::provision::{PASSES_MAX, Work, age, may_be_nominated, rank};
 use crate::state::Snapshot;
 use crate::state::groups::GroupId;
 use crate::state::vacancies::Vacancy;
@@ -35,6 +33,9 @@ pub(crate) fn fill_vacancies<'a>(
     work: &mut Work<'a>,
 ) {
     let mut vacant = Vacant::of(schedule, snapshot, places);
+    if !work.wanted.iter().any(|(group, pods)| vacant.may_have_room(*group, pods)) {
+        return;
+    }
     let mut left = without_place_there(schedule, snapshot, work);
     left.retain(|(group, _)| vacant.may_have_room(*group, &work.wanted[group]));
     for _ in 0..PASSES_MAX {
@@ -60,9 +61,8 @@ fn without_place_there(
 ) -> Vec<(GroupId, usize)> {
     let mut groups: Vec<GroupId> = work.wanted.keys().copied().collect();
     groups.sort_by_cached_key(|group| {
-        let Resources { cpu_millis, memory_bytes, .. } = snapshot.group(*group).spec.requests;
-        let first = work.wanted[group].iter().map(|pod| (pod.created, pod.uid.as_str())).min();
-        (Reverse((cpu_millis, memory_bytes)), first)
+        let oldest = work.wanted[group].iter().copied().min_by_key(|pod| age(pod));
+        rank(snapshot.group(*group), oldest)
     });
     let before = schedule.save();
     let left = groups.into_iter().map(|group| {
