@@ -1,7 +1,6 @@
 //! What the interruption queue says, and what comes of it: warnings, many of them, none at all, and nonsense.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -10,6 +9,7 @@ use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
+use whittle_control_plane::ports;
 
 use crate::controller::wait_for_pods;
 use crate::emulator::{Machine, Present, text_of};
@@ -151,7 +151,7 @@ fn queue_comes_and_goes(world: &World) -> Result<()> {
 }
 
 fn poison(world: &World) -> Result<()> {
-    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let port = ports::free()?;
     let [class, pool] = node_pool(&["spot"], &TYPES);
     world.apply(&[class, pool, apart("web", 1)])?;
     let _controller =

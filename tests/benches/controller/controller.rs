@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Error, Result, ensure};
+use whittle_control_plane::ports;
 use whittle_tests::command::whittle;
 
 use crate::cluster::{Cluster, until};
@@ -37,7 +38,7 @@ pub(crate) fn megabytes(kb: u64) -> String {
 impl Controller {
     /// Starts one that leads at once, with some more flags.
     pub(crate) fn start(cluster: &Cluster, flags: &[&str]) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = ports::free()?;
         let log = File::create(cluster.log())?;
         let mut command = Command::new(whittle().map_err(Error::msg)?);
         command.args(["run", "--cloud", "sim", "--log-format", "text", "--disable-leader-election"]);

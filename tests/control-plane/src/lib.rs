@@ -9,5 +9,5 @@
 pub mod component;
 mod folder;
 pub mod plane;
-mod ports;
+pub mod ports;
 pub mod program;

@@ -42,6 +42,11 @@ impl Ports {
     }
 }
 
+/// One that is free and that this process was not given before, for a server beside a control plane.
+pub fn free() -> Result<u16> {
+    candidates().next().context("no port is free on 127.0.0.1")
+}
+
 /// How many ports this process has looked at.
 static LOOKED_AT: AtomicU16 = AtomicU16::new(0);
 
