@@ -75,9 +75,10 @@ fn warning(world: &World) -> Result<()> {
         world.aws.fail(&json!({ "kind": "boot", "seconds": 5 }))?;
         world.aws.send(&[spot_warning(lost)])?;
         until("a replacement is open", async || {
+            // In this order: whoever has left by now had another place before.
+            let left = staying(&client, &lost.host).await? == 0;
             let open = open_nodes(&client).await?;
             let replaced = open.iter().any(|node| machines.iter().all(|one| one.host != *node));
-            let left = staying(&client, &lost.host).await? == 0;
             ensure!(replaced || !left, "pods had to leave {} before there was another place", lost.host);
             Ok(replaced.then_some(()))
         })

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
 use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
@@ -12,7 +11,7 @@ use serde_json::json;
 use whittle_api::node_claim::NodeClaim;
 use whittle_api::node_class::Ec2NodeClass;
 
-use crate::controller::{running, wait_for_pods};
+use crate::controller::{running, wait_for_pods, wait_until_pods_wait};
 use crate::emulator::Machine;
 use crate::notices::spot_warning;
 use crate::shared::{until, until_after};
@@ -64,15 +63,7 @@ fn not_known_yet(world: &World) -> Result<()> {
     world.aws.fail(&json!({ "kind": "stall", "action": "ec2:DescribeSubnets", "seconds": 10 }))?;
     world.apply(&[apart("web", PODS)])?;
     world.ask(async |client| {
-        until("all pods wait", async || {
-            let pods = Api::<Pod>::namespaced(client.clone(), "default").list(&ListParams::default()).await?;
-            let waits = |pod: &&Pod| {
-                let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-                conditions.into_iter().any(|one| one.reason.as_deref() == Some("Unschedulable"))
-            };
-            Ok((pods.items.iter().filter(waits).count() == PODS as usize).then_some(()))
-        })
-        .await?;
+        wait_until_pods_wait(&client, PODS as usize).await?;
         let _second = world.controller()?;
         ever(world, &client, PODS as usize).await
     })

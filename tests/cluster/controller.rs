@@ -205,6 +205,20 @@ pub(crate) async fn wait_for_pods(client: &Client, namespace: &str, count: usize
     .await
 }
 
+/// Waits until so many pods are told that there is no place for them. A controller that is started then decides about all of
+/// them at once, and not about those that happen to be there.
+pub(crate) async fn wait_until_pods_wait(client: &Client, count: usize) -> Result<()> {
+    let waits = |pod: &&Pod| {
+        let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        conditions.any(|condition| condition.reason.as_deref() == Some("Unschedulable"))
+    };
+    until(&format!("{count} pods wait"), async || {
+        let pods = Api::<Pod>::namespaced(client.clone(), "default").list(&ListParams::default()).await?;
+        Ok((pods.items.iter().filter(waits).count() == count).then_some(()))
+    })
+    .await
+}
+
 /// The names of Nodes, the Nodes that NodeClaims have, and how many instances there are.
 pub(crate) async fn standing(client: &Client) -> Result<(BTreeSet<String>, BTreeSet<String>, usize)> {
     let all = ListParams::default();
@@ -239,6 +253,7 @@ pub(crate) async fn wait_until_no_node_is_left(client: &Client) -> Result<()> {
 fn comes_and_goes(story: &Story) -> Result<()> {
     let [class, pool] = node_pool("1s");
     story.apply(&[class, pool, deployment("web", 20)])?;
+    story.ask(async |client| wait_until_pods_wait(&client, 20).await)?;
     let _controller = story.controller()?;
     story.ask(async |client| {
         wait_for_pods(&client, "default", 20).await?;

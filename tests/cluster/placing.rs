@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::controller::{
     Story, deployment, node_pool, running, standing, story, wait_for_pods, wait_until_all_agree,
-    wait_until_no_node_is_left,
+    wait_until_no_node_is_left, wait_until_pods_wait,
 };
 use crate::shared::until;
 
@@ -31,6 +31,7 @@ fn startup_taints(story: &Story) -> Result<()> {
     let taint = json!([{ "key": "example.com/agent", "value": "starts", "effect": "NoSchedule" }]);
     pool["spec"]["template"]["spec"]["startupTaints"] = taint;
     story.apply(&[class, pool, deployment("web", 2)])?;
+    story.ask(async |client| wait_until_pods_wait(&client, 2).await)?;
     let _controller = story.controller()?;
     story.ask(async |client| {
         let nodes = Api::<Node>::all(client.clone());
@@ -80,6 +81,7 @@ fn daemon_sets(story: &Story) -> Result<()> {
     });
     // Eight of them fit on one node of 8 CPUs, and do not beside the agent.
     story.apply(&[class, pool, agent, deployment("web", 8)])?;
+    story.ask(async |client| wait_until_pods_wait(&client, 8).await)?;
     let _controller = story.controller()?;
     story.ask(async |client| {
         let by_node = until("all pods run, and an agent on each node", async || {
