@@ -137,14 +137,16 @@ impl Ec2 {
         launched: Timestamp,
     ) -> Instance {
         let kind = self.types.instance_type(&claim.node_class, &offering.instance_type);
-        let price = kind.as_ref().and_then(|kind| price(kind, offering));
+        let known = kind.as_ref().and_then(|kind| {
+            kind.offering(&offering.zone, offering.capacity_type, offering.reservation.as_deref())
+        });
         Instance {
             provider_id: format!("aws:///{}/{id}", offering.zone),
             instance_type: offering.instance_type.clone(),
             zone: offering.zone.clone(),
             capacity_type: offering.capacity_type,
             reservation: offering.reservation.clone(),
-            price: price.unwrap_or(offering.price),
+            price: known.map_or(offering.price, |known| known.price),
             allocatable: kind.as_ref().map(InstanceType::allocatable).unwrap_or_default(),
             capacity: kind.map(|kind| kind.capacity).unwrap_or_default(),
             launched,
@@ -185,15 +187,6 @@ fn offering_of(seen: &Seen) -> LaunchOffering {
         reservation: seen.reservation.clone(),
         price: Price::default(),
     }
-}
-
-fn price(kind: &InstanceType, offering: &LaunchOffering) -> Option<Price> {
-    let like = kind.offerings.iter().find(|one| {
-        one.zone == offering.zone
-            && one.capacity_type == offering.capacity_type
-            && one.reservation.as_ref().map(|one| &one.id) == offering.reservation.as_ref()
-    });
-    like.map(|one| one.price)
 }
 
 impl Cloud for Ec2 {

@@ -148,12 +148,8 @@ impl Book {
         let price = self.read(|pages| {
             let types = &pages.classes.get(class)?.instance_types;
             let kind = types.iter().find(|kind| kind.name == instance.instance_type)?;
-            let offering = kind.offerings.iter().find(|offering| {
-                let reservation = offering.reservation.as_ref().map(|one| &one.id);
-                offering.zone == instance.zone
-                    && offering.capacity_type == instance.capacity_type
-                    && reservation == instance.reservation.as_ref()
-            });
+            let reservation = instance.reservation.as_deref();
+            let offering = kind.offering(&instance.zone, instance.capacity_type, reservation);
             offering.map(|offering| offering.price).filter(|price| *price != Price::MAX)
         });
         instance.price = price.unwrap_or(instance.price);

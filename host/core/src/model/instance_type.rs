@@ -77,6 +77,21 @@ impl InstanceType {
         left.memory_bytes = left.memory_bytes.saturating_sub(huge);
         left
     }
+
+    /// The offering in this zone that is bought in this way, from the capacity reservation with this id where that is how.
+    #[must_use]
+    pub fn offering(
+        &self,
+        zone: &str,
+        capacity_type: CapacityType,
+        reservation: Option<&str>,
+    ) -> Option<&Offering> {
+        self.offerings.iter().find(|one| {
+            one.zone == zone
+                && one.capacity_type == capacity_type
+                && one.reservation.as_ref().map(|of_it| of_it.id.as_str()) == reservation
+        })
+    }
 }
 
 /// One way to buy an instance type.

@@ -494,18 +494,12 @@ fn find_offering<'a>(
     listed: &LaunchOffering,
 ) -> Option<(&'a InstanceType, &'a Offering)> {
     let kind = types.iter().find(|kind| kind.name == listed.instance_type)?;
-    let is_it = |offering: &&Offering| {
-        let reservation = offering.reservation.as_ref().map(|one| &one.id);
-        offering.zone == listed.zone
-            && offering.capacity_type == listed.capacity_type
-            && reservation == listed.reservation.as_ref()
-    };
-    Some((kind, kind.offerings.iter().find(is_it)?))
+    Some((kind, kind.offering(&listed.zone, listed.capacity_type, listed.reservation.as_deref())?))
 }
 
 fn on_demand_price(kind: &InstanceType, reserved: &Offering) -> Price {
-    let is_it = |one: &&Offering| one.zone == reserved.zone && one.capacity_type == CapacityType::OnDemand;
-    kind.offerings.iter().find(is_it).map_or(Price::MAX, |offering| offering.price)
+    let on_demand = kind.offering(&reserved.zone, CapacityType::OnDemand, None);
+    on_demand.map_or(Price::MAX, |offering| offering.price)
 }
 
 /// The Node as its kubelet makes it: with everything that the claim says, not registered, not ready.
