@@ -11,7 +11,9 @@ use kube_client::{Client, Error};
 use libtest_mimic::Trial;
 use whittle_control_plane::component::Component;
 
-use crate::controller::{Controller, Story, deployment, node_pool, wait_for_pods, wait_until_all_agree};
+use crate::controller::{
+    Controller, Story, deployment, node_pool, standing, wait_for_pods, wait_until_all_agree,
+};
 use crate::shared::{block_on, failed, until};
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -29,6 +31,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let forgets = &[(Component::ApiServer, "--etcd-compaction-interval=1s")];
     vec![
         story("when_the_leader_is_killed_the_other_one_goes_on", &[], leader_is_killed),
+        story("a_leader_that_was_stopped_for_long_does_nothing_when_it_goes_on", &[], leader_is_stopped),
         story("a_leader_without_an_api_server_ends_and_its_successor_goes_on", &[], leader_is_cut_off),
         story("a_controller_that_leads_alone_outlives_an_api_server_that_is_away", &[], server_is_away),
         story("a_watch_that_is_too_old_is_started_anew_and_loses_nothing", forgets, watch_is_too_old),
@@ -48,22 +51,47 @@ async fn wait_for_leader(client: &Client, other: &str) -> Result<String> {
     .await
 }
 
-fn leader_is_killed(story: &mut Story) -> Result<()> {
+/// Two controllers for six pods that run: the one that leads, its identity, and the other one.
+fn leader_and_other(story: &Story) -> Result<(Controller, String, Controller)> {
     let [class, pool] = node_pool("Never");
     story.apply(&[class, pool, deployment("web", 6)])?;
     let kubeconfig = story.plane.kubeconfig();
-    let mut both: Vec<Controller> = Vec::new();
-    for _ in 0..2 {
-        both.push(story.candidate(&kubeconfig, &QUIET)?);
-    }
-    let leader = story.ask(async |client| {
+    let (one, other) = (story.candidate(&kubeconfig, &QUIET)?, story.candidate(&kubeconfig, &QUIET)?);
+    let identity = story.ask(async |client| {
         wait_for_pods(&client, "default", 6).await?;
         wait_for_leader(&client, "").await
     })?;
     // An identity is `<name>-<process>-<a number>`.
-    let leads = |one: &Controller| leader.contains(&format!("-{}-", one.id()));
-    let at = both.iter().position(leads).context("one of both leads")?;
-    drop(both.remove(at));
+    let leads = |one: &Controller| identity.contains(&format!("-{}-", one.id()));
+    ensure!(leads(&one) != leads(&other), "one of both leads: {identity}");
+    let (leader, other) = if leads(&one) { (one, other) } else { (other, one) };
+    Ok((leader, identity, other))
+}
+
+/// The others' pods are what it would decide about, had it not lost the lease meanwhile.
+fn leader_is_stopped(story: &mut Story) -> Result<()> {
+    let (leader, identity, _other) = leader_and_other(story)?;
+    signal(&leader, "STOP")?;
+    story.apply(&[deployment("web", 12)])?;
+    let nodes = story.ask(async |client| {
+        wait_for_leader(&client, &identity).await?;
+        wait_for_pods(&client, "default", 12).await?;
+        wait_until_all_agree(&client).await?;
+        Ok(standing(&client).await?.0)
+    })?;
+    signal(&leader, "CONT")?;
+    let leader = RefCell::new(leader);
+    let ended = block_on(until("the old leader has ended", async || leader.borrow_mut().ended()))?;
+    ensure!(!ended.success(), "{ended}");
+    ensure!(story.said().contains("the lease was lost"), "it does not say why");
+    let left = story.ask(async |client| standing(&client).await)?;
+    ensure!(left == (nodes.clone(), nodes.clone(), nodes.len()), "{nodes:?} were there, and now {left:?}");
+    Ok(())
+}
+
+fn leader_is_killed(story: &mut Story) -> Result<()> {
+    let (first, leader, _other) = leader_and_other(story)?;
+    drop(first);
     story.apply(&[deployment("web", 12)])?;
     story.ask(async |client| {
         wait_for_pods(&client, "default", 12).await?;

@@ -110,10 +110,12 @@ pub async fn stand(
     let mut seen = Seen::default();
     let mut renewed: Option<Instant> = None;
     while !*stop.borrow() {
+        // From here it counts for whoever is asked for it: this process may be stopped before it reads the answer.
+        let asked = Instant::now();
         let attempt = tokio::time::timeout(RENEW_WITHIN / 2, attempt(&leases, &candidate, &mut seen)).await;
         match attempt {
             Ok(Ok(true)) => {
-                renewed = Some(Instant::now());
+                renewed = Some(asked);
                 renewals.send_replace(renewed);
                 role.send_if_modified(|role| std::mem::replace(role, Role::Leader) != Role::Leader);
             }
