@@ -1,9 +1,11 @@
 //! That nothing is launched twice: whatever a process did not know yet, whoever it took over from, and that a pod which has
 //! lost its place is not forgotten over it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube_client::Client;
 use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
@@ -93,8 +95,22 @@ fn taken_over(world: &World) -> Result<()> {
     })
 }
 
-/// Spot instances are gone at once after their warning, and EC2 takes longer for others than it takes until their pods
-/// have successors.
+/// Waits until each pod without a node is told which one it is to have.
+async fn wait_until_nominated(client: &Client, count: usize) -> Result<()> {
+    let pods = Api::<Pod>::namespaced(client.clone(), "default");
+    let events = Api::<Event>::namespaced(client.clone(), "default");
+    until(&format!("{count} pods that wait are told of their nodes"), async || {
+        let waits = |pod: &Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_none());
+        let all = pods.list(&ListParams::default()).await?.items;
+        let waiting: BTreeSet<_> = all.into_iter().filter(waits).filter_map(|pod| pod.metadata.uid).collect();
+        let told = events.list(&ListParams::default().fields("reason=Nominated")).await?.items;
+        let told: BTreeSet<_> = told.into_iter().filter_map(|event| event.involved_object.uid).collect();
+        Ok((waiting.len() == count && waiting.is_subset(&told)).then_some(()))
+    })
+    .await
+}
+
+/// Spot instances are gone at once after their warning, and EC2 has no answer for others before their pods have successors.
 fn succeeded(world: &World) -> Result<()> {
     const PODS: usize = 4;
     let [class, pool] = node_pool(&["spot"], &TYPES);
@@ -103,7 +119,7 @@ fn succeeded(world: &World) -> Result<()> {
     world.ask(async |client| {
         wait_for_pods(&client, "default", PODS).await?;
         let old = world.wait_until_all_agree(&client).await?;
-        world.aws.fail(&json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 20 }))?;
+        world.aws.fail(&json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 600 }))?;
         world.aws.send(&old.iter().map(spot_warning).collect::<Vec<_>>())?;
         let claims = Api::<NodeClaim>::all(client.clone());
         until("others are on their way", async || {
@@ -112,6 +128,8 @@ fn succeeded(world: &World) -> Result<()> {
         })
         .await?;
         old.iter().try_for_each(|machine| world.aws.vanish(&machine.id))?;
+        wait_until_nominated(&client, PODS).await?;
+        world.aws.heal()?;
         let is_old = |machine: &Machine| old.iter().any(|old| old.id == machine.id);
         let all_new = |living: &[Machine]| living.len() >= PODS && !living.iter().any(is_old);
         world.wait_for_machines("all instances are new", all_new).await?;

@@ -277,6 +277,18 @@ class EmulatorTest(unittest.TestCase):
         self.tell("POST", "queue", {"present": True})
         self.assertEqual(self.tell("GET", "queue")["waiting"], 0)
 
+    def test_a_call_that_is_stalled_goes_on_when_all_faults_are_taken_away(self):
+        self.fault(kind="stall", action="ec2:DescribeSubnets", seconds=600, times=1)
+        answers = []
+        call = threading.Thread(target=lambda: answers.append(self.ec2.describe_subnets()))
+        call.start()
+        while self.tell("GET", "faults"):
+            threading.Event().wait(0.05)
+        self.assertEqual(answers, [])
+        self.tell("DELETE", "faults")
+        call.join(10)
+        self.assertEqual(len(answers), 1)
+
     def test_hundreds_of_instances_are_described_in_little_time(self):
         self.template()
         self.fleet(count=200, types=["m5.large"])

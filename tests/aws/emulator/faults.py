@@ -12,7 +12,8 @@ protected {id}: TerminateInstances refuses to end this instance, and all others 
 meagre    {cpu, type?, zone?, capacity?}: so many thousandths of a CPU are kept from pods. For the joiner to obey.
 silent    {type?, zone?, capacity?}: such an instance runs, and its kubelet never joins. For the joiner to obey.
 
-Dry runs are neither stalled nor lost. A fault holds until it has happened `times` times or is taken away.
+Dry runs are neither stalled nor lost. A fault holds until it has happened `times` times or is taken away. When all are
+taken away, calls that are stalled go on.
 """
 
 import fnmatch
@@ -35,6 +36,7 @@ KINDS = {
 _faults = {}
 _ids = itertools.count(1)
 _lock = threading.Lock()
+_healed = threading.Event()
 
 
 def add(fault):
@@ -53,11 +55,20 @@ def add(fault):
 
 def remove(number=None):
     """Takes one away, or all."""
+    global _healed
     with _lock:
         if number is None:
             _faults.clear()
+            _healed.set()
+            _healed = threading.Event()
         else:
             _faults.pop(number, None)
+
+
+def healed():
+    """What is set when all that are in force now are taken away."""
+    with _lock:
+        return _healed
 
 
 def listed():

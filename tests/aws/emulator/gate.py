@@ -22,7 +22,6 @@ import json
 import re
 import socket
 import threading
-import time
 import urllib.parse
 import uuid
 
@@ -56,15 +55,16 @@ class Gate:
             return self._test(environ, body, start)
         environ["wsgi.input"] = io.BytesIO(body)
         call = Call(environ, body)
+        healed = faults.healed()
         stall = None if call.is_dry else faults.take("stall", call.action)
         if stall and not stall.get("after"):
-            time.sleep(stall["seconds"])
+            healed.wait(stall["seconds"])
         status, headers, answer = self._answer(call, environ, body)
         with self.lock:
             self.counts[call.action, status] += 1
             self.requests.append({"action": call.action, "status": status, "form": call.form})
         if stall and stall.get("after"):
-            time.sleep(stall["seconds"])
+            healed.wait(stall["seconds"])
         if not call.is_dry and faults.take("lost", call.action):
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionAbortedError("nobody will know")
