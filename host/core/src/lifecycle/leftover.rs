@@ -15,7 +15,8 @@ use crate::provision::existing::is_fulfilled;
 use crate::state::Snapshot;
 
 /// An instance without a NodeClaim is ended when it is older than this: its NodeClaim may only not have been seen yet
-/// (Karpenter: 30 s).
+/// (Karpenter: 30 s). A NodeClaim whose instance is not listed is given up when the instance is as old: EC2 lists what it
+/// launched a little later.
 pub const STRAY_AFTER: Duration = Duration::from_secs(30);
 
 /// An instance as the cloud lists it.
@@ -150,7 +151,7 @@ pub fn strays(snapshot: &Snapshot, running: &[Running], listed: Timestamp) -> St
     instances.sort();
     let is_gone = |claim: &&NodeClaim| {
         let missing = claim.instance.as_ref().is_some_and(|instance| {
-            !ids.contains(instance.provider_id.as_str()) && instance.launched <= listed
+            !ids.contains(instance.provider_id.as_str()) && instance.launched + STRAY_AFTER <= listed
         });
         let ready = snapshot.node_of_claim(claim).is_some_and(|node| node.ready);
         missing && claim.registered.is_some() && !snapshot.terminated.contains(&claim.name) && !ready

@@ -136,9 +136,13 @@ fn an_instance_stays_its_claims_when_a_copy_of_that_comes_and_goes() {
 #[test]
 fn a_claim_whose_instance_is_gone_is_deleted_when_its_node_does_not_answer_either() {
     let unready = |machine: Machine| machine.node(|node| node.ready = false);
-    let cases: [(&str, Machine, &[&str]); 5] = [
+    let young = unready(node("a")).claim(|claim| {
+        claim.instance.as_mut().expect("an instance").launched = START;
+    });
+    let cases: [(&str, Machine, &[&str]); 6] = [
         ("answers", node("a"), &[]),
         ("does not answer", unready(node("a")), &["a"]),
+        ("has just been launched", young, &[]),
         ("is gone", Machine { node: None, ..node("a") }, &["a"]),
         ("never joined", node("a").in_flight(), &[]),
         ("is leaving", unready(node("a")).leaving(START), &[]),
