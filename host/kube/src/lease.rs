@@ -19,6 +19,8 @@ use crate::error::{Reaction, message, reaction};
 pub const LASTS: Duration = Duration::from_secs(15);
 /// A leader that could not renew for so long stops, well before another may begin.
 pub const RENEW_WITHIN: Duration = Duration::from_secs(10);
+/// An attempt without an answer for so long is given up, and made again at once.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// How often is looked.
 pub const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -110,9 +112,9 @@ pub async fn stand(
     let mut seen = Seen::default();
     let mut renewed: Option<Instant> = None;
     while !*stop.borrow() {
-        // From here it counts for whoever is asked for it: this process may be stopped before it reads the answer.
+        // The lease counts from when it was asked for, not from the answer: this process may be stopped in between.
         let asked = Instant::now();
-        let attempt = tokio::time::timeout(RENEW_WITHIN / 2, attempt(&leases, &candidate, &mut seen)).await;
+        let attempt = tokio::time::timeout(ANSWERED_WITHIN, attempt(&leases, &candidate, &mut seen)).await;
         match attempt {
             Ok(Ok(true)) => {
                 renewed = Some(asked);
@@ -126,6 +128,9 @@ pub async fn stand(
         }
         if renewed.is_some_and(|renewed| renewed.elapsed() > RENEW_WITHIN) {
             break;
+        }
+        if asked.elapsed() >= ANSWERED_WITHIN {
+            continue;
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -178,7 +183,7 @@ async fn release(leases: &Api<Lease>, candidate: &Candidate) {
         let parameters = post();
         leases.replace(&candidate.name, &parameters, &Lease { spec: Some(spec), ..lease }).await.map(drop)
     };
-    match tokio::time::timeout(RENEW_WITHIN / 2, given_back).await {
+    match tokio::time::timeout(ANSWERED_WITHIN, given_back).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!("the lease is not given back: {}", message(&error)),
         Err(_) => tracing::warn!("the lease is not given back: no answer"),
