@@ -1,5 +1,7 @@
 //! What goes wrong beside launching: rights that are missing, instances that vanish or never join, an API that learns late.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Event;
 use kube_client::Client;
@@ -11,8 +13,11 @@ use whittle_api::node_class::Ec2NodeClass;
 
 use crate::controller::wait_for_pods;
 use crate::emulator::Machine;
-use crate::shared::until;
+use crate::shared::{until, until_after};
 use crate::world::{CLUSTER, World, apart, node_pool, story};
+
+/// What runs is listed every ten seconds at first, and later every two minutes.
+const LISTED_AGAIN: Duration = Duration::from_secs(300);
 
 const TYPES: [&str; 3] = ["c5.large", "m5.large", "r5.large"];
 
@@ -89,7 +94,7 @@ fn never_joins(world: &World) -> Result<()> {
     let [class, pool] = node_pool(&["spot"], &TYPES);
     world.aws.fail(&json!({ "kind": "silent", "type": "c5.large" }))?;
     world.apply(&[class, pool, apart("web", 1)])?;
-    let _controller = world.controller_with(&["--metrics-port", "0", "--registration-timeout", "45s"])?;
+    let _controller = world.controller_with(&["--metrics-port", "0", "--registration-timeout", "60s"])?;
     world.ask(async |client| {
         let claims = Api::<NodeClaim>::all(client.clone());
         let silent =
@@ -122,6 +127,7 @@ fn protected(world: &World) -> Result<()> {
         let kept = machines.first().context("there is a node")?;
         world.aws.fail(&json!({ "kind": "protected", "id": kept.id }))?;
         world.apply(&[apart("web", 0)])?;
+        wait_for_pods(&client, "default", 0).await?;
         let claims = Api::<NodeClaim>::all(client.clone());
         claims.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
         let is_alone = |living: &[Machine]| living.len() == 1 && living.iter().all(|one| one.id == kept.id);
@@ -140,7 +146,7 @@ fn lag(world: &World) -> Result<()> {
         wait_for_pods(&client, "default", 3).await?;
         world.wait_until_all_agree(&client).await?;
         let before = world.aws.count("ec2:DescribeInstances")?;
-        until("they were looked for twice more", async || {
+        until_after(LISTED_AGAIN, "they were looked for twice more", async || {
             Ok((world.aws.count("ec2:DescribeInstances")? > before + 1).then_some(()))
         })
         .await?;

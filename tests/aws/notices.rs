@@ -177,14 +177,13 @@ fn poison(world: &World) -> Result<()> {
         ];
         world.aws.send(&nonsense)?;
         queue_is_empty(world).await?;
-        let counted = until("all of them are counted", async || {
+        until("all of them are counted", async || {
             let text = text_of(port, "/metrics")?;
             let received = sum(&text, "karpenter_interruption_received_messages_total");
             let deleted = sum(&text, "karpenter_interruption_deleted_messages_total");
-            Ok((received >= nonsense.len() && deleted >= nonsense.len()).then_some((received, deleted)))
+            Ok((received >= nonsense.len() && deleted >= nonsense.len()).then_some(()))
         })
         .await?;
-        ensure!(counted == (nonsense.len(), nonsense.len()), "received and deleted: {counted:?}");
         // And what comes after them is heard.
         let lost = before.first().context("there is a node")?;
         world.aws.send(&[spot_warning(lost)])?;

@@ -83,7 +83,7 @@ fn taken_over(world: &World) -> Result<()> {
             Ok((world.story.said().matches("everything is listed").count() == 2).then_some(()))
         })
         .await?;
-        let stall = json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 40, "after": true });
+        let stall = json!({ "kind": "stall", "action": "ec2:CreateFleet", "seconds": 600, "after": true });
         world.aws.fail(&stall)?;
         for (name, launched) in [("web", 3), ("more", 6)] {
             world.apply(&[apart(name, 3)])?;

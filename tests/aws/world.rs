@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Node;
@@ -16,10 +17,13 @@ use whittle_api::node_claim::NodeClaim;
 use crate::controller::{Controller, Story, whittle};
 use crate::emulator::{Emulator, Machine};
 use crate::joiner::Joiner;
-use crate::shared::{failed, until};
+use crate::shared::{failed, until, until_after};
 
 /// The cluster that the account has, and its queue.
 pub(crate) const CLUSTER: &str = "ticket-cluster";
+
+/// How long to wait for machines: what runs is listed every two minutes.
+const MACHINES: Duration = Duration::from_secs(300);
 
 /// Where the account is.
 pub(crate) const REGION: &str = "ap-northeast-2";
@@ -136,7 +140,7 @@ impl World {
         what: &str,
         holds: impl Fn(&[Machine]) -> bool,
     ) -> Result<Vec<Machine>> {
-        until(what, async || {
+        until_after(MACHINES, what, async || {
             let living = self.aws.living()?;
             Ok(holds(&living).then_some(living))
         })

@@ -16,6 +16,7 @@ use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use whittle_api::conditions::find;
 use whittle_api::node_claim::NodeClaim;
 use whittle_control_plane::component::Component;
 use whittle_control_plane::plane::ControlPlane;
@@ -239,6 +240,19 @@ pub(crate) async fn wait_until_all_agree(client: &Client) -> Result<usize> {
     until("every instance is the Node of one NodeClaim, and nothing else is there", async || {
         let (nodes, claimed, instances) = standing(client).await?;
         Ok((nodes == claimed && nodes.len() == instances).then_some(instances))
+    })
+    .await
+}
+
+/// Waits until every NodeClaim says that its node is initialized, which is the last that is said of a node that joins.
+pub(crate) async fn wait_until_all_are_initialized(client: &Client) -> Result<()> {
+    let is_initialized = |claim: &NodeClaim| {
+        let conditions = claim.status.as_ref().map(|status| status.conditions.as_slice());
+        find(conditions.unwrap_or_default(), "Initialized").is_some_and(|one| one.status == "True")
+    };
+    until("every NodeClaim is initialized", async || {
+        let claims = Api::<NodeClaim>::all(client.clone()).list(&ListParams::default()).await?;
+        Ok(claims.items.iter().all(is_initialized).then_some(()))
     })
     .await
 }

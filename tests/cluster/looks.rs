@@ -9,7 +9,10 @@ use kube_client::api::{Api, ListParams};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::controller::{Story, deployment, node_pool, story, wait_for_pods, wait_until_all_agree, whittle};
+use crate::controller::{
+    Story, deployment, node_pool, story, wait_for_pods, wait_until_all_agree, wait_until_all_are_initialized,
+    whittle,
+};
 use crate::shared::Shared;
 
 pub(crate) fn trials(_: &Arc<Shared>) -> Vec<Trial> {
@@ -50,6 +53,7 @@ fn is_asked(story: &Story) -> Result<()> {
     let nodes = story.ask(async |client| {
         wait_for_pods(&client, "default", 6).await?;
         wait_until_all_agree(&client).await?;
+        wait_until_all_are_initialized(&client).await?;
         let nodes = Api::<Node>::all(client).list(&ListParams::default()).await?;
         Ok(nodes.items.into_iter().filter_map(|node| node.metadata.name).collect::<Vec<_>>())
     })?;

@@ -68,7 +68,7 @@ fn leader_and_other(story: &Story) -> Result<(Controller, String, Controller)> {
     Ok((leader, identity, other))
 }
 
-/// The others' pods are what it would decide about, had it not lost the lease meanwhile.
+/// Six more pods are what it would decide about, had it not lost the lease meanwhile.
 fn leader_is_stopped(story: &mut Story) -> Result<()> {
     let (leader, identity, _other) = leader_and_other(story)?;
     signal(&leader, "STOP")?;

@@ -126,9 +126,12 @@ fn zone_spread(story: &Story) -> Result<()> {
         "labelSelector": { "matchLabels": { "app": "web" } },
     }]);
     story.apply(&[class, pool, web])?;
+    // The scheduler knows the zones that there are nodes in: one that has come alone would have room for all.
+    story.ask(async |client| wait_until_pods_wait(&client, 4).await)?;
     let _controller = story.controller()?;
     story.ask(async |client| {
         wait_for_pods(&client, "default", 4).await?;
+        wait_until_all_agree(&client).await?;
         let nodes = Api::<Node>::all(client.clone()).list(&ListParams::default()).await?.items;
         let zone = |node: &Node| node.metadata.labels.as_ref()?.get("topology.kubernetes.io/zone").cloned();
         let zones: std::collections::BTreeSet<String> = nodes.iter().filter_map(zone).collect();

@@ -24,7 +24,7 @@ class EmulatorTest(unittest.TestCase):
         cls.process = subprocess.Popen([sys.executable, serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         ready = json.loads(cls.process.stdout.readline())
         cls.address, cls.world = f"http://127.0.0.1:{ready['port']}", ready["world"]
-        config = Config(retries={"total_max_attempts": 1}, read_timeout=10)
+        config = Config(retries={"total_max_attempts": 1}, read_timeout=120)
         made = dict(region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x", config=config)
         cls.client = staticmethod(lambda name, **more: boto3.client(name, endpoint_url=cls.address, **made | more))
         cls.ec2 = cls.client("ec2")
@@ -32,7 +32,7 @@ class EmulatorTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.process.stdin.close()
-        assert cls.process.wait(10) == 0
+        assert cls.process.wait(120) == 0
         cls.process.stdout.close()
 
     def setUp(self):
@@ -286,7 +286,7 @@ class EmulatorTest(unittest.TestCase):
             threading.Event().wait(0.05)
         self.assertEqual(answers, [])
         self.tell("DELETE", "faults")
-        call.join(10)
+        call.join(120)
         self.assertEqual(len(answers), 1)
 
     def test_hundreds_of_instances_are_described_in_little_time(self):

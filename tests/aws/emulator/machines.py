@@ -32,6 +32,10 @@ def born(instance):
     """Called with an instance that was launched just now."""
     instance.born = time.monotonic()
     instance._state.name, instance._state.code = "pending", 0
+    kind = instance.instance_type, instance.placement.zone, _capacity(instance)
+    # What a machine is like it stays, whatever is healed meanwhile.
+    instance.silent = bool(faults.matching("silent", *kind))
+    instance.meagre = [fault["cpu"] for fault in faults.matching("meagre", *kind)]
 
     def run():
         if instance.state == "pending":
@@ -63,6 +67,10 @@ def vanish(backend, id_):
     backend.tags.pop(id_, None)
 
 
+def _capacity(instance):
+    return "spot" if instance.lifecycle == "spot" else "on-demand"
+
+
 def _text(encoded):
     return "" if encoded is None else base64.b64decode(str(encoded)).decode()
 
@@ -73,17 +81,14 @@ def listed(backend):
 
 
 def _shown(backend, instance):
-    capacity = "spot" if instance.lifecycle == "spot" else "on-demand"
-    zone = instance.placement.zone
+    meagre = getattr(instance, "meagre", [])
     shape = INSTANCE_TYPES[instance.instance_type]
     options = instance.metadata_options
-    silent = faults.matching("silent", instance.instance_type, zone, capacity)
-    meagre = faults.matching("meagre", instance.instance_type, zone, capacity)
     return {
         "id": instance.id,
         "type": instance.instance_type,
-        "zone": zone,
-        "capacity": capacity,
+        "zone": instance.placement.zone,
+        "capacity": _capacity(instance),
         "state": instance.state,
         "image": instance.image_id,
         "architecture": shape["ProcessorInfo"]["SupportedArchitectures"][-1],
@@ -99,6 +104,6 @@ def _shown(backend, instance):
         "tokens": options.http_tokens,
         "hops": options.http_put_response_hop_limit,
         "user_data": _text(instance.user_data),
-        "silent": bool(silent),
-        "kept_millis": meagre[0]["cpu"] if meagre else 0,
+        "silent": getattr(instance, "silent", False),
+        "kept_millis": meagre[0] if meagre else 0,
     }
