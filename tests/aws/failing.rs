@@ -1,7 +1,5 @@
 //! What goes wrong beside launching: rights that are missing, instances that vanish or never join, an API that learns late.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Event;
 use kube_client::Client;
@@ -14,10 +12,7 @@ use whittle_api::node_class::Ec2NodeClass;
 use crate::controller::wait_for_pods;
 use crate::emulator::Machine;
 use crate::shared::{until, until_after};
-use crate::world::{CLUSTER, World, apart, node_pool, story};
-
-/// What runs is listed every ten seconds at first, and later every two minutes.
-const LISTED_AGAIN: Duration = Duration::from_secs(300);
+use crate::world::{CLUSTER, LISTED_AGAIN, World, apart, node_pool, story};
 
 const TYPES: [&str; 3] = ["c5.large", "m5.large", "r5.large"];
 

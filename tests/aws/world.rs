@@ -22,8 +22,8 @@ use crate::shared::{failed, until, until_after};
 /// The cluster that the account has, and its queue.
 pub(crate) const CLUSTER: &str = "ticket-cluster";
 
-/// How long to wait for machines: what runs is listed every two minutes.
-const MACHINES: Duration = Duration::from_secs(300);
+/// How long to wait for what is noticed when instances are listed: every ten seconds at first, and later every two minutes.
+pub(crate) const LISTED_AGAIN: Duration = Duration::from_secs(300);
 
 /// Where the account is.
 pub(crate) const REGION: &str = "ap-northeast-2";
@@ -140,7 +140,7 @@ impl World {
         what: &str,
         holds: impl Fn(&[Machine]) -> bool,
     ) -> Result<Vec<Machine>> {
-        until_after(MACHINES, what, async || {
+        until_after(LISTED_AGAIN, what, async || {
             let living = self.aws.living()?;
             Ok(holds(&living).then_some(living))
         })
