@@ -177,13 +177,14 @@ fn poison(world: &World) -> Result<()> {
         ];
         world.aws.send(&nonsense)?;
         queue_is_empty(world).await?;
-        until("all of them are counted", async || {
+        let counted = until("all of them are counted", async || {
             let text = text_of(port, "/metrics")?;
             let received = sum(&text, "karpenter_interruption_received_messages_total");
             let deleted = sum(&text, "karpenter_interruption_deleted_messages_total");
-            Ok((received >= nonsense.len() && deleted >= nonsense.len()).then_some(()))
+            Ok((received >= nonsense.len() && deleted >= nonsense.len()).then_some((received, deleted)))
         })
         .await?;
+        ensure!(counted == (nonsense.len(), nonsense.len()), "received and deleted: {counted:?}");
         // And what comes after them is heard.
         let lost = before.first().context("there is a node")?;
         world.aws.send(&[spot_warning(lost)])?;

@@ -1,5 +1,6 @@
 //! The life of NodeClaims on a real control plane: what replaces them, what holds up their end, and what is said of it.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -117,13 +118,17 @@ fn drifts(story: &Story) -> Result<()> {
     pool["spec"]["disruption"]["budgets"] = at_once("1");
     story.apply(&[pool])?;
     story.ask(async |client| {
+        let said = Cell::new(false);
         until("all nodes are new ones, and no two were away at once", async || {
             let all = all_claims(&client).await?;
-            let replaced = all.iter().filter(|claim| condition(claim, "DisruptionReason").is_some()).count();
-            ensure!(replaced <= 1, "{replaced} nodes are being replaced at once");
+            let replaced: Vec<_> =
+                all.iter().filter_map(|claim| condition(claim, "DisruptionReason")).collect();
+            ensure!(replaced.len() <= 1, "{} nodes are being replaced at once", replaced.len());
+            said.set(said.get() || replaced == ["True Drifted"]);
             Ok((!all.iter().any(|claim| old.contains(&name(claim)))).then_some(()))
         })
         .await?;
+        ensure!(said.get(), "no NodeClaim said that it was replaced because it had drifted");
         wait_for_pods(&client, "default", 10).await?;
         wait_until_all_agree(&client).await?;
         for node in Api::<Node>::all(client.clone()).list(&ListParams::default()).await? {
