@@ -51,6 +51,15 @@ async fn wait_for_leader(client: &Client, other: &str) -> Result<String> {
     .await
 }
 
+/// Waits until a leader has ended because it lost the lease.
+fn wait_until_deposed(story: &Story, leader: Controller) -> Result<()> {
+    let leader = RefCell::new(leader);
+    let ended = block_on(until("the leader has ended", async || leader.borrow_mut().ended()))?;
+    ensure!(!ended.success(), "{ended}");
+    ensure!(story.said().contains("the lease was lost"), "it does not say why");
+    Ok(())
+}
+
 /// Two controllers for six pods that run: the one that leads, its identity, and the other one.
 fn leader_and_other(story: &Story) -> Result<(Controller, String, Controller)> {
     let [class, pool] = node_pool("Never");
@@ -80,10 +89,7 @@ fn leader_is_stopped(story: &mut Story) -> Result<()> {
         Ok(standing(&client).await?.0)
     })?;
     signal(&leader, "CONT")?;
-    let leader = RefCell::new(leader);
-    let ended = block_on(until("the old leader has ended", async || leader.borrow_mut().ended()))?;
-    ensure!(!ended.success(), "{ended}");
-    ensure!(story.said().contains("the lease was lost"), "it does not say why");
+    wait_until_deposed(story, leader)?;
     let left = story.ask(async |client| standing(&client).await)?;
     ensure!(left == (nodes.clone(), nodes.clone(), nodes.len()), "{nodes:?} were there, and now {left:?}");
     Ok(())
@@ -104,12 +110,10 @@ fn leader_is_cut_off(story: &mut Story) -> Result<()> {
     let [class, pool] = node_pool("Never");
     story.apply(&[class, pool, deployment("web", 6)])?;
     let kubeconfig = story.plane.kubeconfig();
-    let leader = RefCell::new(story.candidate(&kubeconfig, &QUIET)?);
+    let leader = story.candidate(&kubeconfig, &QUIET)?;
     story.ask(async |client| wait_for_pods(&client, "default", 6).await)?;
     story.plane.stop(Component::ApiServer)?;
-    let ended = block_on(until("the leader has ended", async || leader.borrow_mut().ended()))?;
-    ensure!(!ended.success(), "{ended}");
-    ensure!(story.said().contains("the lease was lost"), "it does not say why");
+    wait_until_deposed(story, leader)?;
     story.plane.start_again(Component::ApiServer)?;
     story.apply(&[deployment("web", 12)])?;
     // As Kubernetes would start it anew.

@@ -35,7 +35,7 @@ def born(instance):
     kind = instance.instance_type, instance.placement.zone, _capacity(instance)
     # What a machine is like it stays, whatever is healed meanwhile.
     instance.silent = bool(faults.matching("silent", *kind))
-    instance.meagre = [fault["cpu"] for fault in faults.matching("meagre", *kind)]
+    instance.kept_millis = next((fault["cpu"] for fault in faults.matching("meagre", *kind)), 0)
 
     def run():
         if instance.state == "pending":
@@ -81,7 +81,6 @@ def listed(backend):
 
 
 def _shown(backend, instance):
-    meagre = getattr(instance, "meagre", [])
     shape = INSTANCE_TYPES[instance.instance_type]
     options = instance.metadata_options
     return {
@@ -105,5 +104,5 @@ def _shown(backend, instance):
         "hops": options.http_put_response_hop_limit,
         "user_data": _text(instance.user_data),
         "silent": getattr(instance, "silent", False),
-        "kept_millis": meagre[0] if meagre else 0,
+        "kept_millis": getattr(instance, "kept_millis", 0),
     }
